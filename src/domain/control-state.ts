@@ -1,0 +1,56 @@
+import type { Device, DeviceRole } from './device.ts';
+import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
+import type { App, Group, Network, Policy } from './resources.ts';
+
+/** A place in the ledger: how many events, and the hash of the last. Two equal heads mean equal state. */
+export interface LedgerHead {
+  readonly sequence: number;
+  /** Lower-case hexadecimal SHA-256; 64 zeros before the first event. */
+  readonly hash: string;
+}
+
+/** One-time enrollment token as it rests: the secret is known only by its hash. */
+export interface EnrollmentToken {
+  readonly id: string;
+  /** base64url SHA-256 of the secret. */
+  readonly secretHash: string;
+  readonly user: UserName;
+  readonly role: DeviceRole;
+  readonly network?: NetworkName;
+  /** Epoch seconds. */
+  readonly expiresAt: number;
+  readonly usedBy?: DeviceId;
+}
+
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly secretHash: string;
+  readonly createdAt: number;
+  readonly revokedAt?: number;
+}
+
+/** Public half of a signing key; workers and applications verify with it. */
+export interface PublishedKey {
+  readonly kid: string;
+  readonly use: 'session' | 'assertion';
+  readonly jwk: { readonly kty: 'EC'; readonly crv: 'P-256'; readonly x: string; readonly y: string };
+  /** Epoch seconds. After `retiredAt` plus the longest token lifetime nothing signed by it is accepted. */
+  readonly publishedAt: number;
+  readonly retiredAt?: number;
+}
+
+/** The fold of the ledger: all lasting control state. Readers treat it as read-only; only the fold writes. */
+export interface ControlState {
+  head: LedgerHead;
+  /** The organisation's domain: trust domain of the SPIFFE identifiers. */
+  domain: string;
+  readonly devices: Map<DeviceId, Device>;
+  readonly networks: Map<NetworkName, Network>;
+  readonly apps: Map<AppName, App>;
+  readonly groups: Map<string, Group>;
+  readonly policies: Map<string, Policy>;
+  readonly enrollmentTokens: Map<string, EnrollmentToken>;
+  readonly apiKeys: Map<string, ApiKey>;
+  readonly signingKeys: Map<string, PublishedKey>;
+}

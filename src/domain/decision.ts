@@ -1,0 +1,58 @@
+import type { App } from './resources.ts';
+import type { Subject } from './subject.ts';
+
+/** What one request adds to subject and application. Tunnels have the method CONNECT and an empty path. */
+export interface AccessRequest {
+  readonly method: string;
+  /** Path without query string, exactly as it will be forwarded. */
+  readonly path: string;
+  readonly host: string;
+  /** Numeric address of the peer of the TLS connection. */
+  readonly sourceAddress: string;
+}
+
+/** Everything a decision may depend on. Time is among it, so that a decision can be repeated. */
+export interface AccessFacts {
+  readonly subject: Subject;
+  readonly app: App;
+  readonly request: AccessRequest;
+  /** Epoch seconds. */
+  readonly now: number;
+}
+
+/** Stable words that the SOC reads; renaming one is a breaking change. */
+export const denialReasons = [
+  'no-policy-permits',
+  'policy-forbids',
+  'policy-error',
+  'posture-missing',
+  'device-quarantined',
+  'device-revoked',
+  'device-lost',
+  'device-unknown',
+  'certificate-unknown',
+  'token-expired',
+  'user-mismatch',
+  'application-removed',
+] as const;
+export type DenialReason = (typeof denialReasons)[number];
+
+interface Decided {
+  /** Names of the Policy resources that decided, sorted. */
+  readonly policies: readonly string[];
+  /** The ledger head that the decision was made under, as `SEQ-HASH8`. */
+  readonly policyVersion: string;
+}
+export interface Allow extends Decided {
+  readonly effect: 'allow';
+}
+export interface Deny extends Decided {
+  readonly effect: 'deny';
+  readonly reasons: readonly DenialReason[];
+}
+/** Allowed once the subject does what is missing, such as a fresh sign-in. */
+export interface Challenge extends Decided {
+  readonly effect: 'challenge';
+  readonly missing: readonly string[];
+}
+export type Decision = Allow | Deny | Challenge;

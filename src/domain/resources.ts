@@ -1,0 +1,94 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { resourceNamePattern } from './ids.ts';
+
+/**
+ * The declarative resources of `postern apply`, as the ledger keeps them and as people write them.
+ * Objects refuse unknown keys. What a schema cannot say (references, addresses) is checked in check-resources.ts.
+ */
+const strict = { additionalProperties: false } as const;
+const Name = Type.String({ pattern: resourceNamePattern, description: 'RFC 1123 label' });
+const IpAddress = Type.String({ minLength: 2, maxLength: 45, description: 'numeric IPv4 or IPv6 address' });
+
+export const Attach = Type.Union([
+  Type.Object({ netns: Type.String({ pattern: '^[A-Za-z0-9_.-]{1,64}$' }) }, strict),
+  Type.Object({ connector: Type.Literal('remote') }, strict),
+  Type.Object({ sourceAddress: IpAddress }, strict),
+  Type.Object({ direct: Type.Literal(true) }, strict),
+]);
+export type Attach = Static<typeof Attach>;
+
+export const Network = Type.Object(
+  {
+    kind: Type.Literal('Network'),
+    name: Name,
+    attach: Attach,
+    dns: Type.Optional(Type.Array(IpAddress, { maxItems: 3 })),
+  },
+  strict,
+);
+export type Network = Static<typeof Network>;
+
+export const appProtocols = ['http', 'tcp', 'tls', 'ssh', 'rdp', 'postgres', 'udp'] as const;
+export type AppProtocol = (typeof appProtocols)[number];
+
+export const App = Type.Object(
+  {
+    kind: Type.Literal('App'),
+    name: Name,
+    network: Name,
+    host: Type.String({
+      description: 'what people type; lower-case ASCII DNS name',
+      pattern: '^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$',
+    }),
+    protocol: Type.Union(appProtocols.map((protocol) => Type.Literal(protocol))),
+    ports: Type.Optional(Type.Array(Type.Integer({ minimum: 1, maximum: 65535 }), { minItems: 1, maxItems: 64 })),
+    upstreams: Type.Array(
+      Type.String({ pattern: '^(http|https|tcp|udp)://', description: 'scheme://host:port, no path' }),
+      { minItems: 1, maxItems: 64 },
+    ),
+    health: Type.Optional(
+      Type.Object(
+        {
+          path: Type.String({ pattern: '^/' }),
+          every: Type.String({ pattern: '^[0-9]+(ms|s|m)$', description: 'such as 5s' }),
+        },
+        strict,
+      ),
+    ),
+    inspect: Type.Optional(
+      Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), { maxItems: 3 }),
+    ),
+  },
+  strict,
+);
+export type App = Static<typeof App>;
+
+export const Group = Type.Object(
+  {
+    kind: Type.Literal('Group'),
+    name: Name,
+    members: Type.Union([
+      Type.Array(Type.String({ minLength: 1, maxLength: 254 }), { maxItems: 100_000 }),
+      Type.Object({ claim: Type.String({ minLength: 1 }), value: Type.String({ minLength: 1 }) }, strict),
+    ]),
+  },
+  strict,
+);
+export type Group = Static<typeof Group>;
+
+export const Policy = Type.Object(
+  {
+    kind: Type.Literal('Policy'),
+    name: Name,
+    mode: Type.Optional(Type.Union([Type.Literal('enforce'), Type.Literal('shadow')])),
+    cedar: Type.String({ minLength: 1, maxLength: 65_536, description: 'Cedar policy text' }),
+  },
+  strict,
+);
+export type Policy = Static<typeof Policy>;
+
+export const resourceSchemas = { Network, App, Group, Policy } as const;
+export type ResourceKind = keyof typeof resourceSchemas;
+export const resourceKinds = Object.keys(resourceSchemas) as ResourceKind[];
+export type Resource = Network | App | Group | Policy;

@@ -1,0 +1,33 @@
+import type { DeviceId, UserName } from './ids.ts';
+import type { Posture } from './posture.ts';
+
+/** The client certificate of a connection after OpenSSL verified its chain and our profile accepted it. */
+export interface VerifiedCertificate {
+  readonly device: DeviceId;
+  readonly serial: string;
+  /** base64url SHA-256 of the DER (RFC 8705 `x5t#S256`). */
+  readonly thumbprint: string;
+  readonly issuer: string;
+  /** Epoch seconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** What a session token says, after its signature, times, audience and binding were verified. */
+export interface VerifiedToken {
+  readonly id: string;
+  readonly user: UserName;
+  readonly device: DeviceId;
+  /** Groups that the identity provider asserted; those that list their members are read from the state. */
+  readonly claims: Readonly<Record<string, readonly string[]>>;
+  readonly posture: Posture | undefined;
+  /** Epoch seconds. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+}
+
+/** Who asks: device and user, both proven. Authentication produces it; policy only reads it. */
+export interface Subject {
+  readonly certificate: VerifiedCertificate;
+  readonly token: VerifiedToken;
+}
