@@ -42,7 +42,9 @@ export const App = Type.Object(
       pattern: '^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$',
     }),
     protocol: Type.Union(appProtocols.map((protocol) => Type.Literal(protocol))),
-    ports: Type.Optional(Type.Array(Type.Integer({ minimum: 1, maximum: 65535 }), { minItems: 1, maxItems: 64 })),
+    ports: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 1, maximum: 65535 }), { minItems: 1, maxItems: 64 }),
+    ),
     upstreams: Type.Array(
       Type.String({ pattern: '^(http|https|tcp|udp)://', description: 'scheme://host:port, no path' }),
       { minItems: 1, maxItems: 64 },
@@ -57,7 +59,9 @@ export const App = Type.Object(
       ),
     ),
     inspect: Type.Optional(
-      Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), { maxItems: 3 }),
+      Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), {
+        maxItems: 3,
+      }),
     ),
   },
   strict,

@@ -1,0 +1,204 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { PostureReport } from './posture.ts';
+
+/** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
+const strict = { additionalProperties: false } as const;
+const Pem = Type.String({ maxLength: 16_384, description: 'PEM' });
+const EpochSeconds = Type.Integer({ description: 'epoch seconds' });
+
+// POST /v1/enroll: no client certificate yet; the one-time token is the only proof.
+export const EnrollRequest = Type.Object({ token: Type.String({ maxLength: 200 }), csr: Pem }, strict);
+export type EnrollRequest = Static<typeof EnrollRequest>;
+export const EnrollResponse = Type.Object(
+  {
+    device: Type.String(),
+    user: Type.String(),
+    domain: Type.String(),
+    /** Leaf first, then the device authority. */
+    certificate: Pem,
+    /** The root, whose fingerprint the token gave. */
+    authority: Pem,
+    notAfter: EpochSeconds,
+  },
+  strict,
+);
+export type EnrollResponse = Static<typeof EnrollResponse>;
+
+// POST /v1/device/renew, over mTLS.
+export const RenewRequest = Type.Object({ csr: Pem }, strict);
+export const RenewResponse = Type.Object({ certificate: Pem, notAfter: EpochSeconds }, strict);
+export type RenewResponse = Static<typeof RenewResponse>;
+
+// POST /v1/device/token, over mTLS.
+export const TokenRequest = Type.Object({ posture: Type.Optional(PostureReport) }, strict);
+export type TokenRequest = Static<typeof TokenRequest>;
+export const TokenResponse = Type.Object(
+  { token: Type.String(), expiresAt: EpochSeconds, expiresInSeconds: Type.Integer() },
+  strict,
+);
+export type TokenResponse = Static<typeof TokenResponse>;
+
+// GET /v1/device/config, over mTLS: what the agent must know to carry flows.
+export const AgentConfig = Type.Object(
+  {
+    domain: Type.String(),
+    /** Server name that the gateway's certificate bears, and `host:port` addresses to reach it at. */
+    gateway: Type.Object({ name: Type.String(), addresses: Type.Array(Type.String()) }, strict),
+    apps: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          host: Type.String(),
+          protocol: Type.String(),
+          ports: Type.Array(Type.Integer()),
+        },
+        strict,
+      ),
+    ),
+    certificateNotAfter: EpochSeconds,
+  },
+  strict,
+);
+export type AgentConfig = Static<typeof AgentConfig>;
+
+// POST /v1/apply
+export const ApplyRequest = Type.Object(
+  {
+    /** Checked one by one against the schema of their kind, so that each problem names its resource. */
+    resources: Type.Array(
+      Type.Object({ kind: Type.String(), name: Type.String() }, { additionalProperties: true }),
+      {
+        maxItems: 100_000,
+      },
+    ),
+    prune: Type.Optional(Type.Boolean()),
+    dryRun: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+export const PlannedChange = Type.Object(
+  {
+    action: Type.Union([
+      Type.Literal('create'),
+      Type.Literal('update'),
+      Type.Literal('delete'),
+      Type.Literal('unchanged'),
+    ]),
+    kind: Type.String(),
+    name: Type.String(),
+  },
+  strict,
+);
+export type PlannedChange = Static<typeof PlannedChange>;
+export const ApplyResponse = Type.Object(
+  {
+    applied: Type.Boolean(),
+    changes: Type.Array(PlannedChange),
+    /** Ledger head afterwards. */
+    version: Type.String(),
+    warnings: Type.Array(Type.String()),
+  },
+  strict,
+);
+export type ApplyResponse = Static<typeof ApplyResponse>;
+
+// POST /v1/enrollment-tokens
+export const CreateEnrollmentTokenRequest = Type.Object(
+  {
+    user: Type.String({ minLength: 1, maxLength: 254 }),
+    ttlSeconds: Type.Optional(Type.Integer({ minimum: 60, maximum: 2_592_000 })),
+    role: Type.Optional(Type.Union([Type.Literal('laptop'), Type.Literal('connector')])),
+    network: Type.Optional(Type.String()),
+  },
+  strict,
+);
+export const CreateEnrollmentTokenResponse = Type.Object(
+  { id: Type.String(), token: Type.String(), user: Type.String(), expiresAt: EpochSeconds },
+  strict,
+);
+export type CreateEnrollmentTokenResponse = Static<typeof CreateEnrollmentTokenResponse>;
+
+// POST /v1/devices/:id/state
+export const ChangeDeviceStateRequest = Type.Object(
+  {
+    state: Type.Union([
+      Type.Literal('active'),
+      Type.Literal('quarantined'),
+      Type.Literal('revoked'),
+      Type.Literal('lost'),
+    ]),
+    reason: Type.String({ minLength: 1, maxLength: 500 }),
+  },
+  strict,
+);
+export const DeviceView = Type.Object(
+  {
+    id: Type.String(),
+    user: Type.String(),
+    role: Type.String(),
+    network: Type.Optional(Type.String()),
+    state: Type.String(),
+    reason: Type.Optional(Type.String()),
+    changedBy: Type.Optional(Type.String()),
+    enrolledAt: EpochSeconds,
+    changedAt: EpochSeconds,
+    certificates: Type.Array(
+      Type.Object({ serial: Type.String(), thumbprint: Type.String(), notAfter: EpochSeconds }, strict),
+    ),
+  },
+  strict,
+);
+export type DeviceView = Static<typeof DeviceView>;
+export const ChangeDeviceStateResponse = Type.Object(
+  {
+    device: DeviceView,
+    /** Milliseconds until every worker had applied the change and cut what it ended. */
+    enforcedInMs: Type.Number(),
+    /** Workers that had not said so in time; empty is the normal case. */
+    workersPending: Type.Integer(),
+  },
+  strict,
+);
+export type ChangeDeviceStateResponse = Static<typeof ChangeDeviceStateResponse>;
+
+// POST /v1/why
+export const WhyRequest = Type.Object(
+  {
+    user: Type.String(),
+    device: Type.String(),
+    app: Type.String(),
+    path: Type.Optional(Type.String({ pattern: '^/' })),
+    method: Type.Optional(Type.String()),
+    sourceAddress: Type.Optional(Type.String()),
+    /** Without it, the posture that the device last sent. */
+    posture: Type.Optional(PostureReport),
+  },
+  strict,
+);
+export const WhyResponse = Type.Object(
+  {
+    effect: Type.Union([Type.Literal('allow'), Type.Literal('deny'), Type.Literal('challenge')]),
+    reasons: Type.Array(Type.String()),
+    /** Each policy that mattered, and what it said. */
+    policies: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          effect: Type.Union([Type.Literal('permit'), Type.Literal('forbid')]),
+          /** Whether its scope and conditions held. */
+          satisfied: Type.Boolean(),
+          mode: Type.String(),
+          explanation: Type.String(),
+        },
+        strict,
+      ),
+    ),
+    /** What would change the answer, in words. */
+    wouldChange: Type.Array(Type.String()),
+    policyVersion: Type.String(),
+    posture: Type.Union([Type.Literal('given'), Type.Literal('last-reported'), Type.Literal('none')]),
+  },
+  strict,
+);
+export type WhyResponse = Static<typeof WhyResponse>;

@@ -1,0 +1,19 @@
+/** Where things lie under `postern init --data DIR`. Relative to DIR; join them with node:path where files are opened. */
+export const dataDirectory = {
+  settings: 'postern.yaml',
+  /** Holds `dataFormat`; a directory of another format is refused, never converted in silence. */
+  format: 'FORMAT',
+  ledger: 'ledger.db',
+  flows: 'flows',
+  rootCertificate: 'certs/root.crt',
+  deviceAuthorityCertificate: 'certs/device-authority.crt',
+  serviceAuthorityCertificate: 'certs/service-authority.crt',
+  /** Needed only to make new authorities: to be moved to offline media after `init`. No running process reads it. */
+  rootKey: 'keys/root.key',
+  deviceAuthorityKey: 'keys/device-authority.key',
+  serviceAuthorityKey: 'keys/service-authority.key',
+  /** `session-KID.key` and `assertion-KID.key`, made and retired by the control plane. */
+  signingKeys: 'keys/signing',
+} as const;
+
+export const dataFormat = 'postern-data-1';

@@ -1,0 +1,135 @@
+import type { ControlState } from '../domain/control-state.ts';
+import type { LedgerEntry } from '../domain/events.ts';
+import type { Attach } from '../domain/resources.ts';
+import type { Settings } from './settings.ts';
+
+/**
+ * Messages between the processes of one server. The supervisor relays `for-control` and `for-worker` unread and
+ * understands only dialling, networks and readiness. Node serializes them with `serialization: 'advanced'`.
+ */
+
+/** `host:port` of a registered upstream; the scheme is the worker's business, not the connector's. */
+export interface UpstreamAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type DialFailure =
+  | 'connector-unavailable'
+  | 'not-registered'
+  | 'unreachable'
+  | 'timeout'
+  | 'name-unresolved';
+
+// worker -> supervisor
+export type WorkerMessage =
+  | { readonly type: 'ready'; readonly port: number }
+  | {
+      readonly type: 'dial';
+      readonly id: number;
+      readonly network: string;
+      readonly upstream: UpstreamAddress;
+    }
+  | { readonly type: 'for-control'; readonly message: WorkerToControl };
+
+// supervisor -> worker
+export type SupervisorToWorker =
+  /** The socket's raw handle travels beside the message. `address` is the numeric address that was dialled. */
+  | { readonly type: 'dialled'; readonly id: number; readonly network: string; readonly address: string }
+  | {
+      readonly type: 'dial-failed';
+      readonly id: number;
+      readonly failure: DialFailure;
+      readonly detail: string;
+    }
+  | { readonly type: 'from-control'; readonly message: ControlToWorker }
+  | { readonly type: 'drain' };
+
+/** What a worker needs to know of an operator's numbers. */
+export interface WorkerCounters {
+  readonly connections: number;
+  readonly flowsOpen: number;
+  readonly requestsTotal: number;
+  readonly refusalsTotal: Readonly<Record<string, number>>;
+  readonly recordsWritten: number;
+  readonly residentBytes: number;
+}
+
+export type WorkerToControl =
+  | { readonly type: 'hello' }
+  /** The worker makes the key; only the request leaves it. */
+  | { readonly type: 'certify-app'; readonly id: number; readonly app: string; readonly csr: string }
+  /** All changes up to `sequence` are in force here and what they ended is cut. */
+  | { readonly type: 'applied'; readonly sequence: number }
+  | { readonly type: 'counters'; readonly counters: WorkerCounters };
+
+/** Structured-clone copy of the fold: Maps travel as they are. */
+export type StateSnapshot = ControlState;
+
+export interface WorkerStart {
+  readonly settings: Settings;
+  readonly bootId: string;
+  readonly workerNumber: number;
+  /** Where this worker spools its flow records; a worker opens no other file. */
+  readonly flowDirectory: string;
+  readonly rootPem: string;
+  readonly deviceAuthorityPem: string;
+  readonly serviceAuthorityPem: string;
+  /** The gateway's own certificate (leaf first) and key. */
+  readonly gatewayCertificatePem: string;
+  readonly gatewayKeyPem: string;
+  /** Signs `Postern-Assertion`; the session key never reaches a worker. PKCS#8 PEM. */
+  readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
+  readonly snapshot: StateSnapshot;
+}
+
+export type ControlToWorker =
+  | { readonly type: 'start'; readonly start: WorkerStart }
+  | { readonly type: 'ledger'; readonly entries: readonly LedgerEntry[] }
+  | { readonly type: 'app-certificate'; readonly id: number; readonly certificatePem: string }
+  | { readonly type: 'app-certificate-refused'; readonly id: number; readonly detail: string }
+  | { readonly type: 'gateway-certificate'; readonly certificatePem: string; readonly keyPem: string }
+  | { readonly type: 'assertion-key'; readonly kid: string; readonly privateKeyPem: string };
+
+/** One private network as the supervisor and its connector need it: the only source of what may be dialled. */
+export interface NetworkRegistration {
+  readonly name: string;
+  readonly attach: Attach;
+  readonly dns: readonly string[];
+  readonly upstreams: readonly UpstreamAddress[];
+}
+
+// control -> supervisor
+export type ControlMessage =
+  | { readonly type: 'ready'; readonly controlPort: number | undefined; readonly operatorPort: number }
+  | { readonly type: 'networks'; readonly networks: readonly NetworkRegistration[] }
+  | { readonly type: 'for-worker'; readonly worker: number | 'all'; readonly message: ControlToWorker };
+
+// supervisor -> control
+export type SupervisorToControl =
+  | {
+      readonly type: 'start';
+      readonly configFile: string;
+      readonly bootId: string;
+      readonly role: 'all' | 'gateway' | 'control';
+      readonly passphrase: string | undefined;
+    }
+  | { readonly type: 'from-worker'; readonly worker: number; readonly message: WorkerToControl }
+  | { readonly type: 'worker-gone'; readonly worker: number }
+  | { readonly type: 'drain' };
+
+// supervisor -> connector
+export type SupervisorToConnector =
+  | { readonly type: 'register'; readonly registration: NetworkRegistration }
+  | { readonly type: 'dial'; readonly id: number; readonly upstream: UpstreamAddress };
+
+// connector -> supervisor; with `dialled` goes the raw handle of the paused socket
+export type ConnectorMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'dialled'; readonly id: number; readonly address: string }
+  | {
+      readonly type: 'dial-failed';
+      readonly id: number;
+      readonly failure: DialFailure;
+      readonly detail: string;
+    };

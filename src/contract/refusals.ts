@@ -1,0 +1,379 @@
+/**
+ * Every refusal that a peer can see: its stable code, its HTTP status, and a sentence that a person can act on.
+ * Clients, records and the SOC rely on the codes; renaming one is a breaking change. The page docs/refusals.md
+ * is generated from this table and a test keeps the two equal.
+ */
+export interface RefusalText {
+  readonly status: number;
+  readonly title: { readonly en: string; readonly fr: string };
+  readonly help: { readonly en: string; readonly fr: string };
+}
+
+const text = (
+  status: number,
+  en: readonly [title: string, help: string],
+  fr: readonly [title: string, help: string],
+): RefusalText => ({ status, title: { en: en[0], fr: fr[0] }, help: { en: en[1], fr: fr[1] } });
+
+const clientHelp = {
+  en: 'The request could be read in two ways, so it was not forwarded. Update the program that sent it.',
+  fr: "La requête pouvait se lire de deux façons, elle n'a pas été transmise. Mettez à jour le programme qui l'a envoyée.",
+} as const;
+const enrollAgain = {
+  en: 'Enroll this laptop again with a new enrollment token from the security team.',
+  fr: "Enrôlez de nouveau cet ordinateur avec un nouveau jeton d'enrôlement de l'équipe sécurité.",
+} as const;
+const restartAgent = {
+  en: 'Restart the agent with `postern-agent up`; it fetches a fresh token.',
+  fr: "Relancez l'agent avec `postern-agent up` ; il demande un nouveau jeton.",
+} as const;
+const tellSecurity = {
+  en: 'Give the flow id on this page to the security team.',
+  fr: "Donnez l'identifiant de flux de cette page à l'équipe sécurité.",
+} as const;
+const tellOwner = {
+  en: 'The gateway works; the application behind it does not. Give the flow id to those who run it.',
+  fr: "La passerelle fonctionne ; l'application derrière elle, non. Donnez l'identifiant de flux à ses exploitants.",
+} as const;
+
+export const refusals = {
+  // Handshake: there is no HTTP answer; the TLS alert and the flow record are all there is.
+  'certificate-missing': text(
+    401,
+    ['No device certificate', enrollAgain.en],
+    ["Pas de certificat d'appareil", enrollAgain.fr],
+  ),
+  'certificate-untrusted': text(
+    401,
+    ['Device certificate of another authority', enrollAgain.en],
+    ["Certificat d'appareil d'une autre autorité", enrollAgain.fr],
+  ),
+  'certificate-expired': text(
+    401,
+    ['Device certificate expired', enrollAgain.en],
+    ["Certificat d'appareil expiré", enrollAgain.fr],
+  ),
+  'certificate-not-yet-valid': text(
+    401,
+    ['Device certificate not yet valid', "Check this laptop's clock."],
+    ["Certificat d'appareil pas encore valide", "Vérifiez l'horloge de cet ordinateur."],
+  ),
+  'certificate-profile': text(
+    401,
+    ['Not a device certificate', enrollAgain.en],
+    ["Pas un certificat d'appareil", enrollAgain.fr],
+  ),
+  'certificate-unknown': text(
+    401,
+    ['Device certificate not on the books', enrollAgain.en],
+    ["Certificat d'appareil inconnu du registre", enrollAgain.fr],
+  ),
+  'device-revoked': text(403, ['Device revoked', tellSecurity.en], ['Appareil révoqué', tellSecurity.fr]),
+  'device-unknown': text(403, ['Device unknown', enrollAgain.en], ['Appareil inconnu', enrollAgain.fr]),
+  'handshake-failed': text(
+    400,
+    ['TLS handshake failed', 'Use a client with TLS 1.3 and a device certificate.'],
+    ['Échec de la négociation TLS', "Utilisez un client TLS 1.3 avec un certificat d'appareil."],
+  ),
+  'server-name-unknown': text(
+    421,
+    ['Server name of no application', 'Check the name in the address.'],
+    ["Nom de serveur d'aucune application", "Vérifiez le nom dans l'adresse."],
+  ),
+  'too-many-connections': text(
+    503,
+    ['Too many connections from this address', 'Wait a moment; the agent tries again by itself.'],
+    ['Trop de connexions depuis cette adresse', "Patientez un instant ; l'agent réessaie de lui-même."],
+  ),
+
+  // Token.
+  'token-missing': text(
+    401,
+    ['No session token', restartAgent.en],
+    ['Pas de jeton de session', restartAgent.fr],
+  ),
+  'token-malformed': text(
+    401,
+    ['Session token malformed', restartAgent.en],
+    ['Jeton de session mal formé', restartAgent.fr],
+  ),
+  'token-signature': text(
+    401,
+    ['Session token not signed by this control plane', restartAgent.en],
+    ['Jeton de session non signé par ce plan de contrôle', restartAgent.fr],
+  ),
+  'token-audience': text(
+    401,
+    ['Session token for something else', restartAgent.en],
+    ['Jeton de session pour un autre usage', restartAgent.fr],
+  ),
+  'token-expired': text(
+    401,
+    ['Session token expired', restartAgent.en],
+    ['Jeton de session expiré', restartAgent.fr],
+  ),
+  'token-not-yet-valid': text(
+    401,
+    ['Session token not yet valid', "Check this laptop's clock."],
+    ['Jeton de session pas encore valide', "Vérifiez l'horloge de cet ordinateur."],
+  ),
+  'token-bound-elsewhere': text(
+    401,
+    ['Session token of another laptop', restartAgent.en],
+    ["Jeton de session d'un autre ordinateur", restartAgent.fr],
+  ),
+
+  // Decision.
+  denied: text(
+    403,
+    ['Access denied', 'No policy allows this. Ask the security team, with the flow id on this page.'],
+    [
+      'Accès refusé',
+      "Aucune politique ne l'autorise. Demandez à l'équipe sécurité, avec l'identifiant de flux de cette page.",
+    ],
+  ),
+  'device-quarantined': text(
+    403,
+    ['Device in quarantine', tellSecurity.en],
+    ['Appareil en quarantaine', tellSecurity.fr],
+  ),
+  'grant-ended': text(
+    403,
+    ['Access ended', 'What allowed this flow no longer does. Try again, or ask the security team.'],
+    [
+      'Accès terminé',
+      "Ce qui autorisait ce flux ne l'autorise plus. Réessayez, ou demandez à l'équipe sécurité.",
+    ],
+  ),
+  'not-ready': text(
+    503,
+    ['Gateway not ready', 'It has no policies or keys yet and lets nothing through. Wait a moment.'],
+    [
+      'Passerelle pas prête',
+      "Elle n'a pas encore de politiques ni de clés et ne laisse rien passer. Patientez un instant.",
+    ],
+  ),
+
+  // Application.
+  'application-unknown': text(
+    404,
+    ['No such application', 'Check the name in the address.'],
+    ["Pas d'application de ce nom", "Vérifiez le nom dans l'adresse."],
+  ),
+  'port-unknown': text(
+    404,
+    ['The application has no such port', 'Check the port.'],
+    ["L'application n'a pas ce port", 'Vérifiez le port.'],
+  ),
+  'protocol-mismatch': text(
+    400,
+    ['Wrong protocol for this application', 'Reach it by the protocol that it was published with.'],
+    ['Mauvais protocole pour cette application', 'Utilisez le protocole avec lequel elle est publiée.'],
+  ),
+  'inspection-unavailable': text(
+    503,
+    [
+      'Inspection not available',
+      'This application is to be inspected and the inspection is not running, so nothing passes. Tell the security team.',
+    ],
+    [
+      'Inspection indisponible',
+      "Cette application doit être inspectée et l'inspection ne fonctionne pas ; rien ne passe. Prévenez l'équipe sécurité.",
+    ],
+  ),
+
+  // Requests that two parsers could read two ways, or that are too large or too slow.
+  'bad-request': text(400, ['Malformed request', clientHelp.en], ['Requête mal formée', clientHelp.fr]),
+  'authority-mismatch': text(
+    400,
+    ['Server name and authority disagree', clientHelp.en],
+    ["Le nom de serveur et l'autorité diffèrent", clientHelp.fr],
+  ),
+  'header-name': text(
+    400,
+    ['Header name not allowed', clientHelp.en],
+    ["Nom d'en-tête interdit", clientHelp.fr],
+  ),
+  'header-duplicate': text(400, ['Header given twice', clientHelp.en], ['En-tête en double', clientHelp.fr]),
+  'content-type-malformed': text(
+    400,
+    ['Malformed Content-Type', clientHelp.en],
+    ['Content-Type mal formé', clientHelp.fr],
+  ),
+  'path-ambiguous': text(400, ['Ambiguous path', clientHelp.en], ['Chemin ambigu', clientHelp.fr]),
+  'request-timeout': text(
+    408,
+    ['Request too slow', 'The request did not arrive in time. Try again.'],
+    ['Requête trop lente', "La requête n'est pas arrivée à temps. Réessayez."],
+  ),
+  'content-too-large': text(
+    413,
+    ['Request too large', 'Send less at once.'],
+    ['Requête trop volumineuse', 'Envoyez moins à la fois.'],
+  ),
+  'uri-too-long': text(
+    414,
+    ['Address too long', 'Shorten the address.'],
+    ['Adresse trop longue', "Raccourcissez l'adresse."],
+  ),
+  'headers-too-large': text(
+    431,
+    ['Headers too large', 'Clear the cookies of this site and try again.'],
+    ['En-têtes trop volumineux', 'Effacez les cookies de ce site et réessayez.'],
+  ),
+  'method-not-allowed': text(
+    405,
+    ['Method not allowed', 'Use another method.'],
+    ['Méthode interdite', 'Utilisez une autre méthode.'],
+  ),
+
+  // Upstream.
+  'upstream-unreachable': text(
+    502,
+    ['Application does not answer', tellOwner.en],
+    ["L'application ne répond pas", tellOwner.fr],
+  ),
+  'upstream-reset': text(
+    502,
+    ['Application closed the connection', tellOwner.en],
+    ["L'application a coupé la connexion", tellOwner.fr],
+  ),
+  'upstream-malformed': text(
+    502,
+    ['Application answered garbage', tellOwner.en],
+    ["L'application a répondu n'importe quoi", tellOwner.fr],
+  ),
+  'upstream-untrusted': text(
+    502,
+    ["Application's certificate not trusted", tellOwner.en],
+    ["Certificat de l'application non reconnu", tellOwner.fr],
+  ),
+  'upstream-timeout': text(
+    504,
+    ['Application too slow', tellOwner.en],
+    ["L'application est trop lente", tellOwner.fr],
+  ),
+  'connector-unavailable': text(
+    503,
+    [
+      'No way into the private network',
+      'The connector of this network is not running; it is being restarted. Try again in a moment.',
+    ],
+    [
+      "Pas d'accès au réseau privé",
+      'Le connecteur de ce réseau ne fonctionne pas ; il redémarre. Réessayez dans un instant.',
+    ],
+  ),
+  'isolation-breach': text(
+    502,
+    ['Connection from the wrong network', tellSecurity.en],
+    ["Connexion venue d'un autre réseau", tellSecurity.fr],
+  ),
+  'shutting-down': text(
+    503,
+    ['Gateway shutting down', 'The agent reconnects by itself.'],
+    ["Passerelle en cours d'arrêt", "L'agent se reconnecte de lui-même."],
+  ),
+
+  // Control plane.
+  'api-key-invalid': text(
+    401,
+    ['API key missing or not valid', 'Give a valid key with --api-key or POSTERN_API_KEY.'],
+    ["Clé d'API absente ou non valable", 'Donnez une clé valable avec --api-key ou POSTERN_API_KEY.'],
+  ),
+  'enrollment-token-invalid': text(
+    403,
+    ['Enrollment token not valid', 'It was used, has expired, or was never made. Ask for a new one.'],
+    [
+      "Jeton d'enrôlement non valable",
+      "Il a déjà servi, a expiré ou n'a jamais existé. Demandez-en un nouveau.",
+    ],
+  ),
+  'certificate-request-invalid': text(
+    400,
+    ['Certificate request not valid', 'It must be signed by its own P-256 key.'],
+    ['Demande de certificat non valable', 'Elle doit être signée par sa propre clé P-256.'],
+  ),
+  'renewal-key-reused': text(
+    409,
+    ['Certificate already renewed', 'Use the newest certificate.'],
+    ['Certificat déjà renouvelé', 'Utilisez le certificat le plus récent.'],
+  ),
+  'invalid-input': text(
+    400,
+    ['Input not valid', 'See the list of problems; nothing was changed.'],
+    ['Données non valables', "Voyez la liste des problèmes ; rien n'a été changé."],
+  ),
+  'not-found': text(
+    404,
+    ['Not found', 'Check the kind and the name.'],
+    ['Introuvable', 'Vérifiez le type et le nom.'],
+  ),
+  conflict: text(
+    409,
+    ['Changed by someone else meanwhile', 'Read it again and repeat.'],
+    ["Modifié entre-temps par quelqu'un d'autre", 'Relisez et recommencez.'],
+  ),
+  'in-use': text(
+    409,
+    ['Still in use', 'Delete what refers to it first.'],
+    ['Encore utilisé', "Supprimez d'abord ce qui s'y réfère."],
+  ),
+  'state-final': text(
+    409,
+    ['State is final', 'A revoked or lost device stays so; enroll it anew.'],
+    ['État définitif', 'Un appareil révoqué ou perdu le reste ; enrôlez-le de nouveau.'],
+  ),
+  'rate-limited': text(
+    429,
+    ['Too many attempts', 'Wait a minute and try again.'],
+    ['Trop de tentatives', 'Attendez une minute et réessayez.'],
+  ),
+  'store-unavailable': text(
+    503,
+    ['Ledger not available', 'Nothing was changed. Look at the disk of the control plane.'],
+    ['Registre indisponible', "Rien n'a été changé. Regardez le disque du plan de contrôle."],
+  ),
+  'internal-error': text(500, ['Internal error', tellSecurity.en], ['Erreur interne', tellSecurity.fr]),
+} as const satisfies Record<string, RefusalText>;
+
+export type RefusalCode = keyof typeof refusals;
+
+/** A refusal is a value: what the peer is told by code, and what only the log and the record learn. */
+export interface Refusal {
+  readonly code: RefusalCode;
+  /** For log and record; never a secret. */
+  readonly detail?: string;
+}
+
+export const refuse = (code: RefusalCode, detail?: string): Refusal =>
+  detail === undefined ? { code } : { code, detail };
+
+/** RFC 9457 problem details with our members `code`, `flow_id` and `help`. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: RefusalCode;
+  readonly help: string;
+  readonly flow_id?: string;
+  readonly detail?: string;
+}
+
+/** The problem details of a refusal. `detail` is only for what the peer may know, such as which field was wrong. */
+export function buildProblem(
+  code: RefusalCode,
+  language: 'en' | 'fr' = 'en',
+  more: { flowId?: string; detail?: string } = {},
+): Problem {
+  const refusal: RefusalText = refusals[code];
+  return {
+    type: `urn:postern:refusal:${code}`,
+    title: refusal.title[language],
+    status: refusal.status,
+    code,
+    help: refusal.help[language],
+    ...(more.flowId === undefined ? {} : { flow_id: more.flowId }),
+    ...(more.detail === undefined ? {} : { detail: more.detail }),
+  };
+}

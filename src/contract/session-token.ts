@@ -1,0 +1,45 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { PostureChecks } from './posture.ts';
+
+/** Claims of a session token (RFC 7519), bound to a device certificate by `cnf.x5t#S256` (RFC 8705, section 3.1). */
+export const sessionTokenType = 'postern-session+jwt';
+export const sessionAudience = 'postern-gateway';
+export const sessionTokenLifetimeSeconds = 600;
+
+export const assertionTokenType = 'postern-assertion+jwt';
+export const assertionLifetimeSeconds = 60;
+
+/** `iss` of every token of an organisation. */
+export const tokenIssuer = (domain: string): string => `spiffe://${domain}/control`;
+
+const strict = { additionalProperties: false } as const;
+
+export const SessionClaims = Type.Object(
+  {
+    iss: Type.String(),
+    aud: Type.Literal(sessionAudience),
+    sub: Type.String({ minLength: 1, maxLength: 254 }),
+    jti: Type.String({ minLength: 16, maxLength: 64 }),
+    iat: Type.Integer(),
+    exp: Type.Integer(),
+    device: Type.String(),
+    cnf: Type.Object({ 'x5t#S256': Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) }, strict),
+    /** Claims of the identity provider that groups may refer to, such as `groups`. */
+    claims: Type.Record(Type.String(), Type.Array(Type.String())),
+    posture: Type.Optional(
+      Type.Object(
+        {
+          measuredAt: Type.Integer(),
+          os: Type.String(),
+          osVersion: Type.String(),
+          agentVersion: Type.String(),
+          checks: PostureChecks,
+        },
+        strict,
+      ),
+    ),
+  },
+  strict,
+);
+export type SessionClaims = Static<typeof SessionClaims>;

@@ -1,0 +1,65 @@
+import type { DeviceRole, DeviceState, IssuedCertificate } from './device.ts';
+import type { DeviceId, NetworkName, UserName } from './ids.ts';
+import type { PublishedKey } from './control-state.ts';
+import type { Resource, ResourceKind } from './resources.ts';
+
+/** What can happen to an organisation's control state. The ledger keeps these in order; the state is their fold. */
+export type ControlEvent =
+  | { readonly type: 'organization-created'; readonly domain: string }
+  | { readonly type: 'key-published'; readonly key: PublishedKey }
+  | { readonly type: 'key-retired'; readonly kid: string }
+  | {
+      readonly type: 'api-key-created';
+      readonly id: string;
+      readonly name: string;
+      readonly secretHash: string;
+    }
+  | { readonly type: 'api-key-revoked'; readonly id: string }
+  | {
+      readonly type: 'enrollment-token-created';
+      readonly id: string;
+      readonly secretHash: string;
+      readonly user: UserName;
+      readonly role: DeviceRole;
+      readonly network?: NetworkName;
+      /** Epoch seconds. */
+      readonly expiresAt: number;
+    }
+  | {
+      readonly type: 'device-enrolled';
+      readonly device: DeviceId;
+      /** The token that this used up: both happen or neither. */
+      readonly enrollmentToken: string;
+      readonly user: UserName;
+      readonly role: DeviceRole;
+      readonly network?: NetworkName;
+      readonly certificate: IssuedCertificate;
+    }
+  | {
+      readonly type: 'device-certificate-renewed';
+      readonly device: DeviceId;
+      readonly certificate: IssuedCertificate;
+    }
+  | {
+      readonly type: 'device-state-changed';
+      readonly device: DeviceId;
+      readonly state: DeviceState;
+      readonly reason: string;
+    }
+  | { readonly type: 'resource-put'; readonly resource: Resource }
+  | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string };
+
+export type ControlEventType = ControlEvent['type'];
+
+/** One event at its place in the chain: `hash` covers `previous` and every other field as stored. */
+export interface LedgerEntry {
+  readonly sequence: number;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  /** Who did it: `api-key:NAME`, `device:ID`, `postern:init`, `postern:rotation`. */
+  readonly actor: string;
+  /** The event as the exact JSON text that was hashed. */
+  readonly data: string;
+  readonly previous: string;
+  readonly hash: string;
+}

@@ -1,0 +1,102 @@
+import type { Decision } from './decision.ts';
+import type { DeviceId, FlowId, NetworkName } from './ids.ts';
+import type { App } from './resources.ts';
+import type { Subject } from './subject.ts';
+
+/** Bytes as they were seen and times as they were measured: what flow records are made of. */
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One TLS connection of a client, complete or failed. One object a connection, never changed: caches hang on it. */
+export interface ConnectionFacts {
+  readonly id: FlowId;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly source: Endpoint;
+  /** The listener that was reached. */
+  readonly destination: Endpoint;
+  readonly tls?: {
+    readonly version: string;
+    readonly cipher: string;
+    readonly serverName?: string;
+    readonly alpn?: string;
+  };
+  /** As presented; set also when it was refused, as far as it could be read. */
+  readonly certificate?: {
+    readonly device?: DeviceId;
+    readonly serial: string;
+    readonly issuer: string;
+    readonly subject?: string;
+    /** base64url SHA-256 of the DER. */
+    readonly thumbprint: string;
+    /** Epoch seconds. */
+    readonly notBefore: number;
+    readonly notAfter: number;
+  };
+}
+
+/** Where a flow really went: the address that was dialled, inside which network. */
+export interface DialledUpstream {
+  readonly network: NetworkName;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Everything known about one request, tunnel or refusal when its record is written. */
+export interface FlowFacts {
+  readonly id: FlowId;
+  /** The tunnel or agent session that carried it, where there is one. */
+  readonly parent?: FlowId;
+  readonly connection: ConnectionFacts;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly subject?: Subject;
+  readonly app?: App;
+  readonly decision?: Decision;
+  readonly upstream?: DialledUpstream;
+  readonly request?: {
+    readonly method: string;
+    /** `host:port` or `host`, as asked for. */
+    readonly authority: string;
+    /** Path without query string. */
+    readonly path: string;
+    readonly scheme: 'http' | 'https';
+    readonly httpVersion: '1.0' | '1.1' | '2.0';
+    readonly userAgent?: string;
+  };
+}
+
+/** How it ended. */
+export interface FlowOutcome {
+  /** Epoch milliseconds. */
+  readonly endedAt: number;
+  /** Status the client was given; absent when it got none. */
+  readonly status?: number;
+  /** From client to upstream, body or tunnel bytes. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Refusal code, when it was refused or failed. */
+  readonly refusal?: string;
+  /** For the SOC: what exactly was wrong. Never a secret. */
+  readonly detail?: string;
+  /** Who ended it. `gateway` when a grant ended or a limit was met. */
+  readonly endedBy: 'client' | 'upstream' | 'gateway';
+}
+
+/**
+ * The one place that flows are recorded. Calls never throw and never block; records are with the operating system
+ * before `whenWritten` calls back, so an answer whose last byte waits for it cannot be forgotten by kill -9.
+ */
+export interface FlowRecorder {
+  /** One HTTP request, answered, refused or broken off (OCSF 4002). An upgrade is recorded at its answer. */
+  request(facts: FlowFacts, outcome: FlowOutcome): void;
+  /** A CONNECT tunnel or upgraded connection starts to carry bytes (OCSF 4001, Open). */
+  tunnelOpened(facts: FlowFacts): void;
+  /** The same ends (OCSF 4001, Close), or never came to be (OCSF 4001, Refuse). */
+  tunnelClosed(facts: FlowFacts, outcome: FlowOutcome): void;
+  /** A handshake or a token that was accepted or refused (OCSF 3002). */
+  authentication(facts: FlowFacts, outcome: FlowOutcome): void;
+  whenWritten(callback: () => void): void;
+}

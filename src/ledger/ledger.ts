@@ -1,0 +1,48 @@
+import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import type { LedgerHead } from '../domain/control-state.ts';
+
+/**
+ * The one log of lasting control state. Every implementation passes test/ledger/ledger-contract.ts.
+ * Entries are ordered, hash-chained and never changed; `append` is optimistic, so that two writers cannot both win.
+ */
+export interface LedgerWriter {
+  /**
+   * Appends all events as one unit after the entry whose hash is `expectedHash`, durably before it returns.
+   * @throws LedgerConflict when the head has moved; LedgerUnavailable when the store cannot be written.
+   */
+  append(
+    expectedHash: string,
+    actor: string,
+    events: readonly ControlEvent[],
+  ): Promise<readonly LedgerEntry[]>;
+}
+
+export interface LedgerReader {
+  head(): Promise<LedgerHead>;
+  /** Entries after the given sequence number, oldest first, verified link by link. */
+  read(afterSequence: number): AsyncIterable<LedgerEntry>;
+  /** Like `read`, then waits for more until the signal aborts. */
+  follow(afterSequence: number, signal: AbortSignal): AsyncIterable<LedgerEntry>;
+}
+
+export interface Ledger extends LedgerReader, LedgerWriter {
+  close(): Promise<void>;
+}
+
+export class LedgerConflict extends Error {
+  override readonly name = 'LedgerConflict';
+}
+
+export class LedgerUnavailable extends Error {
+  override readonly name = 'LedgerUnavailable';
+}
+
+/** The stored chain does not verify. Names the first entry that is wrong; nothing is repaired. */
+export class LedgerCorrupt extends Error {
+  override readonly name = 'LedgerCorrupt';
+  readonly sequence: number;
+  constructor(sequence: number, message: string) {
+    super(message);
+    this.sequence = sequence;
+  }
+}
