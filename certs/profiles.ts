@@ -1,0 +1,31 @@
+/** What each kind of certificate is, as data. The issuer writes it; `checkDeviceCertificate` demands the same. */
+export type ProfileName = 'device' | 'connector' | 'gateway' | 'app' | 'control';
+
+export interface CertificateProfile {
+  /** Which authority may issue it; the authorities themselves are constrained to this purpose. */
+  readonly purpose: 'clientAuth' | 'serverAuth';
+  readonly lifetimeSeconds: number;
+  /** `spiffe`: exactly one URI. `service`: DNS names and numeric addresses. */
+  readonly names: 'spiffe' | 'service';
+  /** Common name where the subject has none of its own. */
+  readonly title: string;
+}
+
+const day = 86_400;
+
+export const profiles: Readonly<Record<ProfileName, CertificateProfile>> = {
+  device: { purpose: 'clientAuth', lifetimeSeconds: 7 * day, names: 'spiffe', title: 'Postern device' },
+  connector: { purpose: 'clientAuth', lifetimeSeconds: 7 * day, names: 'spiffe', title: 'Postern connector' },
+  gateway: { purpose: 'serverAuth', lifetimeSeconds: 30 * day, names: 'service', title: 'Postern gateway' },
+  app: { purpose: 'serverAuth', lifetimeSeconds: 7 * day, names: 'service', title: 'Postern application' },
+  control: { purpose: 'serverAuth', lifetimeSeconds: 30 * day, names: 'service', title: 'Postern control' },
+};
+
+/** Certificates begin this much before they are made, so that a laptop whose clock is behind can use one at once. */
+export const backdatedSeconds = 300;
+
+export const purposeOid = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' } as const;
+
+/** When to renew: at two thirds of the lifetime, which leaves a holiday's last third to try again. Epoch seconds. */
+export const renewalTime = (validity: { readonly notBefore: number; readonly notAfter: number }): number =>
+  validity.notBefore + Math.floor(((validity.notAfter - validity.notBefore) * 2) / 3);
