@@ -1,24 +1,18 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  X509Certificate,
-} from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { x509 } from './x509-library.ts';
-import { isP256PublicKey } from './p256.ts';
+import { isIP } from 'node:net';
 import { deviceNameConstraints } from './name-constraints.ts';
+import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles, purposeOid } from './profiles.ts';
-import type { CertificateProfile, ProfileName } from './profiles.ts';
+import type { ProfileName } from './profiles.ts';
 import { normalizeSerial } from './serial.ts';
+import { signCertificate, signerOf, spkiOf, toPem, toSeconds } from './signer.ts';
+import type { AuthorityCertificate, Signer } from './signer.ts';
+import { parseSpiffeUri } from './spiffe.ts';
 import { certificateThumbprint } from './thumbprint.ts';
+import { x509 } from './x509-library.ts';
 
-/** A certificate that may issue others, with its key as unencrypted PKCS#8: it lives in memory only. */
-export interface AuthorityCertificate {
-  readonly certificatePem: string;
-  readonly privateKeyPem: string;
-}
+export type { AuthorityCertificate } from './signer.ts';
 
 export interface Authorities {
   /** Signs the two below it and then goes offline. */
@@ -50,80 +44,6 @@ export interface CertificateSubject {
 const year = 365 * 86_400;
 const authorityUsage: x509.KeyUsageFlags = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign;
 
-interface Signer {
-  readonly name: x509.Name;
-  /** Epoch seconds; what it signs ends no later. */
-  readonly notAfter: number;
-  readonly keyIdentifier: x509.AuthorityKeyIdentifierExtension;
-  readonly key: CryptoKey;
-  readonly hash: string;
-  /** Extended key usages, as object identifiers. */
-  readonly purposes: readonly string[];
-}
-
-async function loadSigner(authority: AuthorityCertificate): Promise<Signer> {
-  const certificate = new X509Certificate(authority.certificatePem);
-  const keyObject = createPrivateKey(authority.privateKeyPem);
-  if (!certificate.ca || !certificate.checkPrivateKey(keyObject)) {
-    throw new TypeError('not an authority, or the key of another one');
-  }
-  const parsed = new x509.X509Certificate(certificate.raw);
-  const curve = keyObject.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'P-384' : 'P-256';
-  return {
-    name: parsed.subjectName,
-    notAfter: toSeconds(parsed.notAfter),
-    keyIdentifier: await x509.AuthorityKeyIdentifierExtension.create(parsed.publicKey),
-    key: keyObject.toCryptoKey({ name: 'ECDSA', namedCurve: curve }, false, ['sign']),
-    hash: curve === 'P-384' ? 'SHA-384' : 'SHA-256',
-    // Node calls the extended key usage `keyUsage`.
-    purposes: certificate.keyUsage ?? [],
-  };
-}
-
-// Reading an authority costs more than signing with it; the object given is the key, so a replaced one is read anew.
-const signers = new WeakMap<AuthorityCertificate, Promise<Signer>>();
-function signerOf(authority: AuthorityCertificate): Promise<Signer> {
-  const known = signers.get(authority);
-  if (known !== undefined) return known;
-  const signer = loadSigner(authority);
-  signers.set(authority, signer);
-  return signer;
-}
-
-interface Draft {
-  readonly subject: x509.JsonName;
-  readonly publicKey: KeyObject;
-  readonly notBefore: number;
-  readonly notAfter: number;
-  readonly extensions: readonly x509.Extension[];
-}
-
-const spkiOf = (key: KeyObject): Buffer<ArrayBuffer> =>
-  Buffer.from(key.export({ format: 'der', type: 'spki' }));
-
-async function sign(draft: Draft, signer: Signer): Promise<x509.X509Certificate> {
-  const spki = spkiOf(draft.publicKey);
-  return x509.X509CertificateGenerator.create({
-    // 128 random bits; the library adds the zero octet that keeps it positive, and replaces a zero.
-    serialNumber: randomBytes(16).toString('hex'),
-    subject: draft.subject,
-    issuer: signer.name,
-    notBefore: new Date(draft.notBefore * 1000),
-    notAfter: new Date(draft.notAfter * 1000),
-    publicKey: spki,
-    signingKey: signer.key,
-    signingAlgorithm: { name: 'ECDSA', hash: signer.hash },
-    extensions: [
-      ...draft.extensions,
-      await x509.SubjectKeyIdentifierExtension.create(spki),
-      signer.keyIdentifier,
-    ],
-  });
-}
-
-const toPem = (certificate: x509.X509Certificate): string => `${certificate.toString('pem').trim()}\n`;
-const toSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);
-
 /**
  * Makes the three authorities of an organization: a root that only signs the two below it, one that can only certify
  * clients (devices and connectors of this domain), one that can only certify servers. No certificate of one can be
@@ -151,7 +71,7 @@ export async function createAuthorities(options: { domain: string; now: Date }):
     pathLength: number,
     more: readonly x509.Extension[] = [],
   ): Promise<AuthorityCertificate> => {
-    const certificate = await sign(
+    const certificate = await signCertificate(
       {
         subject,
         publicKey: keys.publicKey,
@@ -196,19 +116,21 @@ export async function issueCertificate(
   now: Date,
 ): Promise<IssuedLeaf> {
   const profile = profiles[profileName];
-  const names = subjectNames(profile, subject);
+  const names = subjectNames(profileName, subject);
   const publicKey = createPublicKey(subject.publicKeyPem);
   if (!isP256PublicKey(spkiOf(publicKey))) throw new TypeError('certificates are for P-256 keys only');
   const signer = await signerOf(issuer);
   if (!signer.purposes.includes(purposeOid[profile.purpose])) {
     throw new TypeError(`this authority may not issue a certificate of profile ${profileName}`);
   }
+  // X.520 gives a common name 64 characters; nothing reads it but people.
+  const commonName = (subject.commonName ?? profile.title).slice(0, 64);
   const issuedAt = toSeconds(now);
   const notBefore = issuedAt - backdatedSeconds;
   const notAfter = Math.min(issuedAt + profile.lifetimeSeconds, signer.notAfter);
-  const certificate = await sign(
+  const certificate = await signCertificate(
     {
-      subject: [{ CN: [subject.commonName ?? profile.title] }],
+      subject: [{ CN: [commonName] }],
       publicKey,
       notBefore,
       notAfter,
@@ -230,17 +152,30 @@ export async function issueCertificate(
   };
 }
 
-function subjectNames(profile: CertificateProfile, subject: CertificateSubject): x509.JsonGeneralNames {
-  const services: x509.JsonGeneralNames = [
-    ...(subject.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
-    ...(subject.addresses ?? []).map((value) => ({ type: 'ip' as const, value })),
-  ];
-  if (profile.names === 'spiffe') {
-    if (subject.uri === undefined || services.length > 0)
-      throw new TypeError('a device has one URI and no other name');
-    return [{ type: 'url', value: subject.uri }];
+const dnsName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/** The names that go into the certificate, each of the one kind that its profile has. Throws TypeError. */
+function subjectNames(profileName: ProfileName, subject: CertificateSubject): x509.JsonGeneralNames {
+  const { uri, dnsNames = [], addresses = [] } = subject;
+  if (profiles[profileName].names === 'spiffe') {
+    const domain = uri?.split('/')[2] ?? '';
+    if (uri === undefined || parseSpiffeUri(uri, domain)?.kind !== profileName || !dnsName.test(domain)) {
+      throw new TypeError(`not the URI of a ${profileName}`);
+    }
+    if (dnsNames.length + addresses.length > 0)
+      throw new TypeError(`a ${profileName} has no name but its URI`);
+    return [{ type: 'url', value: uri }];
   }
-  if (subject.uri !== undefined || services.length === 0)
-    throw new TypeError('a service has names and no URI');
-  return services;
+  if (uri !== undefined || dnsNames.length + addresses.length === 0) {
+    throw new TypeError(`a ${profileName} has DNS names or addresses and no URI`);
+  }
+  const wrong = [
+    ...dnsNames.filter((name) => !dnsName.test(name)),
+    ...addresses.filter((ip) => isIP(ip) === 0),
+  ];
+  if (wrong.length > 0) throw new TypeError(`not names of a service: ${wrong.join(' ')}`);
+  return [
+    ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
+    ...addresses.map((value) => ({ type: 'ip' as const, value })),
+  ];
 }
