@@ -61,7 +61,7 @@ export const Settings = Type.Object(
     upstreamAuthorities: Type.Optional(Type.String()),
     log: Type.Object(
       {
-        level: Type.Union(['debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level))),
+        level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),
       },
       strict,
     ),

@@ -41,7 +41,7 @@ export const App = Type.Object(
       description: 'what people type; lower-case ASCII DNS name',
       pattern: '^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$',
     }),
-    protocol: Type.Union(appProtocols.map((protocol) => Type.Literal(protocol))),
+    protocol: Type.Enum(appProtocols),
     ports: Type.Optional(
       Type.Array(Type.Integer({ minimum: 1, maximum: 65535 }), { minItems: 1, maxItems: 64 }),
     ),
