@@ -1,0 +1,152 @@
+import type { ControlState } from '../domain/control-state.ts';
+import type { Device } from '../domain/device.ts';
+import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import type { DeviceId } from '../domain/ids.ts';
+import { genesisHead, headOf, verifyPlace } from './chain.ts';
+import { findContradiction } from './contradiction.ts';
+import { EventNotUnderstood, parseEvent } from './event-schema.ts';
+import { LedgerCorrupt } from './ledger.ts';
+import { mapOfKind } from './resource-maps.ts';
+
+/**
+ * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
+ * used.
+ */
+export const foldVersion = 1;
+
+/** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
+export const emptyState = (): ControlState => ({
+  head: genesisHead,
+  domain: '',
+  devices: new Map(),
+  networks: new Map(),
+  apps: new Map(),
+  groups: new Map(),
+  policies: new Map(),
+  enrollmentTokens: new Map(),
+  apiKeys: new Map(),
+  signingKeys: new Map(),
+});
+
+/** A state that can move on by itself. The values inside are never changed in place, so the maps alone are copied. */
+export const copyState = (state: ControlState): ControlState => ({
+  head: state.head,
+  domain: state.domain,
+  devices: new Map(state.devices),
+  networks: new Map(state.networks),
+  apps: new Map(state.apps),
+  groups: new Map(state.groups),
+  policies: new Map(state.policies),
+  enrollmentTokens: new Map(state.enrollmentTokens),
+  apiKeys: new Map(state.apiKeys),
+  signingKeys: new Map(state.signingKeys),
+});
+
+/**
+ * Moves the state by one entry, in place. The entry must follow the state's head; its hash is verified by whoever read
+ * it (`verifyEntry`). On an error the state is as it was.
+ * @throws LedgerCorrupt for a gap, an event that this version does not understand, or one that contradicts the state.
+ */
+export function applyEntry(state: ControlState, entry: LedgerEntry): ControlEvent {
+  verifyPlace(state.head, entry);
+  const event = readEvent(entry);
+  const contradiction = findContradiction(state, event);
+  if (contradiction !== undefined)
+    throw new LedgerCorrupt(
+      entry.sequence,
+      `ledger entry ${entry.sequence} contradicts those before it: ${event.type}: ${contradiction.detail ?? contradiction.code}`,
+    );
+  applyEvent(state, event, entry);
+  state.head = headOf(entry);
+  return event;
+}
+
+function readEvent(entry: LedgerEntry): ControlEvent {
+  try {
+    return parseEvent(entry.data);
+  } catch (error) {
+    if (error instanceof EventNotUnderstood)
+      throw new LedgerCorrupt(entry.sequence, `ledger entry ${entry.sequence}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The effect of an event that was found not to contradict the state. `origin` says when and by whom. */
+export function applyEvent(
+  state: ControlState,
+  event: ControlEvent,
+  origin: { readonly at: number; readonly actor: string },
+): void {
+  const now = Math.floor(origin.at / 1000);
+  switch (event.type) {
+    case 'organization-created':
+      state.domain = event.domain;
+      return;
+    case 'key-published':
+      state.signingKeys.set(event.key.kid, event.key);
+      return;
+    case 'key-retired':
+      state.signingKeys.set(event.kid, { ...get(state.signingKeys, event.kid), retiredAt: now });
+      return;
+    case 'api-key-created': {
+      const { id, name, secretHash } = event;
+      state.apiKeys.set(id, { id, name, secretHash, createdAt: now });
+      return;
+    }
+    case 'api-key-revoked':
+      state.apiKeys.set(event.id, { ...get(state.apiKeys, event.id), revokedAt: now });
+      return;
+    case 'enrollment-token-created': {
+      const { type: _, ...token } = event;
+      state.enrollmentTokens.set(event.id, token);
+      return;
+    }
+    case 'device-enrolled': {
+      const { device: id, user, role, network, certificate, enrollmentToken } = event;
+      const token = get(state.enrollmentTokens, enrollmentToken);
+      state.enrollmentTokens.set(enrollmentToken, { ...token, usedBy: id });
+      state.devices.set(id, {
+        id,
+        user,
+        role,
+        ...(network === undefined ? {} : { network }),
+        state: 'active',
+        enrolledAt: now,
+        changedAt: now,
+        certificates: [certificate],
+      });
+      return;
+    }
+    case 'device-certificate-renewed':
+      changeDevice(state, event.device, (device) => ({
+        certificates: [...device.certificates.filter(({ notAfter }) => notAfter >= now), event.certificate],
+      }));
+      return;
+    case 'device-state-changed':
+      changeDevice(state, event.device, () => ({
+        state: event.state,
+        reason: event.reason,
+        changedBy: origin.actor,
+        changedAt: now,
+      }));
+      return;
+    case 'resource-put':
+      mapOfKind(state, event.resource.kind).set(event.resource.name, event.resource);
+      return;
+    case 'resource-deleted':
+      mapOfKind(state, event.kind).delete(event.name);
+      return;
+  }
+}
+
+function changeDevice(state: ControlState, id: DeviceId, change: (device: Device) => Partial<Device>): void {
+  const device = get(state.devices, id);
+  state.devices.set(id, { ...device, ...change(device) });
+}
+
+function get<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): Value {
+  const value = map.get(key);
+  // findContradiction has passed the event; if that and the effect ever disagree, nothing may go on.
+  if (value === undefined) throw new TypeError(`event applied without its check: ${String(key)} is unknown`);
+  return value;
+}
