@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { isNode, LineCounter, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
+import { Compile } from 'typebox/compile';
+import { Settings as ValidationSettings } from 'typebox/system';
+import { Settings } from '../contract/settings.ts';
+
+/** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+const schema = Compile(Settings);
+const maxSettingsBytes = 262_144;
+
+/**
+ * The settings of one file, frozen through and through. Nothing is filled in: a key that is missing is a problem like
+ * one that is unknown, so that the file on disk is always the whole truth. @throws SettingsError with every problem.
+ */
+export function loadSettings(path: string): Settings {
+  return parseSettings(readSettingsFile(path), path);
+}
+
+function readSettingsFile(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.length > maxSettingsBytes) throw new SettingsError([`${path}: too large for a settings file`]);
+    return text;
+  } catch (error) {
+    if (error instanceof SettingsError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new SettingsError([
+      code === 'ENOENT' ? `${path}: no such file` : `${path}: cannot be read (${code})`,
+    ]);
+  }
+}
+
+/** The same for text at hand; `name` stands where problems name the file. */
+export function parseSettings(text: string, name: string): Settings {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const broken = [...document.errors, ...document.warnings];
+  if (broken.length > 0) {
+    throw new SettingsError(
+      broken.map(({ message, pos: [start] }) => {
+        const sentence = message.split(/ at line \d+/)[0]?.replaceAll(/\s+/g, ' ').trim() ?? message;
+        return `${name}:${lines.linePos(start).line}: ${sentence}`;
+      }),
+    );
+  }
+  const value: unknown = document.toJS();
+  const problems = findProblems(value, document, lines, name);
+  if (problems.length > 0) throw new SettingsError(problems);
+  return deepFreeze(value as Settings);
+}
+
+function findProblems(value: unknown, document: Document, lines: LineCounter, name: string): string[] {
+  if (schema.Check(value)) return [];
+  // The library stops at eight; a person wants them all at once.
+  const { maxErrors } = ValidationSettings.Get();
+  ValidationSettings.Set({ maxErrors: 1000 });
+  const errors = schema.Errors(value);
+  ValidationSettings.Set({ maxErrors });
+  const lineOf = (path: readonly string[]): number => lines.linePos(positionOf(document, path)).line;
+  const found = errors.flatMap((error): { line: number; text: string }[] => {
+    const path = error.instancePath.split('/').slice(1).map(unescapePointer);
+    const say = (at: readonly string[], message: string): { line: number; text: string } => {
+      const line = lineOf(at);
+      return { line, text: `${name}:${line}: ${at.join('.') || '(file)'}: ${message}` };
+    };
+    if (error.keyword === 'additionalProperties')
+      return error.params.additionalProperties.map((key) => say([...path, key], 'unknown key'));
+    if (error.keyword === 'required')
+      return error.params.requiredProperties.map((key) => say([...path, key], 'missing'));
+    // Each branch of a union says its own; the union itself says nothing that helps.
+    if (error.keyword === 'anyOf' || error.keyword === 'boolean') return [];
+    return [say(path, describe(error.keyword, error.params, error.message))];
+  });
+  const unique = new Map(found.map((problem) => [problem.text, problem]));
+  return [...unique.values()].sort((a, b) => a.line - b.line).map(({ text }) => text);
+}
+
+function describe(keyword: string, params: object, message: string): string {
+  if (keyword === 'const' && 'allowedValue' in params) return `must be ${JSON.stringify(params.allowedValue)}`;
+  if (keyword === 'enum' && 'allowedValues' in params && Array.isArray(params.allowedValues))
+    return `must be one of ${params.allowedValues.map(String).join(', ')}`;
+  return message;
+}
+
+const unescapePointer = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
+
+/** Where a key stands, or the nearest thing above it that stands somewhere. */
+function positionOf(document: Document, path: readonly string[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
+    const key = path[depth - 1];
+    if (isNode(parent) && 'items' in parent && Array.isArray(parent.items)) {
+      for (const [index, item] of (parent.items as unknown[]).entries()) {
+        const itemKey = typeof item === 'object' && item !== null && 'key' in item ? item.key : item;
+        const matches =
+          isNode(itemKey) &&
+          (itemKey === item ? String(index) === key : 'value' in itemKey && String(itemKey.value) === key);
+        if (matches && itemKey.range) return itemKey.range[0];
+      }
+    }
+  }
+  return 0;
+}
+
+function deepFreeze<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value;
+}
