@@ -37,6 +37,16 @@ export function hashEntry(entry: Unhashed): string {
   return hash('sha256', bytes, 'hex');
 }
 
+/**
+ * Passes who an entry may name: 1 to 300 characters, none of them control characters, so that a log line about it is
+ * one line.
+ * @throws TypeError
+ */
+export function checkActor(actor: string): void {
+  if (actor.length === 0 || actor.length > 300 || /\p{Cc}/u.test(actor) || !actor.isWellFormed())
+    throw new TypeError('actor is not a name');
+}
+
 /** Makes the entry that follows `previous`. `at` in epoch milliseconds; the event becomes the text that is hashed. */
 export function linkEntry(
   previous: LedgerHead,

@@ -1,0 +1,202 @@
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal } from '../contract/refusals.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import { checkEvents } from './check-events.ts';
+import { applyEntry } from './fold.ts';
+import { LedgerConflict, LedgerUnavailable } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import { loadState } from './load-state.ts';
+import { writeSnapshot } from './snapshot-file.ts';
+
+/** What a decision over the state leads to: events to append as one unit, and what to answer once they are. */
+export interface Change<Value> {
+  readonly events: readonly ControlEvent[];
+  readonly value: Value;
+}
+
+/** The live state of the ledger, and the one way to change it. */
+export interface LedgerStore {
+  /** Moves on by itself, whole appends at a time, whoever appended. Read-only to all but the store. */
+  readonly state: ControlState;
+  /**
+   * Decides over the newest state and appends the events, if the ledger has not moved meanwhile; otherwise decides
+   * again. `decide` must be pure, since it may run several times. When this resolves to the value, the events are
+   * durable and in the state. A refusal means that nothing was appended.
+   */
+  commit<Value>(
+    actor: string,
+    decide: (state: ControlState) => Change<Value> | Refusal,
+  ): Promise<Value | Refusal>;
+  /** Hands every later append to the listener, whole, after the state has moved. Returns how to stop that. */
+  onEntries(listener: (entries: readonly LedgerEntry[]) => void): () => void;
+  /** Stops following, leaves a snapshot, and closes the ledger. */
+  close(): Promise<void>;
+}
+
+export interface LedgerStoreOptions {
+  /** Where a copy of the fold is kept, for quick starts. */
+  readonly snapshotPath?: string;
+  /** Entries between two snapshots. */
+  readonly snapshotEvery?: number;
+  /** How long to wait before following again after the ledger was not available. */
+  readonly retryMs?: number;
+  /** Hears of what went wrong beside a commit: a snapshot not used, a listener that threw, a ledger gone or corrupt. */
+  readonly onProblem?: (problem: StoreProblem, error: Error) => void;
+}
+
+export type StoreProblem =
+  | 'snapshot-not-used'
+  | 'snapshot-not-written'
+  | 'listener-failed'
+  | 'ledger-unavailable'
+  /** The state stands still from here on, and nothing is committed any more. */
+  | 'ledger-corrupt';
+
+/** Races between writers are short; one that is lost this often is no race. */
+const maxAttempts = 32;
+
+/**
+ * Opens the store: reads and verifies the ledger into memory, then follows it.
+ * @throws LedgerCorrupt, LedgerUnavailable
+ */
+export async function openLedgerStore(
+  ledger: Ledger,
+  options: LedgerStoreOptions = {},
+): Promise<LedgerStore> {
+  const { snapshotPath, snapshotEvery = 10_000, retryMs = 1000, onProblem = () => undefined } = options;
+  const state = await loadState(ledger, snapshotPath, (problem) =>
+    onProblem('snapshot-not-used', new Error(problem)),
+  );
+  const listeners = new Set<(entries: readonly LedgerEntry[]) => void>();
+  const closed = new AbortController();
+  let corrupt: Error | undefined;
+  let snapshotAt = state.head.sequence;
+  let commits: Promise<unknown> = Promise.resolve();
+
+  const saveSnapshot = (): void => {
+    if (snapshotPath === undefined || snapshotAt === state.head.sequence || corrupt !== undefined) return;
+    try {
+      writeSnapshot(snapshotPath, state);
+      snapshotAt = state.head.sequence;
+    } catch (error) {
+      onProblem('snapshot-not-written', error as Error);
+    }
+  };
+
+  // Entries come from here and from following; the state takes each once, and an append as a whole: half of one could
+  // have withdrawn a policy and not yet put its successor.
+  const apply = (entries: readonly LedgerEntry[]): void => {
+    if (corrupt !== undefined) return;
+    const fresh = entries.filter(({ sequence }) => sequence > state.head.sequence);
+    if (fresh.length === 0) return;
+    try {
+      for (const entry of fresh) applyEntry(state, entry);
+    } catch (error) {
+      corrupt = error as Error;
+      onProblem('ledger-corrupt', corrupt);
+      throw error;
+    }
+    for (const listener of listeners) {
+      try {
+        listener(fresh);
+      } catch (error) {
+        onProblem('listener-failed', error as Error);
+      }
+    }
+    if (state.head.sequence - snapshotAt >= snapshotEvery) saveSnapshot();
+  };
+
+  const catchUp = async (): Promise<void> => {
+    const entries = await Array.fromAsync(ledger.read(state.head.sequence));
+    apply(entries);
+  };
+
+  const commitOnce = async <Value>(
+    actor: string,
+    decide: (state: ControlState) => Change<Value> | Refusal,
+  ): Promise<{ readonly done: Value | Refusal } | 'moved'> => {
+    const decided = decide(state);
+    if (!('events' in decided)) return { done: decided };
+    if (decided.events.length === 0) return { done: decided.value };
+    const problem = checkEvents(state, decided.events);
+    if (problem !== undefined) return { done: problem };
+    try {
+      apply(await ledger.append(state.head.hash, actor, decided.events));
+      return { done: decided.value };
+    } catch (error) {
+      if (!(error instanceof LedgerConflict)) throw error;
+      await catchUp();
+      return 'moved';
+    }
+  };
+
+  const commit = async <Value>(
+    actor: string,
+    decide: (state: ControlState) => Change<Value> | Refusal,
+  ): Promise<Value | Refusal> => {
+    try {
+      for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+        if (corrupt !== undefined) return refuse('store-unavailable', corrupt.message);
+        const result = await commitOnce(actor, decide);
+        if (result !== 'moved') return result.done;
+      }
+      return refuse('conflict', `the ledger moved ${maxAttempts} times`);
+    } catch (error) {
+      if (error instanceof LedgerUnavailable) return refuse('store-unavailable', error.message);
+      throw error;
+    }
+  };
+
+  const follow = async (): Promise<void> => {
+    while (!closed.signal.aborted && corrupt === undefined) {
+      try {
+        for await (const entry of ledger.follow(state.head.sequence, closed.signal))
+          if (entry.sequence > state.head.sequence) await catchUp();
+        return;
+      } catch (error) {
+        if (closed.signal.aborted) return;
+        if (!(error instanceof LedgerUnavailable)) {
+          if (corrupt === undefined) onProblem('ledger-corrupt', error as Error);
+          corrupt ??= error as Error;
+          return;
+        }
+        onProblem('ledger-unavailable', error);
+        await pause(retryMs, closed.signal);
+      }
+    }
+  };
+  const following = follow();
+
+  return {
+    state,
+    commit(actor, decide) {
+      const result = commits.then(() => commit(actor, decide));
+      commits = result.catch(() => undefined);
+      return result;
+    },
+    onEntries(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    async close() {
+      closed.abort();
+      await commits;
+      await following;
+      saveSnapshot();
+      await ledger.close();
+    },
+  };
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}
