@@ -113,7 +113,11 @@ export type SupervisorToControl =
       readonly bootId: string;
       readonly role: 'all' | 'gateway' | 'control';
       readonly passphrase: string | undefined;
+      /** Where workers listen already, when the control process is started again; port 0 is chosen only once. */
+      readonly gatewayPort?: number;
     }
+  /** A worker accepts connections: the gateway is ready with the first. */
+  | { readonly type: 'worker-ready'; readonly worker: number; readonly port: number }
   | { readonly type: 'from-worker'; readonly worker: number; readonly message: WorkerToControl }
   | { readonly type: 'worker-gone'; readonly worker: number }
   | { readonly type: 'drain' };
