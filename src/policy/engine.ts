@@ -1,7 +1,24 @@
 import type { ControlState } from '../domain/control-state.ts';
-import type { AccessFacts, Decision } from '../domain/decision.ts';
-import { policyVersionOf } from './policy-version.ts';
+import type { AccessFacts, Decision, DenialReason } from '../domain/decision.ts';
+import type { Device } from '../domain/device.ts';
+import type { AppName } from '../domain/ids.ts';
+import type { App, Group } from '../domain/resources.ts';
+import type { VerifiedToken } from '../domain/subject.ts';
+import { createDecisionTable, createEntryBudget, dropEntries } from './decision-table.ts';
+import type { DecisionTable } from './decision-table.ts';
+import { explainDecision } from './explain.ts';
 import type { Explanation } from './explanation.ts';
+import { createGroupMembership } from './group-membership.ts';
+import type { GroupSet } from './group-membership.ts';
+import { judge } from './judge.ts';
+import type { Verdict } from './judge.ts';
+import { createPolicyReader } from './policy-index.ts';
+import type { PolicyInputs } from './policy-inputs.ts';
+import { policyVersionOf } from './policy-version.ts';
+import { sameResource } from './same-resource.ts';
+import { compileSlice } from './slices.ts';
+import type { PolicySlice } from './slices.ts';
+import { checkState } from './state-checks.ts';
 
 /** The policy decision point. It judges; it reads no clock, socket or disk. Without a state it denies. */
 export interface PolicyEngine {
@@ -18,27 +35,185 @@ export interface PolicyEngine {
   dependsOnTime(facts: AccessFacts): boolean;
   /**
    * Seconds from `facts.now` until time alone can first change the answer (a posture that gets too old, an hour
-   * that ends, the token that expires): a live flow has to be decided again then at the latest. Always above zero.
+   * that ends, a token or certificate that expires): a live flow has to be decided again then at the latest. Always
+   * above zero.
    */
   nextReviewSeconds(facts: AccessFacts): number;
 }
 
-export function createPolicyEngine(): PolicyEngine {
+interface CompiledApp {
+  readonly slice: PolicySlice;
+  readonly decisions: DecisionTable<Decision>;
+}
+
+/** Cached decisions of all applications together; some 200 bytes each. */
+const decisionLimit = 50_000;
+
+/** A timer that is set again at once must not turn for ever. */
+const shortestReviewSeconds = 0.1;
+
+/** @param options.cache `false` judges each access anew, for replays and for tests of the cache. */
+export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: number } = {}): PolicyEngine {
+  const caching = options.cache ?? true;
+  const budget = createEntryBudget(options.decisionLimit ?? decisionLimit);
+  const readPolicies = createPolicyReader();
+  let state: ControlState | undefined;
   let policyVersion = '0-00000000';
-  const deny = (): Decision => ({ effect: 'deny', reasons: ['policy-error'], policies: [], policyVersion });
+  let index = readPolicies([]).index;
+  let membership = createGroupMembership([]);
+  let groups: ReadonlyMap<string, Group> = new Map();
+  let compiled = new Map<string, CompiledApp>();
+  // What is derived from objects of the callers, kept as long as they keep them, and forgotten at each load.
+  let groupsByToken = new WeakMap<VerifiedToken, GroupSet>();
+  let currentApps = new WeakMap<App, boolean>();
+  let refusals = new Map<DenialReason, Decision>();
+
+  const stamp = ({
+    effect,
+    reasons,
+    policies,
+  }: Pick<Verdict, 'effect' | 'reasons' | 'policies'>): Decision =>
+    effect === 'allow' ? { effect, policies, policyVersion } : { effect, reasons, policies, policyVersion };
+
+  const refuse = (reason: DenialReason): Decision => {
+    let decision = refusals.get(reason);
+    if (decision === undefined) {
+      decision = stamp({ effect: 'deny', reasons: [reason], policies: [] });
+      refusals.set(reason, decision);
+    }
+    return decision;
+  };
+
+  const isCurrentApp = (app: App): boolean => {
+    let current = currentApps.get(app);
+    if (current === undefined) {
+      const registered = state?.apps.get(app.name as AppName);
+      current = registered !== undefined && sameResource(registered, app);
+      currentApps.set(app, current);
+    }
+    return current;
+  };
+
+  const compiledFor = (app: App): CompiledApp => {
+    let entry = compiled.get(app.name);
+    if (entry === undefined || entry.slice.network !== app.network) {
+      entry?.slice.set?.release();
+      const slice = compileSlice(app, index.enforcedFor(app), index.unreadable);
+      entry = { slice, decisions: createDecisionTable(slice.keyArity, budget) };
+      compiled.set(app.name, entry);
+    }
+    return entry;
+  };
+
+  const groupsOf = (token: VerifiedToken): GroupSet => {
+    let set = groupsByToken.get(token);
+    if (set === undefined) groupsByToken.set(token, (set = membership.groupsOf(token)));
+    return set;
+  };
+
+  const inputsOf = ({ subject: { token }, request, now }: AccessFacts, device: Device): PolicyInputs => ({
+    user: token.user,
+    groups: groupsOf(token).names,
+    device,
+    posture: token.posture,
+    request,
+    now: Math.floor(now),
+    vouchedAt: token.issuedAt,
+  });
+
+  const isUnchanged = ({ app, network, broken, policies }: PolicySlice): boolean => {
+    const next = index.enforcedFor({ name: app, network });
+    return (
+      broken.size === 0 &&
+      index.unreadable.length === 0 &&
+      next.length === policies.length &&
+      next.every((policy, at) => policy === policies[at])
+    );
+  };
+
+  /** Slices stay while their policies do: most movements of the ledger are about devices. */
+  const keepSlices = (apps: ControlState['apps'], policiesUnchanged: boolean): void => {
+    const kept = new Map<string, CompiledApp>();
+    for (const [name, entry] of compiled) {
+      if (apps.has(name as AppName) && (policiesUnchanged || isUnchanged(entry.slice))) kept.set(name, entry);
+      else entry.slice.set?.release();
+    }
+    compiled = kept;
+  };
+
+  const decide = (facts: AccessFacts): Decision => {
+    if (state === undefined) return refuse('policy-error');
+    const { reason, device } = checkState(facts, state, isCurrentApp);
+    if (reason !== undefined) return refuse(reason);
+    const { slice, decisions } = compiledFor(facts.app);
+    const inputs = inputsOf(facts, device);
+    if (!caching) return stamp(judge(slice, inputs));
+    const key = slice.keyOf(inputs, groupsOf(facts.subject.token), membership);
+    let decision = decisions.get(key);
+    if (decision === undefined) {
+      const verdict = judge(slice, inputs);
+      decision = stamp(verdict);
+      if (verdict.keep) decisions.set(key, decision);
+    }
+    return decision;
+  };
+
+  const guarded = (facts: AccessFacts): Decision => {
+    try {
+      return decide(facts);
+    } catch {
+      // A trap in the wasm, or a state that nothing foresaw: whatever it is, it does not open the gate.
+      return refuse('policy-error');
+    }
+  };
+
   return {
-    load(state) {
-      policyVersion = policyVersionOf(state.head);
+    load(next) {
+      const read = readPolicies(next.policies.values());
+      const sameGroups =
+        next.groups.size === groups.size &&
+        [...next.groups].every(([name, group]) => groups.get(name) === group);
+      if (!sameGroups) {
+        membership = createGroupMembership(next.groups.values());
+        groups = new Map(next.groups);
+      }
+      index = read.index;
+      keepSlices(next.apps, read.unchanged);
+      state = next;
+      policyVersion = policyVersionOf(next.head);
+      groupsByToken = new WeakMap();
+      currentApps = new WeakMap();
+      refusals = new Map();
+      dropEntries(budget);
     },
-    decide: deny,
-    explain: () => ({
-      effect: 'deny',
-      reasons: ['policy-error'],
-      policies: [],
-      wouldChange: [],
-      policyVersion,
-    }),
-    dependsOnTime: () => false,
-    nextReviewSeconds: (facts) => Math.max(1, facts.subject.token.expiresAt - facts.now),
+    decide: guarded,
+    explain(facts) {
+      const decision = guarded(facts);
+      if (state === undefined)
+        return { ...decision, reasons: ['policy-error'], policies: [], wouldChange: [] };
+      const { reason, device } = checkState(facts, state, isCurrentApp);
+      return explainDecision(decision, {
+        stateReason: reason,
+        ...(device === undefined || !isCurrentApp(facts.app)
+          ? {}
+          : { slice: compiledFor(facts.app).slice, inputs: inputsOf(facts, device) }),
+        shadow: index.shadowFor(facts.app),
+      });
+    },
+    dependsOnTime: (facts) =>
+      state !== undefined && isCurrentApp(facts.app) && compiledFor(facts.app).slice.usesTime,
+    nextReviewSeconds(facts) {
+      const { certificate, token } = facts.subject;
+      const device = state?.devices.get(certificate.device);
+      let until = Math.min(token.expiresAt, certificate.notAfter) - facts.now;
+      if (device !== undefined && isCurrentApp(facts.app)) {
+        const inputs = inputsOf(facts, device);
+        until = Math.min(
+          until,
+          inputs.now + compiledFor(facts.app).slice.secondsToReview(inputs) - facts.now,
+        );
+      }
+      return Math.max(shortestReviewSeconds, until);
+    },
   };
 }

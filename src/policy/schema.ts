@@ -1,3 +1,80 @@
-/** The Cedar schema that policies are checked against, as `postern policy schema` prints it. */
-export const cedarSchema = `// Postern's policy vocabulary.
+/**
+ * The Cedar schema that policies are checked against, as `postern policy schema` prints it. What it promises about
+ * the context is what context-leaves.ts builds; a test holds the two together.
+ */
+export const cedarSchema = `// What a Postern policy can speak of. Print it with: postern policy schema
+//
+// A policy reads: may this user, from this device, now, send this request to this application? Nothing is allowed
+// unless a permit says so, and a forbid that holds wins over every permit.
+//
+//   permit (principal in Group::"finance", action == Action::"access", resource == App::"grants")
+//   when { context.posture.diskEncrypted && context.posture.ageSeconds < 600 };
+
+// Who asks: User::"alice@example.org", a member of the Group resources that list that name, or whose claim and
+// value the identity provider asserted.
+entity Group;
+entity User in [Group];
+
+// What is asked for: App::"grants", by the name of its App resource, inside its Network.
+entity Network;
+entity App in [Network];
+
+// The laptop, as the ledger knows it.
+type Device = {
+  id: String,
+  // "active"; devices in any other state are refused before policies are asked.
+  state: String,
+  // "laptop"
+  role: String,
+  // Seconds since it was enrolled.
+  enrolledAgeSeconds: Long,
+};
+
+// What the laptop last reported about itself. A check that could not run is unknown, and unknown is never true: the
+// criterion is then false here, and its name is in \`unknown\`. So a permit that asks for it does not hold, and
+// \`forbid ... when { !context.posture.diskEncrypted }\` does.
+type Posture = {
+  diskEncrypted: Bool,
+  firewallEnabled: Bool,
+  screenLockEnabled: Bool,
+  osUpToDate: Bool,
+  secureBoot: Bool,
+  protectionRunning: Bool,
+  // Names of the criteria above that are unknown: context.posture.unknown.contains("secureBoot")
+  unknown: Set<String>,
+  // True when nothing was reported at all. Every criterion is then unknown, and ageSeconds is three hundred years.
+  missing: Bool,
+  // Seconds since the checks ran.
+  ageSeconds: Long,
+  // Such as "linux", "macos", "windows"; empty when missing.
+  os: String,
+  osVersion: String,
+  agentVersion: String,
+};
+
+// The request as it will be forwarded. A tunnel has the method "CONNECT" and an empty path.
+type Request = {
+  method: String,
+  // Without query string: context.request.path like "/admin/*"
+  path: String,
+  host: String,
+};
+
+// Where the connection comes from: context.source.address.isInRange(ip("10.0.0.0/8"))
+type Source = {
+  address: ipaddr,
+};
+
+action access appliesTo {
+  principal: [User],
+  resource: [App],
+  context: {
+    device: Device,
+    posture: Posture,
+    request: Request,
+    source: Source,
+    // UTC, to the second: context.now.toTime() >= duration("6h") && context.now < datetime("2030-01-01")
+    now: datetime,
+  },
+};
 `;

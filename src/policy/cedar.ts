@@ -1,0 +1,192 @@
+import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
+import type {
+  CedarValueJson,
+  DetailedError,
+  EntityUidJson,
+  Expr,
+  PolicyJson,
+} from '@cedar-policy/cedar-wasm/nodejs';
+import { cedarSchema } from './schema.ts';
+
+/**
+ * The one door to Cedar's WebAssembly: text and plain values in, plain values out, no state but compiled sets.
+ * A trap inside the wasm throws a `WebAssembly.RuntimeError`; callers turn that into a refusal.
+ */
+export type CedarExpression = Expr;
+export type CedarPolicy = PolicyJson;
+export type CedarValue = CedarValueJson;
+
+/** What Cedar holds against a text. Offsets are in bytes of its UTF-8 form. */
+export interface CedarProblem {
+  readonly message: string;
+  readonly start?: number;
+}
+
+/** The static policies of a text, in the order they are written, or why there are none. */
+export type CedarParse =
+  | { readonly ok: true; readonly policies: readonly { readonly text: string; readonly json: CedarPolicy }[] }
+  | { readonly ok: false; readonly problems: readonly CedarProblem[] };
+
+const toProblem = (error: DetailedError): CedarProblem => {
+  const message = error.message
+    .replace(/^for policy `[^`]*`, /, '')
+    .replace(/^failed to parse policy from string: /, '');
+  const location = error.sourceLocations?.[0];
+  const expected = location?.label ? ` (${location.label})` : '';
+  const help = error.help ? `; ${error.help}` : '';
+  return {
+    message: `${message}${expected}${help}`,
+    ...(location === undefined ? {} : { start: location.start }),
+  };
+};
+
+const templatesRefused =
+  'templates (?principal, ?resource) are not supported: write the user, group or application out';
+
+/** Parses Cedar text of one or more policies. Templates are refused: nothing would ever fill their slots. */
+export function parsePolicyText(text: string): CedarParse {
+  // Nearly every resource holds one policy, and this is one pass where the general way takes two.
+  const single = cedar.policyToJson(text);
+  if (single.type === 'success') return { ok: true, policies: [{ text, json: single.json }] };
+  const parts = cedar.policySetTextToParts(text);
+  if (parts.type === 'failure') return { ok: false, problems: parts.errors.map(toProblem) };
+  if (parts.policy_templates.length > 0) return { ok: false, problems: [{ message: templatesRefused }] };
+  if (parts.policies.length === 0) return { ok: false, problems: [{ message: 'holds no policy' }] };
+  const policies: { text: string; json: CedarPolicy }[] = [];
+  // Cedar sorts parts by id as text (policy0, policy1, policy10, policy2): put them back in the order written.
+  const order = parts.policies
+    .map((_, index) => index)
+    .sort((a, b) => (`policy${a}` < `policy${b}` ? -1 : 1));
+  for (const [at, index] of order.entries()) {
+    const part = parts.policies[at] ?? '';
+    const json = cedar.policyToJson(part);
+    if (json.type === 'failure') return { ok: false, problems: json.errors.map(toProblem) };
+    policies[index] = { text: part, json: json.json };
+  }
+  return { ok: true, policies };
+}
+
+export interface CedarValidation {
+  readonly errors: readonly (CedarProblem & { readonly id: string })[];
+  readonly warnings: readonly (CedarProblem & { readonly id: string })[];
+}
+
+/** Checks policies against the schema, in strict mode. Each is judged by itself, so results can be kept by text. */
+export function validatePolicies(policies: Readonly<Record<string, string>> | string): CedarValidation {
+  const answer = cedar.validate({ schema: cedarSchema, policies: { staticPolicies: policies } });
+  if (answer.type === 'failure') {
+    return { errors: answer.errors.map((error) => ({ id: '', ...toProblem(error) })), warnings: [] };
+  }
+  return {
+    errors: answer.validationErrors.map(({ policyId, error }) => ({ id: policyId, ...toProblem(error) })),
+    warnings: answer.validationWarnings.map(({ policyId, error }) => ({ id: policyId, ...toProblem(error) })),
+  };
+}
+
+/** One question to a compiled set. `context` has what the policies refer to; the rest may be left out. */
+export interface CedarRequest {
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly app: string;
+  readonly network: string;
+  readonly context: Record<string, CedarValue>;
+}
+export interface CedarAnswer {
+  readonly allowed: boolean;
+  /** Ids of the policies that decided: the forbids that hold, else the permits that do. */
+  readonly determining: readonly string[];
+  /** Policies that could not be evaluated, such as by an overflow. Cedar passes them over; we must not. */
+  readonly errors: readonly { readonly id: string; readonly message: string }[];
+}
+export interface CompiledPolicySet {
+  /** Throws when the set was released, or when the context cannot be read (an address that is none). */
+  authorize(request: CedarRequest): CedarAnswer;
+  /** Gives its place in Cedar's memory back. */
+  release(): void;
+}
+
+// Cedar keeps preparsed sets by name for ever; names are used again, so that memory does not grow with each reload.
+const freeSlots: string[] = [];
+let slotCount = 0;
+
+const entity = (type: string, id: string): EntityUidJson & { type: string; id: string } => ({ type, id });
+const access = entity('Action', 'access');
+
+/** Compiles policies by id for many questions, or says what Cedar holds against them. */
+export function compilePolicySet(
+  policies: Readonly<Record<string, string>>,
+): CompiledPolicySet | { readonly problems: readonly CedarProblem[] } {
+  const slot = freeSlots.pop() ?? `slice-${++slotCount}`;
+  const parsed = cedar.preparsePolicySet(slot, { staticPolicies: { ...policies } });
+  if (parsed.type === 'failure') {
+    freeSlots.push(slot);
+    return { problems: parsed.errors.map(toProblem) };
+  }
+  let released = false;
+  return {
+    authorize({ user, groups, app, network, context }) {
+      // The slot may hold another application's policies by now: answering from it would be worse than failing.
+      if (released) throw new TypeError('policy set was released');
+      const principal = entity('User', user);
+      const resource = entity('App', app);
+      const answer = cedar.statefulIsAuthorized({
+        principal,
+        action: access,
+        resource,
+        context,
+        preparsedPolicySetId: slot,
+        entities: [
+          { uid: principal, attrs: {}, parents: groups.map((group) => entity('Group', group)) },
+          { uid: resource, attrs: {}, parents: [entity('Network', network)] },
+        ],
+      });
+      if (answer.type === 'failure') throw new Error(answer.errors.map((error) => error.message).join('; '));
+      const { decision, diagnostics } = answer.response;
+      return {
+        allowed: decision === 'allow',
+        determining: diagnostics.reason,
+        errors: diagnostics.errors.map(({ policyId, error }) => ({ id: policyId, message: error.message })),
+      };
+    },
+    release() {
+      if (released) return;
+      released = true;
+      cedar.preparsePolicySet(slot, { staticPolicies: {} });
+      freeSlots.push(slot);
+    },
+  };
+}
+
+/** An expression as Cedar text, for people. */
+export function renderExpression(expression: CedarExpression): string {
+  const rendered = cedar.policyToText(conditionPolicy(expression));
+  if (rendered.type === 'failure') return JSON.stringify(expression);
+  return /when \{\s*([\s\S]*?)\s*\};$/.exec(rendered.text)?.[1] ?? rendered.text;
+}
+
+/** Whether an expression holds for a request; `undefined` with a message when it cannot be evaluated. */
+export function evaluateExpression(
+  expression: CedarExpression,
+  request: CedarRequest,
+): { readonly holds: boolean; readonly error?: string } {
+  const rendered = cedar.policyToText(conditionPolicy(expression));
+  if (rendered.type === 'failure') return { holds: false, error: 'cannot be shown' };
+  const set = compilePolicySet({ condition: rendered.text });
+  if ('problems' in set)
+    return { holds: false, error: set.problems.map(({ message }) => message).join('; ') };
+  try {
+    const answer = set.authorize(request);
+    const error = answer.errors[0]?.message;
+    return error === undefined ? { holds: answer.allowed } : { holds: false, error };
+  } finally {
+    set.release();
+  }
+}
+
+const conditionPolicy = (body: CedarExpression): PolicyJson => ({
+  effect: 'permit',
+  principal: { op: 'All' },
+  action: { op: 'All' },
+  resource: { op: 'All' },
+  conditions: [{ kind: 'when', body }],
+});

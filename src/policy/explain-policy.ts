@@ -1,0 +1,120 @@
+import { postureCriteria } from '../domain/posture.ts';
+import type { PostureCriterion } from '../domain/posture.ts';
+import { compilePolicySet, evaluateExpression, parsePolicyText, renderExpression } from './cedar.ts';
+import type { CedarExpression, CedarPolicy, CedarRequest } from './cedar.ts';
+import { contextLeaves } from './context-leaves.ts';
+import type { PolicyExplanation } from './explanation.ts';
+import { cedarRequest } from './judge.ts';
+import type { ParsedPolicy } from './parsed-policy.ts';
+import { missingPostureAgeSeconds } from './policy-inputs.ts';
+import type { PolicyInputs } from './policy-inputs.ts';
+import { usageOfExpression } from './policy-usage.ts';
+import type { PolicySlice } from './slices.ts';
+
+/** The sentence on one attribute: what was seen, and what that means where it is not plain. */
+function describeLeaf(path: string, inputs: PolicyInputs): string {
+  const attribute = path.replace(/^posture\./, '');
+  const check = postureCriteria.includes(attribute as PostureCriterion)
+    ? (inputs.posture?.checks[attribute as PostureCriterion] ?? 'unknown')
+    : undefined;
+  if (check === 'unknown') return `context.${path} is unknown, which is never true`;
+  const value = contextLeaves[path]?.value(inputs);
+  if (value === missingPostureAgeSeconds) return 'no posture was reported';
+  const extension =
+    typeof value === 'object' && value !== null && '__extn' in value ? value.__extn : undefined;
+  const shown =
+    typeof extension === 'object' && extension !== null && 'arg' in extension ? extension.arg : value;
+  return `context.${path} is ${JSON.stringify(shown)}`;
+}
+
+/** `a && b && c` as its parts, left to right: a later part may be guarded by an earlier one. */
+function conjuncts(expression: CedarExpression): CedarExpression[] {
+  if (!('&&' in expression)) return [expression];
+  const { left, right } = expression['&&'] as { left: CedarExpression; right: CedarExpression };
+  return [...conjuncts(left), ...conjuncts(right)];
+}
+
+function describeScope(policy: CedarPolicy, inputs: PolicyInputs): string | undefined {
+  const { principal } = policy;
+  const target =
+    'entity' in principal
+      ? principal.entity
+      : 'in' in principal && principal.in !== undefined && 'entity' in principal.in
+        ? principal.in.entity
+        : undefined;
+  if (target === undefined) return undefined;
+  const { type, id } = '__entity' in target ? target.__entity : target;
+  if (type === 'Group' && principal.op !== '==') {
+    return inputs.groups.includes(id) ? undefined : `${inputs.user} is not in the group ${id}`;
+  }
+  return type === 'User' && id === inputs.user ? undefined : `it is not for ${inputs.user}`;
+}
+
+function describeConditions(
+  policy: CedarPolicy,
+  request: CedarRequest,
+  inputs: PolicyInputs,
+): string | undefined {
+  for (const { kind, body } of policy.conditions) {
+    if (kind === 'unless') {
+      if (evaluateExpression(body, request).holds) return `its exception \`${renderExpression(body)}\` holds`;
+      continue;
+    }
+    for (const part of conjuncts(body)) {
+      const { holds, error } = evaluateExpression(part, request);
+      if (holds) continue;
+      const seen = [...usageOfExpression(part).leaves].map((path) => describeLeaf(path, inputs));
+      const why = error ?? [...new Set(seen)].join(', ');
+      return `\`${renderExpression(part)}\` does not hold${why === '' ? '' : `: ${why}`}`;
+    }
+  }
+  return undefined;
+}
+
+/** Evaluates one policy alone and says why it holds or does not. Slow; `shadow` ones are looked at the same way. */
+export function explainPolicy(
+  policy: ParsedPolicy,
+  mode: 'enforce' | 'shadow',
+  slice: Pick<PolicySlice, 'app' | 'network'>,
+  inputs: PolicyInputs,
+): PolicyExplanation {
+  const { name, effect } = policy;
+  const request = cedarRequest({ ...slice, leaves: [...policy.usage.leaves] }, inputs);
+  const which = policy.id === name ? '' : `(${policy.id}) `;
+  const explained = (satisfied: boolean, text: string): PolicyExplanation => ({
+    name,
+    effect,
+    satisfied,
+    mode,
+    explanation: `${which}${text}${mode === 'shadow' ? ' In shadow mode: not enforced.' : ''}`,
+  });
+  const set = compilePolicySet({ [policy.id]: policy.text });
+  if ('problems' in set) {
+    return explained(false, `Cannot be compiled: ${set.problems.map(({ message }) => message).join('; ')}.`);
+  }
+  try {
+    const { determining, errors } = set.authorize(request);
+    const error = errors[0]?.message;
+    if (error !== undefined) {
+      const consequence = effect === 'forbid' ? ' A forbid that cannot be evaluated denies.' : '';
+      return explained(false, `Could not be evaluated: ${error}.${consequence}`);
+    }
+    const verb = effect === 'permit' ? 'Permits' : 'Forbids';
+    if (determining.length > 0)
+      return explained(true, `${verb} this: its scope and all its conditions hold.`);
+    const parsed = parsePolicyText(policy.text);
+    const json = parsed.ok ? parsed.policies[0]?.json : undefined;
+    const why =
+      json === undefined
+        ? undefined
+        : (describeScope(json, inputs) ?? describeConditions(json, request, inputs));
+    return explained(false, `Does not apply: ${why ?? 'its scope does not match'}.`);
+  } catch (error) {
+    return explained(
+      false,
+      `Could not be evaluated: ${error instanceof Error ? error.message : String(error)}.`,
+    );
+  } finally {
+    set.release();
+  }
+}

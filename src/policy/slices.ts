@@ -1,0 +1,131 @@
+import type { App } from '../domain/resources.ts';
+import { compilePolicySet, validatePolicies } from './cedar.ts';
+import type { CompiledPolicySet } from './cedar.ts';
+import { contextLeaves } from './context-leaves.ts';
+import type { KeyPart } from './context-leaves.ts';
+import type { GroupMembership, GroupSet } from './group-membership.ts';
+import type { ParsedPolicy } from './parsed-policy.ts';
+import type { PolicyIndex } from './policy-index.ts';
+import type { PolicyInputs } from './policy-inputs.ts';
+import { emptyUsage, mergeUsage } from './policy-usage.ts';
+import { secondsToBreakpoint, timeBucket, timeValue } from './time-dimensions.ts';
+import type { Breakpoints, TimeDimension } from './time-dimensions.ts';
+
+/** The policies that can apply to one application, compiled, and what their answers depend on. */
+export interface PolicySlice {
+  readonly app: App['name'];
+  readonly network: App['network'];
+  readonly policies: readonly ParsedPolicy[];
+  readonly byId: ReadonlyMap<string, ParsedPolicy>;
+  /** Absent when the slice is broken. */
+  readonly set?: CompiledPolicySet;
+  /** Resources that could not be compiled, and why: while there is one, everything is denied. */
+  readonly broken: ReadonlyMap<string, string>;
+  /** Attributes of the context that some policy refers to. */
+  readonly leaves: readonly string[];
+  readonly usesPosture: boolean;
+  readonly usesTime: boolean;
+  /** Groups that some policy mentions; `all` where membership in any may matter. */
+  readonly groups: ReadonlySet<string> | 'all';
+  readonly keyArity: number;
+  /** What a decision is cached by: two accesses with equal parts get equal answers from this slice. */
+  keyOf(inputs: PolicyInputs, groups: GroupSet, membership: GroupMembership): KeyPart[];
+  /** Seconds until time alone can change the answer; infinite when it cannot. */
+  secondsToReview(inputs: PolicyInputs): number;
+}
+
+// Validity is a matter of a policy's text alone, and costs far more than anything else here.
+const validated = new WeakMap<ParsedPolicy, string | true>();
+
+function validateOnce(policies: readonly ParsedPolicy[]): void {
+  const unknown = policies.filter((policy) => !validated.has(policy));
+  if (unknown.length === 0) return;
+  const { errors } = validatePolicies(Object.fromEntries(unknown.map(({ id, text }) => [id, text])));
+  const general = errors.find(({ id }) => id === '');
+  for (const policy of unknown) {
+    const error = errors.find(({ id }) => id === policy.id) ?? general;
+    validated.set(policy, error === undefined ? true : error.message);
+  }
+}
+
+/** Compiles the policies of one application. Never throws for bad policies: such a slice is `broken` and denies. */
+export function compileSlice(
+  { name, network }: Pick<App, 'name' | 'network'>,
+  policies: readonly ParsedPolicy[],
+  unreadable: PolicyIndex['unreadable'],
+): PolicySlice {
+  validateOnce(policies);
+  const broken = new Map(unreadable.map((resource) => [resource.name, resource.problem]));
+  for (const policy of policies) {
+    const valid = validated.get(policy);
+    if (valid !== true) broken.set(policy.name, valid ?? 'not validated');
+  }
+  let set: CompiledPolicySet | undefined;
+  if (broken.size === 0) {
+    const compiled = compilePolicySet(Object.fromEntries(policies.map(({ id, text }) => [id, text])));
+    if ('problems' in compiled) {
+      const problem = compiled.problems[0]?.message ?? 'not compiled';
+      for (const policy of policies) broken.set(policy.name, problem);
+    } else {
+      set = compiled;
+    }
+  }
+
+  const usage = emptyUsage();
+  for (const policy of policies) mergeUsage(usage, policy.usage);
+  const times = [...usage.times].map(([dimension, points]): [TimeDimension, Breakpoints] => [
+    dimension,
+    points === 'raw' ? 'raw' : [...points].sort((a, b) => a - b),
+  ]);
+  const leaves = [...usage.leaves];
+  const usesPosture = leaves.some((leaf) => leaf.startsWith('posture.'));
+  const steps: ((inputs: PolicyInputs) => KeyPart)[] = [
+    ...(usage.user ? [({ user }: PolicyInputs): KeyPart => user] : []),
+    // That no posture came is among the reasons of a denial.
+    ...(usesPosture ? [({ posture }: PolicyInputs): KeyPart => posture === undefined] : []),
+    ...leaves.flatMap((path) => {
+      const leaf = contextLeaves[path];
+      return leaf === undefined ? [] : (leaf.keys ?? [leaf.value as (inputs: PolicyInputs) => KeyPart]);
+    }),
+    ...times.map(
+      ([dimension, breakpoints]) =>
+        (inputs: PolicyInputs): KeyPart =>
+          timeBucket(timeValue(dimension, inputs), breakpoints),
+    ),
+  ];
+  const { groups: mentioned } = usage;
+  let projections = new WeakMap<GroupSet, GroupSet>();
+  let projectedBy: GroupMembership | undefined;
+  return {
+    app: name,
+    network,
+    policies,
+    byId: new Map(policies.map((policy) => [policy.id, policy])),
+    ...(set === undefined ? {} : { set }),
+    broken,
+    leaves,
+    usesPosture,
+    usesTime: times.length > 0,
+    groups: mentioned,
+    keyArity: steps.length + 1,
+    keyOf(inputs, groups, membership) {
+      if (projectedBy !== membership) {
+        projections = new WeakMap();
+        projectedBy = membership;
+      }
+      let projected = mentioned === 'all' ? groups : projections.get(groups);
+      if (projected === undefined) {
+        projected = membership.project(groups, mentioned as ReadonlySet<string>);
+        projections.set(groups, projected);
+      }
+      const key: KeyPart[] = [projected];
+      for (const step of steps) key.push(step(inputs));
+      return key;
+    },
+    secondsToReview: (inputs) =>
+      Math.min(
+        Infinity,
+        ...times.map(([dimension, breakpoints]) => secondsToBreakpoint(dimension, inputs, breakpoints)),
+      ),
+  };
+}
