@@ -4,6 +4,12 @@ import { LedgerCorrupt } from './ledger.ts';
 import type { LedgerReader } from './ledger.ts';
 import { readSnapshot } from './snapshot-file.ts';
 
+export interface LoadedState {
+  readonly state: ControlState;
+  /** Where the snapshot ended that it began with; 0 without one. */
+  readonly snapshotSequence: number;
+}
+
 /**
  * Folds the ledger into a state, from the snapshot where it can be used. One that is damaged or of another version is
  * named to `onSnapshotProblem`, and the whole log is folded.
@@ -14,10 +20,11 @@ export async function loadState(
   ledger: LedgerReader,
   snapshotPath: string | undefined,
   onSnapshotProblem: (problem: string) => void,
-): Promise<ControlState> {
+): Promise<LoadedState> {
   const state = (await loadSnapshot(ledger, snapshotPath, onSnapshotProblem)) ?? emptyState();
-  for await (const entry of ledger.read(state.head.sequence)) applyEntry(state, entry);
-  return state;
+  const snapshotSequence = state.head.sequence;
+  for await (const entry of ledger.read(snapshotSequence)) applyEntry(state, entry);
+  return { state, snapshotSequence };
 }
 
 async function loadSnapshot(

@@ -65,13 +65,13 @@ export async function openLedgerStore(
   options: LedgerStoreOptions = {},
 ): Promise<LedgerStore> {
   const { snapshotPath, snapshotEvery = 10_000, retryMs = 1000, onProblem = () => undefined } = options;
-  const state = await loadState(ledger, snapshotPath, (problem) =>
+  const { state, snapshotSequence } = await loadState(ledger, snapshotPath, (problem) =>
     onProblem('snapshot-not-used', new Error(problem)),
   );
   const listeners = new Set<(entries: readonly LedgerEntry[]) => void>();
   const closed = new AbortController();
   let corrupt: Error | undefined;
-  let snapshotAt = state.head.sequence;
+  let snapshotAt = snapshotSequence;
   let commits: Promise<unknown> = Promise.resolve();
 
   const saveSnapshot = (): void => {
@@ -82,6 +82,10 @@ export async function openLedgerStore(
     } catch (error) {
       onProblem('snapshot-not-written', error as Error);
     }
+  };
+
+  const saveSnapshotIfDue = (): void => {
+    if (state.head.sequence - snapshotAt >= snapshotEvery) saveSnapshot();
   };
 
   // Entries come from here and from following; the state takes each once, and an append as a whole: half of one could
@@ -104,7 +108,7 @@ export async function openLedgerStore(
         onProblem('listener-failed', error as Error);
       }
     }
-    if (state.head.sequence - snapshotAt >= snapshotEvery) saveSnapshot();
+    saveSnapshotIfDue();
   };
 
   const catchUp = async (): Promise<void> => {
@@ -166,6 +170,7 @@ export async function openLedgerStore(
       }
     }
   };
+  saveSnapshotIfDue();
   const following = follow();
 
   return {

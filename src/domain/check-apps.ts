@@ -1,0 +1,118 @@
+import { portsOf } from './app-ports.ts';
+import type { Findings } from './resource-findings.ts';
+import { scopeOfAddress } from './numeric-address.ts';
+import type { App, AppProtocol, Network } from './resources.ts';
+import { isHostName, parseUpstreamUrl } from './upstream-url.ts';
+import type { UpstreamUrl } from './upstream-url.ts';
+
+/** Which upstreams an app of each protocol may have. Its own TLS is the client's and the app's business. */
+const schemes: Readonly<Record<AppProtocol, readonly UpstreamUrl['scheme'][]>> = {
+  http: ['http', 'https'],
+  tcp: ['tcp'],
+  tls: ['tcp'],
+  ssh: ['tcp'],
+  rdp: ['tcp'],
+  postgres: ['tcp'],
+  udp: ['udp'],
+};
+
+/** Apps among the networks that would exist with them. */
+export function checkApps(
+  apps: readonly App[],
+  networks: ReadonlyMap<string, Network>,
+  reservedHosts: ReadonlySet<string>,
+  findings: Findings,
+): void {
+  const { problem, warning } = findings;
+  for (const app of apps) {
+    const network = networks.get(app.network);
+    if (network === undefined) problem(app, 'network', `there is no network ${app.network}`);
+    if (reservedHosts.has(app.host)) problem(app, 'host', `${app.host} is a name of the gateway itself`);
+    if (!isHostName(app.host)) problem(app, 'host', `${app.host} could be read as an address`);
+    checkPorts(app, findings);
+    checkHealth(app, findings);
+    checkUpstreams(app, network, findings);
+    if ((app.inspect ?? []).length > 0)
+      warning(app, 'inspect', 'inspection is not available in this version: flows to this app are refused');
+    if (app.protocol === 'udp')
+      warning(app, 'protocol', 'udp is not carried in this version: flows to this app are refused');
+  }
+  checkSharedHosts(apps, findings);
+}
+
+function checkPorts(app: App, { problem }: Findings): void {
+  if (app.protocol !== 'http' && app.ports === undefined)
+    problem(app, 'ports', `is missing: say which ports clients of a ${app.protocol} app connect to`);
+  for (const [index, port] of (app.ports ?? []).entries())
+    if (app.ports?.indexOf(port) !== index) problem(app, `ports[${index}]`, `${port} is listed twice`);
+}
+
+function checkHealth(app: App, { problem }: Findings): void {
+  if (app.health === undefined) return;
+  if (app.protocol !== 'http') problem(app, 'health', `asks by HTTP, and this is a ${app.protocol} app`);
+  if (!/^[!-~]+$/.test(app.health.path) || app.health.path.includes('#'))
+    problem(app, 'health.path', 'must be a path of plain ASCII, without blanks or #');
+  const [, count, unit] = /^([0-9]+)(ms|s|m)$/.exec(app.health.every) ?? [];
+  const seconds = Number(count) * (unit === 'ms' ? 0.001 : unit === 'm' ? 60 : 1);
+  if (!(seconds >= 0.1 && seconds <= 3600)) problem(app, 'health.every', 'must lie between 100ms and 60m');
+}
+
+function checkUpstreams(app: App, network: Network | undefined, { problem }: Findings): void {
+  const seen = new Set<string>();
+  for (const [index, text] of app.upstreams.entries()) {
+    const key = `upstreams[${index}]`;
+    const upstream = parseUpstreamUrl(text);
+    if ('problem' in upstream) {
+      problem(app, key, `${JSON.stringify(text)} ${upstream.problem}`);
+      continue;
+    }
+    const fitting = schemes[app.protocol];
+    if (!fitting.includes(upstream.scheme))
+      problem(
+        app,
+        key,
+        `a ${app.protocol} app needs ${fitting.map((scheme) => `${scheme}://`).join(' or ')}`,
+      );
+    const place = JSON.stringify([upstream.host, upstream.port]);
+    if (seen.has(place)) problem(app, key, `${text} is listed twice`);
+    seen.add(place);
+    const trouble = network === undefined ? undefined : findUnreachable(upstream, network);
+    if (trouble !== undefined) problem(app, key, trouble);
+  }
+}
+
+/** Why an upstream cannot lie in a network. */
+function findUnreachable({ host, isNumeric }: UpstreamUrl, network: Network): string | undefined {
+  const isOnThisMachine = 'direct' in network.attach || 'sourceAddress' in network.attach;
+  const scope = scopeOfAddress(host);
+  if (scope === 'unspecified' || scope === 'multicast') return `${host} is no address of a server`;
+  if (scope === 'mapped') return `${host} is an IPv4 address in disguise: write it plainly`;
+  // Clouds hand out credentials at such addresses to whoever asks from inside.
+  if (scope === 'link-local')
+    return `${host} is link-local: metadata services live there, applications do not`;
+  const isLoopback = scope === 'loopback' || host === 'localhost' || host.endsWith('.localhost');
+  if (isLoopback && !isOnThisMachine)
+    return `${host} is the connector's own machine, not an address in network ${network.name}`;
+  if (!isNumeric && !('direct' in network.attach) && (network.dns ?? []).length === 0)
+    return `${host} is a name, and network ${network.name} has no dns to resolve it with`;
+  return undefined;
+}
+
+/**
+ * A request to an http app names no port that can be relied on (the gateway has its own), so its host is its alone.
+ * Other apps may share a host if every port leads to one of them.
+ */
+function checkSharedHosts(apps: readonly App[], { problem }: Findings): void {
+  const byHost = new Map<string, App[]>();
+  for (const app of apps) {
+    const earlier = byHost.get(app.host) ?? [];
+    const rival = earlier.find(
+      (other) =>
+        other.protocol === 'http' ||
+        app.protocol === 'http' ||
+        portsOf(other).some((port) => portsOf(app).includes(port)),
+    );
+    if (rival !== undefined) problem(app, 'host', `${app.host} is taken by app ${rival.name}`);
+    byHost.set(app.host, [...earlier, app]);
+  }
+}
