@@ -1,6 +1,5 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
 import { deviceNameConstraints } from './name-constraints.ts';
 import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles, purposeOid } from './profiles.ts';
@@ -8,7 +7,8 @@ import type { ProfileName } from './profiles.ts';
 import { normalizeSerial } from './serial.ts';
 import { signCertificate, signerOf, spkiOf, toPem, toSeconds } from './signer.ts';
 import type { AuthorityCertificate, Signer } from './signer.ts';
-import { parseSpiffeUri } from './spiffe.ts';
+import { subjectNames } from './subject-names.ts';
+import type { CertificateSubject } from './subject-names.ts';
 import { certificateThumbprint } from './thumbprint.ts';
 import { x509 } from './x509-library.ts';
 
@@ -31,14 +31,6 @@ export interface IssuedLeaf {
   /** Epoch seconds. */
   readonly notBefore: number;
   readonly notAfter: number;
-}
-
-export interface CertificateSubject {
-  readonly publicKeyPem: string;
-  readonly uri?: string;
-  readonly commonName?: string;
-  readonly dnsNames?: readonly string[];
-  readonly addresses?: readonly string[];
 }
 
 const year = 365 * 86_400;
@@ -150,32 +142,4 @@ export async function issueCertificate(
     notBefore,
     notAfter,
   };
-}
-
-const dnsName = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
-
-/** The names that go into the certificate, each of the one kind that its profile has. Throws TypeError. */
-function subjectNames(profileName: ProfileName, subject: CertificateSubject): x509.JsonGeneralNames {
-  const { uri, dnsNames = [], addresses = [] } = subject;
-  if (profiles[profileName].names === 'spiffe') {
-    const domain = uri?.split('/')[2] ?? '';
-    if (uri === undefined || parseSpiffeUri(uri, domain)?.kind !== profileName || !dnsName.test(domain)) {
-      throw new TypeError(`not the URI of a ${profileName}`);
-    }
-    if (dnsNames.length + addresses.length > 0)
-      throw new TypeError(`a ${profileName} has no name but its URI`);
-    return [{ type: 'url', value: uri }];
-  }
-  if (uri !== undefined || dnsNames.length + addresses.length === 0) {
-    throw new TypeError(`a ${profileName} has DNS names or addresses and no URI`);
-  }
-  const wrong = [
-    ...dnsNames.filter((name) => !dnsName.test(name)),
-    ...addresses.filter((ip) => isIP(ip) === 0),
-  ];
-  if (wrong.length > 0) throw new TypeError(`not names of a service: ${wrong.join(' ')}`);
-  return [
-    ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
-    ...addresses.map((value) => ({ type: 'ip' as const, value })),
-  ];
 }

@@ -73,6 +73,10 @@ export interface WorkerStart {
   /** Where this worker spools its flow records; a worker opens no other file. */
   readonly flowDirectory: string;
   readonly rootPem: string;
+  /**
+   * What the gateway trusts as `ca` for clients: `createTrustAnchor` of the device authority (certs/trust-anchor.ts), not
+   * its certificate from the root, which OpenSSL does not take for the end of a chain.
+   */
   readonly deviceAuthorityPem: string;
   readonly serviceAuthorityPem: string;
   /** The gateway's own certificate (leaf first) and key. */

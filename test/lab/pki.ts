@@ -4,6 +4,7 @@ import type { Authorities, AuthorityCertificate, IssuedLeaf } from '../../certs/
 import type { ProfileName } from '../../certs/profiles.ts';
 import { spiffeUri } from '../../certs/spiffe.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
+import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import type { IssuedCertificate } from '../../src/domain/device.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 
@@ -32,6 +33,7 @@ export interface Organization {
   readonly domain: string;
   readonly authorities: Authorities;
   readonly rootPem: string;
+  /** What a listener gives to `ca` to accept devices: the self-signed twin of the device authority. */
   readonly deviceAuthorityPem: string;
   readonly serviceAuthorityPem: string;
   /** base64url SHA-256 of the root, as enrollment tokens carry it. */
@@ -79,7 +81,7 @@ export async function makeOrganization(options: { domain?: string; now?: Date } 
     domain,
     authorities,
     rootPem,
-    deviceAuthorityPem: authorities.device.certificatePem,
+    deviceAuthorityPem: await createTrustAnchor(authorities.device),
     serviceAuthorityPem: authorities.service.certificatePem,
     rootFingerprint: certificateThumbprint(new X509Certificate(rootPem).raw),
     issueDevice: async ({
