@@ -40,6 +40,9 @@ const toProblem = (error: DetailedError): CedarProblem => {
   };
 };
 
+/** A parser that goes on after its first problem hangs the others on it. */
+const withRelated = (error: DetailedError): DetailedError[] => [error, ...(error.related ?? [])];
+
 const templatesRefused =
   'templates (?principal, ?resource) are not supported: write the user, group or application out';
 
@@ -49,7 +52,8 @@ export function parsePolicyText(text: string): CedarParse {
   const single = cedar.policyToJson(text);
   if (single.type === 'success') return { ok: true, policies: [{ text, json: single.json }] };
   const parts = cedar.policySetTextToParts(text);
-  if (parts.type === 'failure') return { ok: false, problems: parts.errors.map(toProblem) };
+  if (parts.type === 'failure')
+    return { ok: false, problems: parts.errors.flatMap(withRelated).map(toProblem) };
   if (parts.policy_templates.length > 0) return { ok: false, problems: [{ message: templatesRefused }] };
   if (parts.policies.length === 0) return { ok: false, problems: [{ message: 'holds no policy' }] };
   const policies: { text: string; json: CedarPolicy }[] = [];
@@ -155,6 +159,13 @@ export function compilePolicySet(
       freeSlots.push(slot);
     },
   };
+}
+
+/** `a && b && c` as its parts, left to right: a later part may be guarded by an earlier one. */
+export function conjuncts(expression: CedarExpression): CedarExpression[] {
+  if (!('&&' in expression)) return [expression];
+  const { left, right } = expression['&&'] as { left: CedarExpression; right: CedarExpression };
+  return [...conjuncts(left), ...conjuncts(right)];
 }
 
 /** An expression as Cedar text, for people. */

@@ -1,7 +1,13 @@
 import { postureCriteria } from '../domain/posture.ts';
 import type { PostureCriterion } from '../domain/posture.ts';
-import { compilePolicySet, evaluateExpression, parsePolicyText, renderExpression } from './cedar.ts';
-import type { CedarExpression, CedarPolicy, CedarRequest } from './cedar.ts';
+import {
+  compilePolicySet,
+  conjuncts,
+  evaluateExpression,
+  parsePolicyText,
+  renderExpression,
+} from './cedar.ts';
+import type { CedarPolicy, CedarRequest } from './cedar.ts';
 import { contextLeaves } from './context-leaves.ts';
 import type { PolicyExplanation } from './explanation.ts';
 import { cedarRequest } from './judge.ts';
@@ -25,13 +31,6 @@ function describeLeaf(path: string, inputs: PolicyInputs): string {
   const shown =
     typeof extension === 'object' && extension !== null && 'arg' in extension ? extension.arg : value;
   return `context.${path} is ${JSON.stringify(shown)}`;
-}
-
-/** `a && b && c` as its parts, left to right: a later part may be guarded by an earlier one. */
-function conjuncts(expression: CedarExpression): CedarExpression[] {
-  if (!('&&' in expression)) return [expression];
-  const { left, right } = expression['&&'] as { left: CedarExpression; right: CedarExpression };
-  return [...conjuncts(left), ...conjuncts(right)];
 }
 
 function describeScope(policy: CedarPolicy, inputs: PolicyInputs): string | undefined {
@@ -79,7 +78,10 @@ export function explainPolicy(
   inputs: PolicyInputs,
 ): PolicyExplanation {
   const { name, effect } = policy;
-  const request = cedarRequest({ ...slice, leaves: [...policy.usage.leaves] }, inputs);
+  const request = cedarRequest(
+    { app: slice.app, network: slice.network, leaves: [...policy.usage.leaves], groups: policy.usage.groups },
+    inputs,
+  );
   const which = policy.id === name ? '' : `(${policy.id}) `;
   const explained = (satisfied: boolean, text: string): PolicyExplanation => ({
     name,

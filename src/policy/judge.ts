@@ -17,11 +17,11 @@ export interface Verdict {
 
 /** The question to Cedar for a slice: it sees what the slice's key holds, and nothing else. */
 export const cedarRequest = (
-  slice: Pick<PolicySlice, 'app' | 'network' | 'leaves'>,
+  slice: Pick<PolicySlice, 'app' | 'network' | 'leaves' | 'groups'>,
   inputs: PolicyInputs,
 ): CedarRequest => ({
   user: inputs.user,
-  groups: inputs.groups,
+  groups: inputs.groups.filter((group) => slice.groups === 'all' || slice.groups.has(group)),
   app: slice.app,
   network: slice.network,
   context: buildContext(slice.leaves, inputs),
