@@ -106,6 +106,8 @@ export interface NetworkRegistration {
 // control -> supervisor
 export type ControlMessage =
   | { readonly type: 'ready'; readonly controlPort: number | undefined; readonly operatorPort: number }
+  /** It cannot start and starting it again would not help: settings, keys, data directory or ledger are at fault. */
+  | { readonly type: 'fatal'; readonly detail: string }
   | { readonly type: 'networks'; readonly networks: readonly NetworkRegistration[] }
   | { readonly type: 'for-worker'; readonly worker: number | 'all'; readonly message: ControlToWorker };
 
