@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
-import { Compile } from 'typebox/compile';
-import { Settings as ValidationSettings } from 'typebox/system';
 import { Settings } from '../contract/settings.ts';
+import { checkShape, formatPath } from '../domain/check-shape.ts';
+import type { WrittenSchema } from '../domain/check-shape.ts';
 
 /** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
 export class SettingsError extends Error {
@@ -15,7 +15,6 @@ export class SettingsError extends Error {
   }
 }
 
-const schema = Compile(Settings);
 const maxSettingsBytes = 262_144;
 
 /**
@@ -60,39 +59,12 @@ export function parseSettings(text: string, name: string): Settings {
 }
 
 function findProblems(value: unknown, document: Document, lines: LineCounter, name: string): string[] {
-  if (schema.Check(value)) return [];
-  // The library stops at eight; a person wants them all at once.
-  const { maxErrors } = ValidationSettings.Get();
-  ValidationSettings.Set({ maxErrors: 1000 });
-  const errors = schema.Errors(value);
-  ValidationSettings.Set({ maxErrors });
-  const lineOf = (path: readonly string[]): number => lines.linePos(positionOf(document, path)).line;
-  const found = errors.flatMap((error): { line: number; text: string }[] => {
-    const path = error.instancePath.split('/').slice(1).map(unescapePointer);
-    const say = (at: readonly string[], message: string): { line: number; text: string } => {
-      const line = lineOf(at);
-      return { line, text: `${name}:${line}: ${at.join('.') || '(file)'}: ${message}` };
-    };
-    if (error.keyword === 'additionalProperties')
-      return error.params.additionalProperties.map((key) => say([...path, key], 'unknown key'));
-    if (error.keyword === 'required')
-      return error.params.requiredProperties.map((key) => say([...path, key], 'missing'));
-    // Each branch of a union says its own; the union itself says nothing that helps.
-    if (error.keyword === 'anyOf' || error.keyword === 'boolean') return [];
-    return [say(path, describe(error.keyword, error.params, error.message))];
+  const found = checkShape(Settings as WrittenSchema, value).map(({ path, message }) => {
+    const { line } = lines.linePos(positionOf(document, path.map(String)));
+    return { line, text: `${name}:${line}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}` };
   });
-  const unique = new Map(found.map((problem) => [problem.text, problem]));
-  return [...unique.values()].sort((a, b) => a.line - b.line).map(({ text }) => text);
+  return found.sort((a, b) => a.line - b.line).map(({ text }) => text);
 }
-
-function describe(keyword: string, params: object, message: string): string {
-  if (keyword === 'const' && 'allowedValue' in params) return `must be ${JSON.stringify(params.allowedValue)}`;
-  if (keyword === 'enum' && 'allowedValues' in params && Array.isArray(params.allowedValues))
-    return `must be one of ${params.allowedValues.map(String).join(', ')}`;
-  return message;
-}
-
-const unescapePointer = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
 
 /** Where a key stands, or the nearest thing above it that stands somewhere. */
 function positionOf(document: Document, path: readonly string[]): number {

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import type { ServerOptions } from 'node:https';
+import swagger from '@fastify/swagger';
+import Fastify from 'fastify';
+import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
+import { GatewayError } from '../contract/gateway-error.ts';
+import { checkContentType } from './content-type.ts';
+import type { ControlApp, ControlParts } from './control-parts.ts';
+import { createFailureLimit } from './failure-limit.ts';
+import { openApiDocument } from './openapi-document.ts';
+import { sendProblem } from './problem-handler.ts';
+import { orThrow } from './refused.ts';
+import { requireApiKey } from './require-api-key.ts';
+import { applyRoute } from './routes/apply.ts';
+import { deviceConfigRoute } from './routes/device-config.ts';
+import { deviceRenewRoute } from './routes/device-renew.ts';
+import { deviceTokenRoute } from './routes/device-token.ts';
+import { deviceRoutes } from './routes/devices.ts';
+import { enrollRoute } from './routes/enroll.ts';
+import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
+import { homeRoute } from './routes/home.ts';
+import { jwksRoute } from './routes/jwks.ts';
+import { openApiRoute } from './routes/openapi.ts';
+import { resourceRoutes } from './routes/resources.ts';
+import { whyRoute } from './routes/why.ts';
+
+export interface ControlOptions {
+  /** Without it the app is for `inject` alone. */
+  readonly tls?: ServerOptions;
+  readonly logger?: FastifyBaseLogger;
+}
+
+const maxBodyBytes = 1_048_576;
+
+/** The API of the control plane, ready to listen. Closing it lets requests in flight end. */
+export async function buildControl(parts: ControlParts, options: ControlOptions = {}): Promise<ControlApp> {
+  const common = {
+    ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
+    disableRequestLogging: true,
+    // An address or a name in a forwarded header is whatever the client likes (CVE-2026-3635).
+    trustProxy: false,
+    requestIdHeader: false,
+    genReqId: () => randomBytes(12).toString('base64url'),
+    bodyLimit: maxBodyBytes,
+    requestTimeout: 30_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 30_000,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 128, caseSensitive: true },
+    // Bodies are bounded, so telling all that is wrong with one costs little.
+    ajv: {
+      customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true },
+    },
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    forceCloseConnections: 'idle',
+  } satisfies FastifyServerOptions;
+  const app = (options.tls === undefined
+    ? Fastify(common)
+    : Fastify({ ...common, https: options.tls })) as unknown as ControlApp;
+
+  app.decorateRequest('apiKey', undefined);
+  app.decorateRequest('device', undefined);
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+  app.setNotFoundHandler((request, reply) => sendProblem(new GatewayError('not-found'), request, reply));
+
+  // One media type, one parser.
+  app.removeContentTypeParser('text/plain');
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' });
+    orThrow(checkContentType(request.raw));
+  });
+
+  await app.register(swagger, { openapi: openApiDocument });
+  await app.register(async (open) => {
+    const scope = open as unknown as ControlApp;
+    homeRoute(scope);
+    openApiRoute(scope);
+    jwksRoute(scope, parts);
+    enrollRoute(scope, parts, createFailureLimit());
+    deviceRenewRoute(scope, parts);
+    deviceTokenRoute(scope, parts);
+    deviceConfigRoute(scope, parts);
+  });
+  await app.register(async (administration) => {
+    const scope = administration as unknown as ControlApp;
+    scope.addHook('onRequest', requireApiKey(parts));
+    applyRoute(scope, parts);
+    resourceRoutes(scope, parts);
+    deviceRoutes(scope, parts);
+    enrollmentTokenRoutes(scope, parts);
+    whyRoute(scope, parts);
+  });
+  await app.ready();
+  return app;
+}

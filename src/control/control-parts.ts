@@ -1,0 +1,58 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Settings } from '../contract/settings.ts';
+import type { ApiKey } from '../domain/control-state.ts';
+import type { VerifiedCertificate } from '../domain/subject.ts';
+import type { CertificateSigner } from '../enrollment/certificate-signer.ts';
+import type { SigningKey } from '../identity/signing-key.ts';
+import type { LedgerStore } from '../ledger/store.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { PostureMemory } from './posture-memory.ts';
+import type { WorkerFleet } from './worker-fleet.ts';
+
+/** Everything that the routes need, passed in. */
+export interface ControlParts {
+  readonly store: Pick<LedgerStore, 'state' | 'commit'>;
+  readonly gateway: Pick<Settings['gateway'], 'name'> & {
+    /** `host:port`, none with port 0. */
+    readonly addresses: () => readonly string[];
+  };
+  /** The server's own names, which no app may take. */
+  readonly reservedHosts: readonly string[];
+  readonly signer: CertificateSigner;
+  readonly rootPem: string;
+  /** Signs session tokens now. */
+  readonly sessionKey: () => SigningKey;
+  readonly fleet: WorkerFleet;
+  readonly postures: PostureMemory;
+  /** Loaded with the newest state by whoever follows the ledger. */
+  readonly engine: Pick<PolicyEngine, 'explain'>;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+}
+
+export type ControlApp = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by requireApiKey only: who administers. */
+    apiKey: ApiKey | undefined;
+    /** Set by requireDevice only: whose certificate the connection proved. */
+    device: VerifiedCertificate | undefined;
+  }
+}
+
+/** Epoch seconds, as certificates and tokens count. */
+export const nowSeconds = (parts: Pick<ControlParts, 'clock'>): number => Math.floor(parts.clock() / 1000);

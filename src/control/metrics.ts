@@ -1,0 +1,69 @@
+import { refusals } from '../contract/refusals.ts';
+import type { WorkerCounters } from '../contract/ipc.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import { deviceStates } from '../domain/device.ts';
+
+/** What the metrics are made of. */
+export interface MetricsSource {
+  readonly state: ControlState;
+  readonly counters: ReadonlyMap<number, WorkerCounters>;
+  readonly ready: boolean;
+  readonly residentBytes: number;
+}
+
+interface Sample {
+  readonly labels?: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+const escapeLabel = (value: string | number): string =>
+  String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+
+function family(name: string, type: 'counter' | 'gauge', help: string, samples: readonly Sample[]): string {
+  const lines = samples.map(({ labels = {}, value }) => {
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
+    return `${name}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`} ${value}`;
+  });
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join('\n');
+}
+
+/**
+ * Prometheus' text format. The sets of labels are bounded by what we run, never by what clients send: no user, device,
+ * application, path or address is one (a gateway's /metrics once grew to 20 MB that way).
+ */
+export function renderMetrics({ state, counters, ready, residentBytes }: MetricsSource): string {
+  const workers = [...counters];
+  const perWorker = (pick: (counters: WorkerCounters) => number): Sample[] =>
+    workers.map(([worker, each]) => ({ labels: { worker }, value: pick(each) }));
+  const devices = new Map<string, number>(deviceStates.map((name) => [name, 0]));
+  for (const device of state.devices.values()) devices.set(device.state, (devices.get(device.state) ?? 0) + 1);
+  const count = (value: number): Sample[] => [{ value }];
+
+  return `${[
+    family('postern_ready', 'gauge', 'Whether /readyz says yes.', count(ready ? 1 : 0)),
+    family('postern_ledger_sequence', 'gauge', 'Events in the ledger.', count(state.head.sequence)),
+    family('postern_devices', 'gauge', 'Devices by state.', [...devices].map(([name, value]) => ({ labels: { state: name }, value }))),
+    family('postern_resources', 'gauge', 'Resources by kind.', [
+      { labels: { kind: 'network' }, value: state.networks.size },
+      { labels: { kind: 'app' }, value: state.apps.size },
+      { labels: { kind: 'group' }, value: state.groups.size },
+      { labels: { kind: 'policy' }, value: state.policies.size },
+    ]),
+    family('postern_control_resident_bytes', 'gauge', 'Memory of the control process.', count(residentBytes)),
+    family('postern_worker_resident_bytes', 'gauge', 'Memory of a worker.', perWorker((each) => each.residentBytes)),
+    family('postern_worker_connections', 'gauge', 'Open TLS connections.', perWorker((each) => each.connections)),
+    family('postern_worker_flows_open', 'gauge', 'Requests and tunnels in flight.', perWorker((each) => each.flowsOpen)),
+    family('postern_worker_requests_total', 'counter', 'Requests since the worker started.', perWorker((each) => each.requestsTotal)),
+    family('postern_worker_records_written_total', 'counter', 'Flow records since the worker started.', perWorker((each) => each.recordsWritten)),
+    family('postern_worker_refusals_total', 'counter', 'Refusals by code since the worker started.', workers.flatMap(([worker, each]) => refusalSamples(worker, each))),
+  ].join('\n')}\n`;
+}
+
+function refusalSamples(worker: number, { refusalsTotal }: WorkerCounters): Sample[] {
+  const byCode = new Map<string, number>();
+  for (const [code, value] of Object.entries(refusalsTotal)) {
+    const label = Object.hasOwn(refusals, code) ? code : 'other';
+    byCode.set(label, (byCode.get(label) ?? 0) + value);
+  }
+  return [...byCode].map(([code, value]) => ({ labels: { worker, code }, value }));
+}

@@ -1,0 +1,29 @@
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+
+/** What every route has in common; routes add themselves. */
+export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Postern control plane',
+    version: '1',
+    description:
+      'Refusals are RFC 9457 problem details (`application/problem+json`) with `code`, `help`, `flow_id`, and `problems` where input has several. Changes answer when every worker has them in force.',
+  },
+  components: {
+    securitySchemes: {
+      apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, `pak1.…`' },
+      // The library's types are of OpenAPI 3.0, which has no such scheme; the document is 3.1.
+      deviceCertificate: {
+        type: 'mutualTLS',
+        description: 'The certificate that the device was given at enrollment',
+      } as never,
+    },
+  },
+  security: [{ apiKey: [] }],
+  tags: [
+    { name: 'resources', description: 'Networks, apps, groups and policies, declared' },
+    { name: 'devices', description: 'Enrollment, certificates, session tokens and device state' },
+    { name: 'policies', description: 'Decisions explained' },
+    { name: 'applications', description: 'For the applications behind the gateway' },
+  ],
+};

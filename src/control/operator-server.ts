@@ -1,0 +1,51 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+
+/** What the operator's endpoints show. */
+export interface OperatorView {
+  /** What keeps this server from passing flows; empty when it is ready. */
+  notReady(): readonly string[];
+  metrics(): string;
+}
+
+/**
+ * /healthz, /readyz and /metrics, on a listener of their own: they need no credential, and so are never on one that
+ * strangers reach (there is no skip list of paths on the others).
+ */
+export function createOperatorServer(view: OperatorView): Server {
+  const answers: Readonly<Record<string, () => { status: number; type: string; body: string }>> = {
+    '/healthz': () => ({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' }),
+    '/readyz': () => {
+      const problems = view.notReady();
+      const ready = problems.length === 0;
+      return {
+        status: ready ? 200 : 503,
+        type: 'application/json',
+        body: `${JSON.stringify({ ready, waitingFor: problems })}\n`,
+      };
+    },
+    '/metrics': () => ({
+      status: 200,
+      type: 'text/plain; version=0.0.4; charset=utf-8',
+      body: view.metrics(),
+    }),
+  };
+  const server = createServer({ headersTimeout: 5000, requestTimeout: 5000, maxHeaderSize: 8192 }, (request, response) => {
+    const path = request.url ?? '';
+    const answer = Object.hasOwn(answers, path) ? answers[path] : undefined;
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    const { status, type, body } =
+      answer === undefined || !isRead
+        ? { status: answer === undefined ? 404 : 405, type: 'text/plain; charset=utf-8', body: 'GET /healthz, /readyz or /metrics\n' }
+        : answer();
+    response.writeHead(status, {
+      'content-type': type,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  server.maxConnections = 100;
+  return server;
+}

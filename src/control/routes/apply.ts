@@ -1,0 +1,78 @@
+import { ApplyRequest, ApplyResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import type { ControlState } from '../../domain/control-state.ts';
+import { checkResourceShape } from '../../domain/resource-shape.ts';
+import { formatPath } from '../../domain/check-shape.ts';
+import type { ResourceProblem } from '../../domain/resource-findings.ts';
+import type { Resource } from '../../domain/resources.ts';
+import { checkPolicies } from '../../policy/check-policies.ts';
+import { policyVersionOf } from '../../policy/policy-version.ts';
+import { commitEnforced } from '../commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { planResources } from '../plan-resources.ts';
+import type { Plan } from '../plan-resources.ts';
+import { actorOf } from '../require-api-key.ts';
+
+const maxApplyBytes = 16 * 1_048_576;
+
+/** `App grants: upstreams[0]: message`; policies say their line too. */
+const formatProblem = ({ kind, name, key, message, line }: ResourceProblem): string =>
+  `${kind} ${name}: ${key === '' ? '' : `${key}${line === undefined ? '' : ` line ${line}`}: `}${message}`;
+
+/** All resources in the shape of their kinds. @throws GatewayError with everything that is wrong with any of them. */
+function parseResources(values: readonly { readonly kind: string; readonly name: string }[]): Resource[] {
+  const resources: Resource[] = [];
+  const problems: string[] = [];
+  for (const value of values) {
+    const checked = checkResourceShape(value);
+    if (checked.problems === undefined) resources.push(checked.resource);
+    else
+      for (const { path, message } of checked.problems)
+        problems.push(`${value.kind} ${value.name}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}`);
+  }
+  if (problems.length > 0) throw new GatewayError('invalid-input', { problems });
+  return resources;
+}
+
+/** POST /v1/apply: plans against the newest state, then does all of it as one unit, or nothing. */
+export function applyRoute(app: ControlApp, parts: ControlParts): void {
+  app.post(
+    '/v1/apply',
+    {
+      bodyLimit: maxApplyBytes,
+      schema: {
+        summary: 'Apply resources: all of them or none',
+        tags: ['resources'],
+        body: ApplyRequest,
+        response: { 200: ApplyResponse },
+      },
+    },
+    async (request) => {
+      const { prune = false, dryRun = false } = request.body;
+      const resources = parseResources(request.body.resources);
+      const { reservedHosts } = parts;
+      const plan = (state: ControlState): Plan => {
+        const planned = planResources(state, resources, { prune, checkPolicies, reservedHosts });
+        if ('problems' in planned)
+          throw new GatewayError('invalid-input', { problems: planned.problems.map(formatProblem) });
+        return planned;
+      };
+      const answer = (applied: boolean, { changes, warnings }: Plan): ApplyResponse => ({
+        applied,
+        changes: [...changes],
+        version: policyVersionOf(parts.store.state.head),
+        warnings: warnings.map(formatProblem),
+      });
+      if (dryRun) return answer(false, plan(parts.store.state));
+      const { value, enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
+        const planned = plan(state);
+        return { events: planned.events, value: planned };
+      });
+      request.log.info(
+        { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
+        'resources applied',
+      );
+      return answer(true, value);
+    },
+  );
+}

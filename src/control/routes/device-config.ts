@@ -1,0 +1,31 @@
+import { AgentConfig } from '../../contract/control-api.ts';
+import { portsOf } from '../../domain/app-ports.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { deviceOf, requireDevice } from '../require-device.ts';
+
+/** GET /v1/device/config: what the agent must know to carry flows; not what it may use, that is decided at each flow. */
+export function deviceConfigRoute(app: ControlApp, parts: ControlParts): void {
+  app.get(
+    '/v1/device/config',
+    {
+      onRequest: requireDevice(parts, ['laptop']),
+      schema: {
+        summary: 'Gateways and the hosts of applications, for the agent',
+        tags: ['devices'],
+        security: [{ deviceCertificate: [] }],
+        response: { 200: AgentConfig },
+      },
+    },
+    async (request) => ({
+      domain: parts.store.state.domain,
+      gateway: { name: parts.gateway.name, addresses: [...parts.gateway.addresses()] },
+      apps: [...parts.store.state.apps.values()].map((each) => ({
+        name: each.name,
+        host: each.host,
+        protocol: each.protocol,
+        ports: [...portsOf(each)],
+      })),
+      certificateNotAfter: deviceOf(request).notAfter,
+    }),
+  );
+}

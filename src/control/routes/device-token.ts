@@ -1,0 +1,48 @@
+import { TokenRequest, TokenResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { signSessionToken } from '../../identity/session-token.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { acceptPosture } from '../posture-report.ts';
+import { deviceOf, requireDevice } from '../require-device.ts';
+
+/**
+ * POST /v1/device/token: a session token bound to the certificate of this connection. Until an identity provider is
+ * configured its user is the one who enrolled the device. A device in quarantine gets one too: what it may still do is
+ * for the policies to say, and its flows are recorded with their user. A revoked or lost one gets none.
+ */
+export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
+  app.post(
+    '/v1/device/token',
+    {
+      onRequest: requireDevice(parts, ['laptop']),
+      bodyLimit: 16_384,
+      schema: {
+        summary: 'Get a session token of ten minutes for the posture at hand',
+        tags: ['devices'],
+        security: [{ deviceCertificate: [] }],
+        body: TokenRequest,
+        response: { 200: TokenResponse },
+      },
+    },
+    async (request) => {
+      const { device: id, thumbprint } = deviceOf(request);
+      const device = parts.store.state.devices.get(id);
+      if (device === undefined) throw new GatewayError('device-unknown');
+      const now = nowSeconds(parts);
+      const { posture: report } = request.body;
+      const posture = report === undefined ? undefined : acceptPosture(report, now);
+      if (posture !== undefined) parts.postures.remember(id, posture);
+      const { token, expiresAt } = await signSessionToken(parts.sessionKey(), {
+        domain: parts.store.state.domain,
+        user: device.user,
+        device: id,
+        thumbprint,
+        claims: {},
+        posture,
+        now,
+      });
+      return { token, expiresAt, expiresInSeconds: expiresAt - now };
+    },
+  );
+}

@@ -1,0 +1,47 @@
+import { EnrollRequest, EnrollResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { enroll } from '../../enrollment/enroll.ts';
+import { awaitEnforced } from '../commit-enforced.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import type { FailureLimit } from '../failure-limit.ts';
+
+/** POST /v1/enroll: the only route that gives a stranger something, for a one-time token. */
+export function enrollRoute(app: ControlApp, parts: ControlParts, limit: FailureLimit): void {
+  app.post(
+    '/v1/enroll',
+    {
+      bodyLimit: 32_768,
+      schema: {
+        summary: 'Enroll a device with a one-time token',
+        tags: ['devices'],
+        security: [],
+        body: EnrollRequest,
+        response: { 200: EnrollResponse },
+      },
+    },
+    async (request) => {
+      const address = request.socket.remoteAddress ?? '';
+      if (limit.isBlocked(address, parts.clock())) throw new GatewayError('rate-limited');
+      const { token, csr } = request.body;
+      try {
+        const { value } = await awaitEnforced(
+          parts,
+          enroll(parts.store, parts.signer, { token, csrPem: csr, now: nowSeconds(parts) }),
+        );
+        request.log.info({ device: value.device, user: value.user }, 'device enrolled');
+        return {
+          device: value.device,
+          user: value.user,
+          domain: parts.store.state.domain,
+          certificate: value.certificateChainPem,
+          authority: parts.rootPem,
+          notAfter: value.notAfter,
+        };
+      } catch (error) {
+        if (error instanceof GatewayError && error.status < 500) limit.failed(address, parts.clock());
+        throw error;
+      }
+    },
+  );
+}

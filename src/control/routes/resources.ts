@@ -1,0 +1,93 @@
+import { Type } from 'typebox';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { App, Group, Network, Policy, resourceKinds } from '../../domain/resources.ts';
+import type { ResourceKind } from '../../domain/resources.ts';
+import { mapOfKind } from '../../ledger/resource-maps.ts';
+import { commitEnforced } from '../commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { checkPolicies } from '../../policy/check-policies.ts';
+import { planDelete } from '../plan-resources.ts';
+import { actorOf } from '../require-api-key.ts';
+
+const Kind = Type.String({ maxLength: 32, description: 'network, app, group or policy' });
+const Name = Type.String({ minLength: 1, maxLength: 64 });
+const KindParameter = Type.Object({ kind: Kind });
+const NameParameters = Type.Object({ kind: Kind, name: Name });
+const AnyResource = Type.Union([Network, App, Group, Policy]);
+
+/** In singular or plural, in any case: `app`, `Apps`, `policies`. */
+function parseKind(text: string): ResourceKind {
+  const word = text.toLowerCase();
+  const kind = resourceKinds.find((known) => {
+    const singular = known.toLowerCase();
+    return word === singular || word === `${singular}s` || word === singular.replace(/y$/, 'ies');
+  });
+  if (kind === undefined)
+    throw new GatewayError('not-found', {
+      problems: [`kind: ${text} is none of ${resourceKinds.map((known) => known.toLowerCase()).join(', ')}`],
+    });
+  return kind;
+}
+
+/** GET /v1/resources/:kind, GET and DELETE /v1/resources/:kind/:name */
+export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
+  const { store } = parts;
+
+  app.get(
+    '/v1/resources/:kind',
+    {
+      schema: {
+        summary: 'All resources of a kind, by name',
+        tags: ['resources'],
+        params: KindParameter,
+        response: { 200: Type.Object({ resources: Type.Array(AnyResource) }) },
+      },
+    },
+    async (request) => {
+      const resources = [...mapOfKind(store.state, parseKind(request.params.kind)).values()];
+      return { resources: resources.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+    },
+  );
+
+  app.get(
+    '/v1/resources/:kind/:name',
+    {
+      schema: {
+        summary: 'One resource, as it was applied',
+        tags: ['resources'],
+        params: NameParameters,
+        response: { 200: AnyResource },
+      },
+    },
+    async (request) => {
+      const { name } = request.params;
+      const kind = parseKind(request.params.kind);
+      const resource = mapOfKind(store.state, kind).get(name);
+      if (resource === undefined) throw new GatewayError('not-found', { detail: `there is no ${kind} ${name}` });
+      return resource;
+    },
+  );
+
+  app.delete(
+    '/v1/resources/:kind/:name',
+    {
+      schema: {
+        summary: 'Delete one resource that nothing refers to',
+        tags: ['resources'],
+        params: NameParameters,
+        response: {
+          200: Type.Object({ kind: Type.String(), name: Type.String(), enforcedInMs: Type.Number(), workersPending: Type.Integer() }),
+        },
+      },
+    },
+    async (request) => {
+      const { name } = request.params;
+      const kind = parseKind(request.params.kind);
+      const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
+        const planned = planDelete(state, kind, name, { checkPolicies, reservedHosts: parts.reservedHosts });
+        return 'events' in planned ? { events: planned.events, value: name } : planned;
+      });
+      return { kind, name, enforcedInMs, workersPending };
+    },
+  );
+}

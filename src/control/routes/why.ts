@@ -1,0 +1,89 @@
+import { WhyRequest, WhyResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import type { Device } from '../../domain/device.ts';
+import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
+import type { Posture } from '../../domain/posture.ts';
+import type { Subject } from '../../domain/subject.ts';
+import { sessionTokenLifetimeSeconds } from '../../contract/session-token.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { acceptPosture } from '../posture-report.ts';
+
+/** POST /v1/why: the decision as a gateway would make it now, with what led to it and what would change it. */
+export function whyRoute(app: ControlApp, parts: ControlParts): void {
+  app.post(
+    '/v1/why',
+    {
+      schema: {
+        summary: 'Why a user on a device may or may not use an application',
+        tags: ['policies'],
+        body: WhyRequest,
+        response: { 200: WhyResponse },
+      },
+    },
+    async (request) => {
+      const { user, device: id, app: name, path, method, sourceAddress, posture: report } = request.body;
+      const now = nowSeconds(parts);
+      const device = parts.store.state.devices.get(id as DeviceId);
+      const application = parts.store.state.apps.get(name as AppName);
+      const problems = [
+        ...(device === undefined ? [`device: there is none of the id ${id}`] : []),
+        ...(application === undefined ? [`app: there is none of the name ${name}`] : []),
+      ];
+      if (device === undefined || application === undefined) throw new GatewayError('not-found', { problems });
+      const last = parts.postures.recall(device.id);
+      const posture = report === undefined ? last : acceptPosture(report, now);
+      const isHttp = application.protocol === 'http';
+      const { effect, reasons, policies, wouldChange, policyVersion } = parts.engine.explain({
+        subject: hypotheticalSubject(device, user as UserName, posture, now),
+        app: application,
+        request: {
+          method: method ?? (isHttp ? 'GET' : 'CONNECT'),
+          path: path ?? (isHttp ? '/' : ''),
+          host: application.host,
+          // No place in particular: a policy that asks for one does not hold.
+          sourceAddress: sourceAddress ?? '0.0.0.0',
+        },
+        now,
+      });
+      const origin = report !== undefined ? ('given' as const) : last === undefined ? ('none' as const) : ('last-reported' as const);
+      return {
+        effect,
+        reasons: [...reasons],
+        policies: policies.map((policy) => ({ ...policy })),
+        wouldChange: [...wouldChange],
+        policyVersion,
+        posture: origin,
+      };
+    },
+  );
+}
+
+/** Who would ask, had they just connected with the device's newest certificate and a fresh token. */
+function hypotheticalSubject(
+  device: Device,
+  user: UserName,
+  posture: Posture | undefined,
+  now: number,
+): Subject {
+  const newest = device.certificates.at(-1);
+  return {
+    certificate: {
+      device: device.id,
+      serial: newest?.serial ?? '',
+      thumbprint: newest?.thumbprint ?? '',
+      issuer: '',
+      notBefore: 0,
+      notAfter: newest?.notAfter ?? 0,
+    },
+    token: {
+      id: 'hypothetical',
+      user,
+      device: device.id,
+      claims: {},
+      posture,
+      issuedAt: now,
+      expiresAt: now + sessionTokenLifetimeSeconds,
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { issueCertificate } from '../../certs/authority.ts';
+import type { AuthorityCertificate } from '../../certs/authority.ts';
+import { CertificateRequestError, parseRequest } from '../../certs/request.ts';
+import type { ControlToWorker, WorkerCounters, WorkerStart, WorkerToControl } from '../contract/ipc.ts';
+import type { AppName } from '../domain/ids.ts';
+import type { LedgerEntry } from '../domain/events.ts';
+import { copyState } from '../ledger/fold.ts';
+import type { LedgerStore } from '../ledger/store.ts';
+import type { TrackedFleet } from './worker-fleet.ts';
+
+/** Where the control process answers its workers. */
+export interface WorkerDesk {
+  receive(worker: number, message: WorkerToControl): Promise<void>;
+  /** Sends a whole append to every worker that was started. */
+  fanOut(entries: readonly LedgerEntry[]): void;
+  /** To every worker that was started. */
+  broadcast(message: ControlToWorker): void;
+  gone(worker: number): void;
+  /** What each worker last said of itself. */
+  readonly counters: ReadonlyMap<number, WorkerCounters>;
+}
+
+export function createWorkerDesk(parts: {
+  readonly store: Pick<LedgerStore, 'state'>;
+  readonly fleet: TrackedFleet;
+  readonly service: AuthorityCertificate;
+  /** All that a worker is started with but its number and the state. */
+  readonly startOf: (worker: number) => Omit<WorkerStart, 'workerNumber' | 'snapshot'>;
+  readonly send: (worker: number, message: ControlToWorker) => void;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+  readonly logger: FastifyBaseLogger;
+}): WorkerDesk {
+  const { store, fleet, send, logger } = parts;
+  const counters = new Map<number, WorkerCounters>();
+
+  const start = (worker: number): void => {
+    // One message holds a whole state, and what comes after it follows in order on the same channel: no gap.
+    const snapshot = copyState(store.state);
+    send(worker, { type: 'start', start: { ...parts.startOf(worker), workerNumber: worker, snapshot } });
+    fleet.started(worker, snapshot.head.sequence);
+    logger.info({ worker, sequence: snapshot.head.sequence }, 'worker started');
+  };
+
+  /** For the host of that very app and nothing that the request says: a worker cannot choose its names. */
+  const certifyApp = async (worker: number, id: number, appName: string, csr: string): Promise<void> => {
+    const app = store.state.apps.get(appName as AppName);
+    if (app === undefined) {
+      send(worker, { type: 'app-certificate-refused', id, detail: `there is no app ${appName}` });
+      return;
+    }
+    try {
+      const { publicKeyPem } = await parseRequest(csr);
+      const names = { publicKeyPem, dnsNames: [app.host] };
+      const leaf = await issueCertificate(parts.service, 'app', names, new Date(parts.clock()));
+      const certificatePem = leaf.certificatePem + parts.service.certificatePem;
+      send(worker, { type: 'app-certificate', id, certificatePem });
+    } catch (error) {
+      if (!(error instanceof CertificateRequestError)) throw error;
+      send(worker, { type: 'app-certificate-refused', id, detail: error.message });
+    }
+  };
+
+  return {
+    counters,
+    async receive(worker, message) {
+      switch (message.type) {
+        case 'hello':
+          start(worker);
+          return;
+        case 'certify-app':
+          await certifyApp(worker, message.id, message.app, message.csr);
+          return;
+        case 'applied':
+          fleet.acknowledged(worker, message.sequence);
+          return;
+        case 'counters':
+          counters.set(worker, message.counters);
+          return;
+      }
+    },
+    fanOut(entries) {
+      for (const worker of fleet.workers.keys()) send(worker, { type: 'ledger', entries });
+    },
+    broadcast(message) {
+      for (const worker of fleet.workers.keys()) send(worker, message);
+    },
+    gone(worker) {
+      fleet.gone(worker);
+      counters.delete(worker);
+    },
+  };
+}
