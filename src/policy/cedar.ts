@@ -29,7 +29,7 @@ export type CedarParse =
 
 const toProblem = (error: DetailedError): CedarProblem => {
   const message = error.message
-    .replace(/^for policy `[^`]*`, /, '')
+    .replace(/for policy `[^`]*`, /, '')
     .replace(/^failed to parse policy from string: /, '');
   const location = error.sourceLocations?.[0];
   const expected = location?.label ? ` (${location.label})` : '';
