@@ -1,0 +1,27 @@
+import type { MessageKey, MessageValues } from './messages.ts';
+
+/** 1 the answer is no; 2 wrong usage or input, nothing changed; 3 cannot reach the server. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+/** Something that a person is told, in their language, before the command ends. `cause` is for the log. */
+export class AgentError extends Error {
+  override readonly name: string = 'AgentError';
+  readonly exitCode: ExitCode;
+  readonly key: MessageKey;
+  readonly values: MessageValues;
+
+  constructor(exitCode: ExitCode, key: MessageKey, values: MessageValues = {}, cause?: unknown) {
+    super(key, cause === undefined ? undefined : { cause });
+    this.exitCode = exitCode;
+    this.key = key;
+    this.values = values;
+  }
+}
+
+/** The most telling line of an error of Node's, for a message or a log field: its code if it has one. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Node tries several addresses of one name and reports them together, with an empty message of its own.
+  if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
+  return error.message === '' ? error.name : error.message;
+}

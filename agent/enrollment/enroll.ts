@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { createKeyAndRequest } from '../../certs/request.ts';
+import { parseEnrollmentToken } from '../../src/contract/enrollment-token.ts';
+import { AgentError, describeError } from '../agent-error.ts';
+import type { Clock } from '../clock.ts';
+import { callEnroll } from '../control/device-api.ts';
+import { controlAddress, ControlRefused, ControlUnreachable } from '../control/control-client.ts';
+import { writeFilesAtomically } from '../state/atomic-file.ts';
+import { findLockHolder } from '../state/lock.ts';
+import { defaultProxyPort, formatSettings } from '../state/settings-file.ts';
+import type { AgentSettings } from '../state/settings-file.ts';
+import { removeSessionCache } from '../state/session-cache.ts';
+import { createStateDirectory } from '../state/state-directory.ts';
+import { certificateProblem } from './check-certificate.ts';
+import { findAuthority } from './find-authority.ts';
+
+export interface EnrollOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly directory: string;
+  /** Enroll anew where the laptop is enrolled already; the old key is overwritten. */
+  readonly force: boolean;
+  readonly proxyPort?: number;
+  readonly clock: Clock;
+  readonly timeoutMs?: number;
+}
+
+/** An https origin and nothing more: a path or a user in it would be dropped in silence. */
+export function parseControlUrl(text: string): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const bare = url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '';
+  return url.protocol === 'https:' && bare && url.password === '' ? url : undefined;
+}
+
+/**
+ * Enrolls this laptop: finds the authority that the token pins, proves the control plane against it, and only then
+ * shows the token. Files are written after everything was checked, all or none; `agent.yaml` is the last.
+ * @throws AgentError
+ */
+export async function enrollDevice(options: EnrollOptions): Promise<AgentSettings> {
+  const parts = parseEnrollmentToken(options.token);
+  if (parts === undefined) throw new AgentError(2, 'enrollment-token-malformed');
+  const origin = parseControlUrl(options.url);
+  if (origin === undefined) throw new AgentError(2, 'control-url-invalid', { url: options.url });
+  const paths = createStateDirectory(options.directory);
+  const holder = findLockHolder(paths.lock);
+  if (holder !== undefined) throw new AgentError(1, 'agent-runs', { pid: holder.pid });
+  if (!options.force && (existsSync(paths.settings) || existsSync(paths.key))) {
+    throw new AgentError(1, 'already-enrolled', { directory: options.directory });
+  }
+
+  const authorityPem = await pinAuthority(origin, parts.rootFingerprint, options.timeoutMs ?? 15_000);
+  const { privateKeyPem, csrPem } = await createKeyAndRequest();
+  const answer = await askForCertificate(origin.origin, authorityPem, options.token, csrPem);
+  const problem = certificateProblem(
+    {
+      chainPem: answer.certificate,
+      authorityPem: answer.authority,
+      keyPem: privateKeyPem,
+      device: answer.device,
+      domain: answer.domain,
+    },
+    parts.rootFingerprint,
+    new Date(options.clock.now()),
+  );
+  if (problem !== undefined) throw new AgentError(1, 'certificate-unusable', { problem });
+
+  const settings: AgentSettings = {
+    version: 1,
+    control: origin.origin,
+    device: answer.device,
+    user: answer.user,
+    domain: answer.domain,
+    proxyPort: options.proxyPort ?? defaultProxyPort,
+  };
+  // What an earlier enrollment left is of another device.
+  removeSessionCache(paths.cache);
+  try {
+    writeFilesAtomically([
+      { path: paths.key, content: privateKeyPem },
+      { path: paths.certificate, content: answer.certificate },
+      { path: paths.authority, content: authorityPem },
+      { path: paths.settings, content: formatSettings(settings) },
+    ]);
+  } catch (error) {
+    throw new AgentError(2, 'state-unwritable', { directory: options.directory }, error);
+  }
+  return settings;
+}
+
+async function pinAuthority(origin: URL, fingerprint: string, timeoutMs: number): Promise<string> {
+  let found;
+  try {
+    found = await findAuthority(controlAddress(origin), fingerprint, timeoutMs);
+  } catch (error) {
+    const reason = describeError(error);
+    throw new AgentError(3, 'control-unreachable', { url: origin.origin, reason }, error);
+  }
+  if (found.ok) return found.authorityPem;
+  const seen = found.seen.at(-1) ?? '-';
+  throw new AgentError(1, 'authority-differs', { url: origin.origin, expected: fingerprint, seen });
+}
+
+async function askForCertificate(
+  url: string,
+  authorityPem: string,
+  token: string,
+  csrPem: string,
+): ReturnType<typeof callEnroll> {
+  try {
+    return await callEnroll(url, authorityPem, token, csrPem);
+  } catch (error) {
+    if (error instanceof ControlUnreachable) {
+      if (error.untrusted) throw new AgentError(1, 'control-untrusted', { url, reason: error.message }, error);
+      throw new AgentError(3, 'control-unreachable', { url, reason: error.message }, error);
+    }
+    if (error instanceof ControlRefused) {
+      throw new AgentError(1, 'control-refused', { code: error.problem.code, title: error.problem.title }, error);
+    }
+    throw error;
+  }
+}

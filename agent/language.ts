@@ -1,0 +1,8 @@
+export type Language = 'en' | 'fr';
+
+/** The language of messages, as POSIX orders the variables: LC_ALL, LC_MESSAGES, LANG. English for all but French. */
+export function languageOf(environment: Readonly<Record<string, string | undefined>>): Language {
+  const named = [environment['LC_ALL'], environment['LC_MESSAGES'], environment['LANG']];
+  const first = named.find((value) => value !== undefined && value !== '') ?? '';
+  return /^fr([_.@-]|$)/i.test(first) ? 'fr' : 'en';
+}

@@ -1,0 +1,28 @@
+/** A number in [0, 1). Passed in, so that a test can choose it. */
+export type Random = () => number;
+
+export interface BackoffLimits {
+  readonly baseMs: number;
+  readonly capMs: number;
+}
+
+/** After a failure that may pass by itself: quick at first, for a gateway that restarts. */
+export const reconnectLimits: BackoffLimits = { baseMs: 200, capMs: 30_000 };
+
+/** After an answer that only people can change, such as a revocation. */
+export const refusedLimits: BackoffLimits = { baseMs: 15_000, capMs: 300_000 };
+
+const ceiling = (attempt: number, limits: BackoffLimits): number =>
+  // 2 ** 1024 is Infinity, and the cap still holds; reconnecting goes on for ever.
+  Math.min(limits.capMs, limits.baseMs * 2 ** Math.max(0, attempt));
+
+/**
+ * Full jitter: anywhere between nothing and the ceiling. A thousand laptops that lost the same gateway in the same
+ * millisecond come back spread over the whole interval. The first failure is attempt 0.
+ */
+export const fullJitter = (attempt: number, limits: BackoffLimits, random: Random): number =>
+  random() * ceiling(attempt, limits);
+
+/** At least half of the ceiling: for a refusal, where asking again soon would be of no use to anyone. */
+export const slowJitter = (attempt: number, limits: BackoffLimits, random: Random): number =>
+  ceiling(attempt, limits) * (0.5 + random() / 2);

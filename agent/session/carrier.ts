@@ -1,0 +1,283 @@
+import type { Logger } from 'pino';
+import type { AgentConfig } from '../../src/contract/control-api.ts';
+import { describeError } from '../agent-error.ts';
+import { startStopwatch } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import type { DeviceApi } from '../control/device-api.ts';
+import type { PeerProblem } from '../control/problem.ts';
+import type { PostureProvider } from '../posture/measure.ts';
+import type { Credentials } from '../state/credentials.ts';
+import type { SessionCache } from '../state/session-cache.ts';
+import { fullJitter, reconnectLimits, refusedLimits, slowJitter } from './backoff.ts';
+import type { Random } from './backoff.ts';
+import { createConfigKeeper } from './config-keeper.ts';
+import type { ConfigKeeper } from './config-keeper.ts';
+import { classifyFailure } from './failure.ts';
+import type { CarrierState, Failure } from './failure.ts';
+import { establishSession } from './establish.ts';
+import type { GatewaySession } from './gateway-session.ts';
+import { createIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { createSessionSet } from './session-set.ts';
+import { recoverToken } from './recover-token.ts';
+import type { Recovery } from './recover-token.ts';
+import { runUpkeep } from './upkeep.ts';
+
+export interface CarrierOptions {
+  readonly api: DeviceApi;
+  readonly device: string;
+  readonly domain: string;
+  readonly credentials: Credentials;
+  readonly cached: SessionCache | undefined;
+  readonly posture: PostureProvider;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly timings?: Partial<CarrierTimings>;
+  /** Keeps what a restart may use. */
+  save(cache: SessionCache): void;
+  /** Keeps the renewed certificate before it is used. */
+  saveCertificate(credentials: Credentials): void;
+  onState(view: CarrierView): void;
+}
+
+export interface CarrierTimings {
+  readonly connectTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+const defaultTimings: CarrierTimings = { connectTimeoutMs: 10_000, pingIntervalMs: 15_000, pingTimeoutMs: 10_000 };
+
+/** A session that lived this long was a good one: the next loss starts again with a short wait. */
+const stableSeconds = 10;
+
+export interface Refused extends PeerProblem {
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+export interface CarrierView {
+  readonly state: CarrierState;
+  /** Why, where the state is not `connected`. */
+  readonly reason?: string;
+  readonly gateway?: { readonly name: string; readonly address: string; readonly since: number };
+  /** Epoch seconds. */
+  readonly tokenExpiresAt?: number;
+  readonly certificateExpiresAt: number;
+  readonly lastRefusal?: Refused;
+}
+
+/** Holds the way to the gateway open, and says how it is. */
+export interface Carrier {
+  readonly config: ConfigKeeper;
+  view(): CarrierView;
+  /** The session for a new flow, waited for; undefined when there is none in time or none to be hoped for. */
+  session(limitMs: number): Promise<GatewaySession | undefined>;
+  /** The gateway refused a flow for its token: finds out whether the session's token ended, and mends that. */
+  recover(session: GatewaySession): Promise<Recovery>;
+  /** For `status`: the gateway refused this. */
+  noteRefusal(problem: PeerProblem): void;
+  /** Connects and stays connected until the signal aborts; then ends all sessions. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createCarrier(options: CarrierOptions): Carrier {
+  const { api, clock, log, random } = options;
+  const timings = { ...defaultTimings, ...options.timings };
+  let stopping: AbortSignal = new AbortController().signal;
+  let state: CarrierState = 'connecting';
+  let failure: Failure | undefined;
+  let lastRefusal: Refused | undefined;
+  let rotation = Promise.withResolvers<void>();
+  let wake = (): void => {};
+
+  const sessions = createSessionSet((session) => {
+    log.info({ gateway: session.address }, 'gateway session ended');
+  });
+  const save = (): void => {
+    const known = config.current();
+    if (known === undefined) return;
+    const token = identity.tokens.toCache();
+    try {
+      options.save(token === undefined ? { config: known } : { config: known, token });
+    } catch (error) {
+      log.warn({ reason: describeError(error) }, 'state directory cannot be written');
+    }
+  };
+  const identityOptions = {
+    ...options,
+    onToken: () => {
+      save();
+      wake();
+    },
+  };
+  let identity: Identity = createIdentity(identityOptions, options.credentials, options.cached?.token);
+  /** The current one first; older ones as long as sessions of theirs carry flows. */
+  let identities: readonly Identity[] = [identity];
+
+  const config = createConfigKeeper({
+    initial: options.cached?.config,
+    clock,
+    fetch: () => api.fetchConfig(identity.credentials, stopping),
+    onChange: (now, before) => {
+      save();
+      if (before !== undefined && !isSameGateway(now, before)) rotate();
+    },
+  });
+
+  /** Asks for a new session to take over; the one before carries on until it is there. */
+  const rotate = (): void => rotation.resolve();
+
+  const setState = (next: CarrierState, why?: Failure): void => {
+    const isNew = next !== state || why?.reason !== failure?.reason;
+    state = next;
+    failure = why;
+    if (why?.problem !== undefined) noteRefusal(why.problem);
+    if (isNew) options.onState(view());
+  };
+  const noteRefusal = (problem: PeerProblem): void => {
+    lastRefusal = { ...problem, at: clock.now() };
+  };
+  const note = (error: unknown, message: string): Failure => {
+    const found = classifyFailure(error, identity.isExpired());
+    log.warn({ state: found.state, reason: found.reason, code: found.problem?.code }, message);
+    return found;
+  };
+
+  const view = (): CarrierView => {
+    const session = sessions.current();
+    const token = identity.tokens.held();
+    return {
+      state,
+      ...(failure === undefined ? {} : { reason: failure.reason }),
+      ...(session === undefined
+        ? {}
+        : { gateway: { name: session.name, address: session.address, since: session.since } }),
+      ...(token === undefined ? {} : { tokenExpiresAt: token.expiresAt }),
+      certificateExpiresAt: identity.credentials.notAfter,
+      ...(lastRefusal === undefined ? {} : { lastRefusal }),
+    };
+  };
+
+  /** One session after the other, for ever. */
+  const maintain = async (signal: AbortSignal): Promise<void> => {
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    let attempt = 0;
+    while (!signal.aborted) {
+      let waitMs: number;
+      try {
+        const asked = rotation;
+        const options = { config, identity, clock, connectTimeoutMs: timings.connectTimeoutMs, signal };
+        const session = await establishSession(options, attempt > 0);
+        sessions.adopt(session);
+        log.info({ gateway: session.address }, 'gateway session ready');
+        setState('connected');
+        const lived = startStopwatch(clock);
+        // What was asked for while this session was being made is not in it.
+        if (rotation === asked) rotation = Promise.withResolvers();
+        const rotated = rotation.promise.then(() => true);
+        const isRotation = await Promise.race([session.leaving.then(() => false), rotated, aborted]);
+        attempt = isRotation === true || lived() >= stableSeconds ? 0 : attempt + 1;
+        waitMs = isRotation === true ? 0 : fullJitter(attempt, reconnectLimits, random);
+        if (isRotation !== true && !signal.aborted) setState('connecting');
+      } catch (error) {
+        if (signal.aborted) break;
+        const found = note(error, 'no gateway session');
+        // An older session may still carry flows while its successor cannot be made.
+        if (sessions.current() === undefined) setState(found.state, found);
+        waitMs = found.slow
+          ? slowJitter(attempt, refusedLimits, random)
+          : fullJitter(attempt, reconnectLimits, random);
+        attempt += 1;
+      }
+      if (waitMs > 0) await clock.sleep(waitMs, signal);
+    }
+  };
+
+  const refreshToken = async (of: Identity): Promise<void> => {
+    try {
+      const token = await of.tokens.fetch(stopping);
+      const own = sessions.all().filter((session) => session.credentials === of.credentials);
+      for (const session of own) {
+        const answer = await session.probe(token.value).catch(() => undefined);
+        // Gone: the other loop sees to it.
+        if (answer === undefined) continue;
+        if (answer.ok) {
+          if (session === sessions.current()) setState('connected');
+          continue;
+        }
+        of.tokens.postpone();
+        const { problem } = answer;
+        log.warn({ code: problem.code }, 'fresh token refused');
+        setState(problem.code === 'device-revoked' ? 'revoked' : 'refused', {
+          state: 'refused',
+          reason: problem.title,
+          problem,
+          slow: false,
+        });
+      }
+      if (of === identity) await config.refresh();
+    } catch (error) {
+      // What is in hand serves until it ends; the gateway sees to that.
+      const found = note(error, 'token or configuration not refreshed');
+      if (found.problem !== undefined) noteRefusal(found.problem);
+    }
+  };
+
+  const renew = async (): Promise<void> => {
+    try {
+      const credentials = await identity.renewal.attempt(stopping);
+      options.saveCertificate(credentials);
+      identity = createIdentity(identityOptions, credentials);
+      identities = [identity, ...identities];
+      log.info({ notAfter: credentials.notAfter }, 'certificate renewed');
+      rotate();
+    } catch (error) {
+      const found = note(error, 'certificate not renewed');
+      if (found.problem !== undefined) noteRefusal(found.problem);
+    }
+  };
+
+  const dropUnused = (): void => {
+    const used = new Set(sessions.all().map((session) => session.credentials));
+    identities = identities.filter((one) => one === identity || used.has(one.credentials));
+  };
+
+  return {
+    config,
+    view,
+    noteRefusal,
+    session: async (limitMs) => {
+      const isHopeless = failure?.slow === true && sessions.current() === undefined;
+      return isHopeless ? undefined : sessions.wait(clock, limitMs, stopping);
+    },
+    recover: (session) => {
+      const own = identities.find((one) => one.credentials === session.credentials);
+      return recoverToken(session, own?.tokens, stopping);
+    },
+    run: async (signal) => {
+      stopping = signal;
+      const upkeep = runUpkeep({
+        clock,
+        signal,
+        pingIntervalMs: timings.pingIntervalMs,
+        identities: () => identities,
+        ping: () => {
+          dropUnused();
+          for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);
+        },
+        refreshToken,
+        renew,
+        onWake: (wakeUp) => (wake = wakeUp),
+      });
+      await Promise.all([maintain(signal), upkeep]);
+      sessions.endAll();
+      setState('stopped');
+    },
+  };
+}
+
+const isSameGateway = (a: AgentConfig, b: AgentConfig): boolean =>
+  a.gateway.name === b.gateway.name && a.gateway.addresses.join(' ') === b.gateway.addresses.join(' ');

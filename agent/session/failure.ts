@@ -1,0 +1,59 @@
+import { AgentError, describeError } from '../agent-error.ts';
+import { ControlRefused, ControlUnreachable } from '../control/control-client.ts';
+import type { PeerProblem } from '../control/problem.ts';
+
+/** Each has a name that `status` shows and a sentence in the catalog of messages. */
+export type CarrierState =
+  | 'connecting'
+  | 'connected'
+  | 'control-unreachable'
+  | 'gateway-unreachable'
+  | 'refused'
+  | 'revoked'
+  | 'certificate-expired'
+  | 'stopped';
+
+/** The gateway answered no. */
+export class GatewayRefused extends Error {
+  override readonly name = 'GatewayRefused';
+  readonly problem: PeerProblem;
+  constructor(problem: PeerProblem) {
+    super(problem.title);
+    this.problem = problem;
+  }
+}
+
+export interface Failure {
+  readonly state: CarrierState;
+  /** For `status` and the log. */
+  readonly reason: string;
+  readonly problem?: PeerProblem;
+  /** Only people can change it, so asking often is of no use. */
+  readonly slow: boolean;
+}
+
+const finalCodes: ReadonlySet<string> = new Set([
+  'device-revoked',
+  'device-unknown',
+  'certificate-unknown',
+  'certificate-untrusted',
+  'certificate-profile',
+  'certificate-expired',
+]);
+
+/** What an error on the way to a session means. */
+export function classifyFailure(error: unknown, certificateExpired: boolean): Failure {
+  if (error instanceof ControlRefused || error instanceof GatewayRefused) {
+    const { problem } = error;
+    const slow = finalCodes.has(problem.code);
+    const state = problem.code === 'device-revoked' ? 'revoked' : 'refused';
+    return { state, reason: problem.title, problem, slow };
+  }
+  const reason = error instanceof AgentError ? `${error.key} ${Object.values(error.values).join(' ')}` : describeError(error);
+  if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };
+  return {
+    state: error instanceof ControlUnreachable ? 'control-unreachable' : 'gateway-unreachable',
+    reason,
+    slow: false,
+  };
+}

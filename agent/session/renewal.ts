@@ -1,0 +1,46 @@
+import { renewalDue, renewCertificate } from '../enrollment/renew.ts';
+import type { Clock } from '../clock.ts';
+import { startStopwatch } from '../clock.ts';
+import type { DeviceApi } from '../control/device-api.ts';
+import type { Credentials } from '../state/credentials.ts';
+import { slowJitter } from './backoff.ts';
+import type { Random } from './backoff.ts';
+
+/** There are days to go when the first attempt fails, so there is no hurry. */
+const retryLimits = { baseMs: 30_000, capMs: 1_800_000 };
+
+/** When the certificate is to be renewed, and the trying of it. */
+export interface Renewal {
+  /** Milliseconds until the next attempt; 0 when that is now. */
+  dueInMs(): number;
+  /** Throws what renewCertificate throws, and is due again later. */
+  attempt(signal?: AbortSignal): Promise<Credentials>;
+}
+
+export function createRenewal(options: {
+  readonly api: DeviceApi;
+  readonly credentials: Credentials;
+  readonly expected: { readonly device: string; readonly domain: string };
+  readonly clock: Clock;
+  readonly random: Random;
+}): Renewal {
+  const { api, clock, credentials, expected, random } = options;
+  const due = renewalDue(credentials, random);
+  let failures = 0;
+  let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
+  return {
+    dueInMs: () =>
+      postponed === undefined
+        ? Math.max(0, due * 1000 - clock.now())
+        : Math.max(0, postponed.ms - postponed.elapsed() * 1000),
+    attempt: async (signal) => {
+      try {
+        return await renewCertificate(api, credentials, expected, new Date(clock.now()), signal);
+      } catch (error) {
+        postponed = { elapsed: startStopwatch(clock), ms: slowJitter(failures, retryLimits, random) };
+        failures += 1;
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../clock.ts';
+import type { GatewaySession } from './gateway-session.ts';
+
+/** The session that new flows go on, and the older ones that still carry some. */
+export interface SessionSet {
+  current(): GatewaySession | undefined;
+  all(): readonly GatewaySession[];
+  /** Makes it the one for new flows; the one before takes no more, and lives until its last flow ended. */
+  adopt(session: GatewaySession): void;
+  /** The current session, waited for where there is none. */
+  wait(clock: Clock, limitMs: number, signal?: AbortSignal): Promise<GatewaySession | undefined>;
+  endAll(): void;
+}
+
+export function createSessionSet(onEnd: (session: GatewaySession) => void): SessionSet {
+  const sessions = new Set<GatewaySession>();
+  let current: GatewaySession | undefined;
+  let arrival = Promise.withResolvers<void>();
+  const usable = (): GatewaySession | undefined => (current?.isUsable() === true ? current : undefined);
+
+  return {
+    current: usable,
+    all: () => [...sessions],
+    adopt: (session) => {
+      const before = current;
+      sessions.add(session);
+      current = session;
+      arrival.resolve();
+      arrival = Promise.withResolvers();
+      before?.drain();
+      void session.ended.then(() => {
+        sessions.delete(session);
+        onEnd(session);
+      });
+    },
+    wait: async (clock, limitMs, signal) => {
+      const given = new AbortController();
+      const limit = clock.sleep(limitMs, signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]));
+      let over = false;
+      void limit.then(() => (over = true));
+      try {
+        while (usable() === undefined && !over) await Promise.race([arrival.promise, limit]);
+        return usable();
+      } finally {
+        given.abort();
+      }
+    },
+    endAll: () => {
+      for (const session of sessions) session.end();
+    },
+  };
+}

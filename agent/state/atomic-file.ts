@@ -1,0 +1,48 @@
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+
+export interface FileToWrite {
+  readonly path: string;
+  readonly content: string;
+}
+
+/** Makes renames in a directory last through a power cut. */
+export function syncDirectory(path: string): void {
+  const handle = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function writeNew(path: string, content: string): void {
+  // O_EXCL and O_NOFOLLOW: never through a link or into a file that someone laid there.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const handle = openSync(path, flags, 0o600);
+  try {
+    writeSync(handle, content);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * Writes files of one directory with mode 0600, each seen whole or not at all. All contents are on disk before the
+ * first file takes its name, so that a full disk leaves what was there before. The last one may serve as a mark that
+ * the others are there.
+ */
+export function writeFilesAtomically(files: readonly FileToWrite[]): void {
+  const suffix = randomBytes(6).toString('hex');
+  const staged = files.map((file) => ({ ...file, temporary: `${file.path}.${suffix}.tmp` }));
+  try {
+    for (const file of staged) writeNew(file.temporary, file.content);
+    for (const file of staged) renameSync(file.temporary, file.path);
+  } catch (error) {
+    for (const file of staged) rmSync(file.temporary, { force: true });
+    throw error;
+  }
+  for (const directory of new Set(files.map((file) => dirname(join(file.path))))) syncDirectory(directory);
+}

@@ -1,0 +1,30 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { AgentError } from '../agent-error.ts';
+
+const maxBytes = 1024 * 1024;
+
+/**
+ * Reads a file of the state directory: a plain file of our own that nobody else can write, and for a secret, nobody
+ * else can read. Undefined where there is none. What is checked is what is read: one open, no second look by name.
+ */
+export function readOwnedFile(path: string, kind: 'public' | 'secret'): string | undefined {
+  let handle;
+  try {
+    handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new AgentError(2, 'file-unreadable', { file: path }, error);
+  }
+  try {
+    const found = fstatSync(handle);
+    const self = process.geteuid?.();
+    const forbidden = kind === 'secret' ? 0o077 : 0o022;
+    if (!found.isFile() || found.size > maxBytes) throw new AgentError(2, 'file-unreadable', { file: path });
+    if (self !== undefined && (found.uid !== self || (found.mode & forbidden) !== 0)) {
+      throw new AgentError(2, 'file-exposed', { file: path });
+    }
+    return readFileSync(handle, 'utf8');
+  } finally {
+    closeSync(handle);
+  }
+}

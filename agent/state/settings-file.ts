@@ -1,0 +1,46 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Value } from 'typebox/value';
+import { parse, stringify } from 'yaml';
+import { AgentError } from '../agent-error.ts';
+import { readOwnedFile } from './owned-file.ts';
+
+export const defaultProxyPort = 8118;
+
+/** `agent.yaml`: written by `enroll`, read by every other command. Unknown keys are refused. */
+export const AgentSettings = Type.Object(
+  {
+    version: Type.Literal(1),
+    /** Origin of the control plane, such as https://control.example.org:8444. */
+    control: Type.String({ pattern: '^https://[^/?#@]+$', maxLength: 300 }),
+    device: Type.String({ minLength: 1, maxLength: 64 }),
+    user: Type.String({ minLength: 1, maxLength: 254 }),
+    domain: Type.String({ minLength: 1, maxLength: 253 }),
+    /** Port of the local proxy on 127.0.0.1; 0 takes a free one at each start. */
+    proxyPort: Type.Integer({ minimum: 0, maximum: 65_535 }),
+  },
+  { additionalProperties: false },
+);
+export type AgentSettings = Static<typeof AgentSettings>;
+
+const header = '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n';
+
+export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
+
+/** Undefined where the file is not there; AgentError that names each wrong key otherwise. */
+export function loadSettings(path: string): AgentSettings | undefined {
+  const text = readOwnedFile(path, 'public');
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = parse(text);
+  } catch (error) {
+    throw new AgentError(2, 'settings-invalid', { file: path, problems: String(error) }, error);
+  }
+  if (Value.Check(AgentSettings, value)) return Object.freeze(value);
+  const problems = Value.Errors(AgentSettings, value).map((problem) => {
+    const key = problem.instancePath === '' ? '/' : problem.instancePath;
+    return `${key} ${problem.message}`;
+  });
+  throw new AgentError(2, 'settings-invalid', { file: path, problems: problems.join('; ') });
+}

@@ -1,0 +1,71 @@
+import { lstatSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { AgentError } from '../agent-error.ts';
+
+/** Where things lie in the state directory. What is not in this table is not ours and is left alone. */
+export interface StatePaths {
+  readonly directory: string;
+  readonly key: string;
+  /** Leaf first, then the device authority. */
+  readonly certificate: string;
+  /** Root of the gateway's, the control plane's and the applications' certificates. */
+  readonly authority: string;
+  readonly settings: string;
+  /** Last configuration and session token, so that a restart does not need the control plane. */
+  readonly cache: string;
+  readonly lock: string;
+}
+
+export function statePaths(directory: string): StatePaths {
+  return {
+    directory,
+    key: join(directory, 'device.key'),
+    certificate: join(directory, 'device.crt'),
+    authority: join(directory, 'ca.crt'),
+    settings: join(directory, 'agent.yaml'),
+    cache: join(directory, 'session.json'),
+    lock: join(directory, 'agent.lock'),
+  };
+}
+
+export function defaultStateDirectory(environment: Readonly<Record<string, string | undefined>>): string {
+  const named = environment['POSTERN_AGENT_STATE'];
+  if (named !== undefined && named !== '') return resolve(named);
+  const base = environment['XDG_STATE_HOME'];
+  const root = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.local', 'state');
+  return join(root, 'postern-agent');
+}
+
+const writableByOthers = 0o022;
+
+/**
+ * Refuses a state directory that anyone else can write to: they could swap the authority that the agent trusts
+ * (CVE-2020-24356, CVE-2024-54131). Not through a symbolic link either, which whoever owns it could turn.
+ */
+export function checkStateDirectory(directory: string): StatePaths {
+  let found;
+  try {
+    found = lstatSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new AgentError(2, 'not-enrolled', { directory });
+    throw new AgentError(2, 'state-unreadable', { directory }, error);
+  }
+  if (!found.isDirectory()) throw new AgentError(2, 'state-not-directory', { directory });
+  const self = process.geteuid?.();
+  if (self !== undefined) {
+    if (found.uid !== self) throw new AgentError(2, 'state-not-ours', { directory });
+    if ((found.mode & writableByOthers) !== 0) throw new AgentError(2, 'state-writable-by-others', { directory });
+  }
+  return statePaths(directory);
+}
+
+/** Makes the directory, readable by its owner alone, where there is none; then checks it like any other. */
+export function createStateDirectory(directory: string): StatePaths {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new AgentError(2, 'state-unwritable', { directory }, error);
+  }
+  return checkStateDirectory(directory);
+}
