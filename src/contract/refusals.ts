@@ -86,6 +86,13 @@ export const refusals = {
     ['Trop de connexions depuis cette adresse', "Patientez un instant ; l'agent réessaie de lui-même."],
   ),
 
+  // The agent's own, on the laptop: no gateway was asked.
+  'agent-not-connected': text(
+    503,
+    ['The agent has no way to the gateway', 'Run `postern-agent status`; it says what is missing.'],
+    ["L'agent n'a pas d'accès à la passerelle", 'Lancez `postern-agent status` ; il dit ce qui manque.'],
+  ),
+
   // Token.
   'token-missing': text(
     401,
