@@ -98,5 +98,14 @@ export interface FlowRecorder {
   tunnelClosed(facts: FlowFacts, outcome: FlowOutcome): void;
   /** A handshake or a token that was accepted or refused (OCSF 3002). */
   authentication(facts: FlowFacts, outcome: FlowOutcome): void;
+  /**
+   * Calls back once everything recorded so far is with the operating system: in this turn of the event loop as a rule,
+   * and not at all while it cannot be written, so whoever waits keeps a time-out of its own.
+   */
   whenWritten(callback: () => void): void;
+  /**
+   * Whether records can be written. While they cannot (disk full, I/O error), no new flow may start: refuse it as
+   * `not-ready`. True again by itself when writing works again. Cheap enough to ask for each flow.
+   */
+  healthy(): boolean;
 }
