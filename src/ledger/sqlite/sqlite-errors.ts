@@ -1,7 +1,8 @@
 import { LedgerCorrupt, LedgerUnavailable } from '../ledger.ts';
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html); extended codes keep theirs in the low byte. */
-const corrupt = new Set([11 /* CORRUPT */, 26 /* NOTADB */]);
+// Our statements are fixed, so one that is in error has met a schema that is not ours any more.
+const corrupt = new Set([1 /* ERROR */, 11 /* CORRUPT */, 26 /* NOTADB */]);
 const unavailable = new Map([
   [3 /* PERM */, 'no permission'],
   [5 /* BUSY */, 'locked by another process'],

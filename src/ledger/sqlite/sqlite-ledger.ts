@@ -36,7 +36,7 @@ export function openSqliteLedger(path: string, options: SqliteLedgerOptions = {}
     const head = verifyStored(prepareRead(database, path), path, headFile.read());
     // Catches up after a crash between commit and head file, and makes the file of a new ledger.
     guarded(path, head.sequence, () => acknowledge(headFile, head));
-    return createLedger({ database, path, headFile, now, pollMs });
+    return guarded(path, 0, () => createLedger({ database, path, headFile, now, pollMs }));
   } catch (error) {
     database.close();
     throw error;

@@ -11,8 +11,10 @@ export type ReadStored = (after: LedgerHead) => LedgerEntry[];
 export const rowsAtOnce = 1000;
 
 export function prepareRead(database: DatabaseSync, path: string): ReadStored {
-  const select = database.prepare(
-    'SELECT sequence, at, actor, data, previous, hash FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?',
+  const select = guarded(path, 0, () =>
+    database.prepare(
+      'SELECT sequence, at, actor, data, previous, hash FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?',
+    ),
   );
   const readRows = (after: number, limit: number): LedgerEntry[] =>
     guarded(path, after + 1, () => select.all(after, limit)) as unknown as LedgerEntry[];
