@@ -67,7 +67,11 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   // One media type, one parser.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' });
+    reply.headers({
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    });
     orThrow(checkContentType(request.raw));
   });
 

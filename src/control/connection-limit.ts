@@ -5,7 +5,10 @@ import { addressBlock } from './failure-limit.ts';
  * Bounds what strangers can hold open before and after the handshake: connections of one address, and of all. What is
  * over the bound is closed without a word.
  */
-export function limitConnections(server: Server, bounds: { readonly perAddress: number; readonly total: number }): void {
+export function limitConnections(
+  server: Server,
+  bounds: { readonly perAddress: number; readonly total: number },
+): void {
   server.maxConnections = bounds.total;
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {

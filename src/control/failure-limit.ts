@@ -18,7 +18,10 @@ export function addressBlock(address: string): string {
     while (groups.length + behind.length < 8) groups.push('0');
     groups.push(...behind);
   }
-  return groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(':');
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
 }
 
 export function createFailureLimit(

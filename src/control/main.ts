@@ -23,13 +23,18 @@ const isForPeople = (error: unknown): error is Error =>
   error instanceof KeyFileError ||
   error instanceof LedgerCorrupt ||
   error instanceof LedgerUnavailable ||
-  (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL'));
+  (error instanceof Error &&
+    'code' in error &&
+    (error.code === 'EADDRINUSE' || error.code === 'EACCES' || error.code === 'EADDRNOTAVAIL'));
 
 let running: Promise<ControlProcess> | undefined;
 
 async function start(message: Extract<SupervisorToControl, { type: 'start' }>): Promise<ControlProcess> {
   const settings = loadSettings(message.configFile);
-  const logger = pino({ level: settings.log.level, base: { process: 'control' } }, pino.destination({ fd: 2, sync: true }));
+  const logger = pino(
+    { level: settings.log.level, base: { process: 'control' } },
+    pino.destination({ fd: 2, sync: true }),
+  );
   return runControl({ start: message, settings, send, clock: Date.now, logger });
 }
 

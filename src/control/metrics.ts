@@ -36,13 +36,19 @@ export function renderMetrics({ state, counters, ready, residentBytes }: Metrics
   const perWorker = (pick: (counters: WorkerCounters) => number): Sample[] =>
     workers.map(([worker, each]) => ({ labels: { worker }, value: pick(each) }));
   const devices = new Map<string, number>(deviceStates.map((name) => [name, 0]));
-  for (const device of state.devices.values()) devices.set(device.state, (devices.get(device.state) ?? 0) + 1);
+  for (const device of state.devices.values())
+    devices.set(device.state, (devices.get(device.state) ?? 0) + 1);
   const count = (value: number): Sample[] => [{ value }];
 
   return `${[
     family('postern_ready', 'gauge', 'Whether /readyz says yes.', count(ready ? 1 : 0)),
     family('postern_ledger_sequence', 'gauge', 'Events in the ledger.', count(state.head.sequence)),
-    family('postern_devices', 'gauge', 'Devices by state.', [...devices].map(([name, value]) => ({ labels: { state: name }, value }))),
+    family(
+      'postern_devices',
+      'gauge',
+      'Devices by state.',
+      [...devices].map(([name, value]) => ({ labels: { state: name }, value })),
+    ),
     family('postern_resources', 'gauge', 'Resources by kind.', [
       { labels: { kind: 'network' }, value: state.networks.size },
       { labels: { kind: 'app' }, value: state.apps.size },
@@ -50,12 +56,42 @@ export function renderMetrics({ state, counters, ready, residentBytes }: Metrics
       { labels: { kind: 'policy' }, value: state.policies.size },
     ]),
     family('postern_control_resident_bytes', 'gauge', 'Memory of the control process.', count(residentBytes)),
-    family('postern_worker_resident_bytes', 'gauge', 'Memory of a worker.', perWorker((each) => each.residentBytes)),
-    family('postern_worker_connections', 'gauge', 'Open TLS connections.', perWorker((each) => each.connections)),
-    family('postern_worker_flows_open', 'gauge', 'Requests and tunnels in flight.', perWorker((each) => each.flowsOpen)),
-    family('postern_worker_requests_total', 'counter', 'Requests since the worker started.', perWorker((each) => each.requestsTotal)),
-    family('postern_worker_records_written_total', 'counter', 'Flow records since the worker started.', perWorker((each) => each.recordsWritten)),
-    family('postern_worker_refusals_total', 'counter', 'Refusals by code since the worker started.', workers.flatMap(([worker, each]) => refusalSamples(worker, each))),
+    family(
+      'postern_worker_resident_bytes',
+      'gauge',
+      'Memory of a worker.',
+      perWorker((each) => each.residentBytes),
+    ),
+    family(
+      'postern_worker_connections',
+      'gauge',
+      'Open TLS connections.',
+      perWorker((each) => each.connections),
+    ),
+    family(
+      'postern_worker_flows_open',
+      'gauge',
+      'Requests and tunnels in flight.',
+      perWorker((each) => each.flowsOpen),
+    ),
+    family(
+      'postern_worker_requests_total',
+      'counter',
+      'Requests since the worker started.',
+      perWorker((each) => each.requestsTotal),
+    ),
+    family(
+      'postern_worker_records_written_total',
+      'counter',
+      'Flow records since the worker started.',
+      perWorker((each) => each.recordsWritten),
+    ),
+    family(
+      'postern_worker_refusals_total',
+      'counter',
+      'Refusals by code since the worker started.',
+      workers.flatMap(([worker, each]) => refusalSamples(worker, each)),
+    ),
   ].join('\n')}\n`;
 }
 

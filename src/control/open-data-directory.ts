@@ -21,7 +21,8 @@ const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : String(error);
 
 /** Where `data` of the settings file lies. */
-export const dataPathOf = (configFile: string, data: string): string => resolve(dirname(resolve(configFile)), data);
+export const dataPathOf = (configFile: string, data: string): string =>
+  resolve(dirname(resolve(configFile)), data);
 
 /**
  * Looks whether a directory is one of `postern init`, of the format of this version, and can be written, before

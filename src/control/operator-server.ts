@@ -30,22 +30,29 @@ export function createOperatorServer(view: OperatorView): Server {
       body: view.metrics(),
     }),
   };
-  const server = createServer({ headersTimeout: 5000, requestTimeout: 5000, maxHeaderSize: 8192 }, (request, response) => {
-    const path = request.url ?? '';
-    const answer = Object.hasOwn(answers, path) ? answers[path] : undefined;
-    const isRead = request.method === 'GET' || request.method === 'HEAD';
-    const { status, type, body } =
-      answer === undefined || !isRead
-        ? { status: answer === undefined ? 404 : 405, type: 'text/plain; charset=utf-8', body: 'GET /healthz, /readyz or /metrics\n' }
-        : answer();
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-    });
-    response.end(request.method === 'HEAD' ? undefined : body);
-  });
+  const server = createServer(
+    { headersTimeout: 5000, requestTimeout: 5000, maxHeaderSize: 8192 },
+    (request, response) => {
+      const path = request.url ?? '';
+      const answer = Object.hasOwn(answers, path) ? answers[path] : undefined;
+      const isRead = request.method === 'GET' || request.method === 'HEAD';
+      const { status, type, body } =
+        answer === undefined || !isRead
+          ? {
+              status: answer === undefined ? 404 : 405,
+              type: 'text/plain; charset=utf-8',
+              body: 'GET /healthz, /readyz or /metrics\n',
+            }
+          : answer();
+      response.writeHead(status, {
+        'content-type': type,
+        'content-length': Buffer.byteLength(body),
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+      });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    },
+  );
   server.maxConnections = 100;
   return server;
 }

@@ -34,7 +34,9 @@ export function requireDevice(
   };
 }
 
-function codeOf(reason: string): 'certificate-expired' | 'certificate-not-yet-valid' | 'certificate-untrusted' {
+function codeOf(
+  reason: string,
+): 'certificate-expired' | 'certificate-not-yet-valid' | 'certificate-untrusted' {
   if (reason === 'CERT_HAS_EXPIRED') return 'certificate-expired';
   return reason === 'CERT_NOT_YET_VALID' ? 'certificate-not-yet-valid' : 'certificate-untrusted';
 }

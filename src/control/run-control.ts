@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
+import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl, WorkerStart } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
@@ -61,6 +62,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
   const data = dataPathOf(start.configFile, settings.data);
   checkDataDirectory(data);
   const authorities = await loadAuthorities(data, passphrase);
+  const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
   const troubles = new Set<string>();
   const store = await openLedgerStore(openSqliteLedger(join(data, dataDirectory.ledger)), {
     snapshotPath: join(data, `${dataDirectory.ledger}.snapshot`),
@@ -98,7 +100,11 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     });
 
     const gatewayPort = start.gatewayPort ?? (await chooseGatewayPort(settings, hasWorkers));
-    const workerSettings: Settings = { ...settings, data, gateway: { ...settings.gateway, port: gatewayPort } };
+    const workerSettings: Settings = {
+      ...settings,
+      data,
+      gateway: { ...settings.gateway, port: gatewayPort },
+    };
     const flowDirectory = join(data, dataDirectory.flows);
     await mkdir(flowDirectory, { recursive: true, mode: 0o700 });
     const startOf = (): Omit<WorkerStart, 'workerNumber' | 'snapshot'> => {
@@ -108,7 +114,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         bootId: start.bootId,
         flowDirectory,
         rootPem: authorities.rootPem,
-        deviceAuthorityPem: authorities.device.certificatePem,
+        deviceAuthorityPem: deviceTrustAnchorPem,
         serviceAuthorityPem: authorities.service.certificatePem,
         gatewayCertificatePem: gatewayCertificate.current.chainPem,
         gatewayKeyPem: gatewayCertificate.current.keyPem,
@@ -143,7 +149,8 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       store,
       gateway: {
         name: settings.gateway.name,
-        addresses: () => settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`)),
+        addresses: () =>
+          settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`)),
       },
       reservedHosts: [settings.gateway.name, ...settings.control.names],
       signer: authoritySigner(authorities.device, store.state.domain),
@@ -154,7 +161,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       engine,
       clock,
     };
-    const api = hasApi ? await listenApi(parts, settings, authorities.device.certificatePem, kept, logger) : undefined;
+    const api = hasApi ? await listenApi(parts, settings, deviceTrustAnchorPem, kept, logger) : undefined;
     if (api !== undefined) closing.push(() => api.app.close());
 
     const notReady = (): string[] => [
@@ -187,7 +194,10 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     closing.push(() => void troubles.add('draining'));
 
     send({ type: 'ready', controlPort: api?.port, operatorPort });
-    logger.info({ role, controlPort: api?.port, operatorPort, sequence: store.state.head.sequence }, 'control process ready');
+    logger.info(
+      { role, controlPort: api?.port, operatorPort, sequence: store.state.head.sequence },
+      'control process ready',
+    );
 
     return {
       receive(message) {
@@ -237,7 +247,7 @@ function createNetworkAnnouncer(
 async function listenApi(
   parts: ControlParts,
   settings: Settings,
-  deviceAuthorityPem: string,
+  deviceTrustAnchorPem: string,
   kept: Pick<Parameters<typeof keepCertificate>[0], 'authority' | 'rootPem' | 'now'>,
   logger: FastifyBaseLogger,
 ): Promise<{ app: ControlApp; port: number; certificate: Awaited<ReturnType<typeof keepCertificate>> }> {
@@ -245,10 +255,10 @@ async function listenApi(
     ...kept,
     profile: 'control',
     names: settings.control.names,
-    onRenewed: (renewed) => server.setSecureContext(controlTlsOptions(renewed, deviceAuthorityPem)),
+    onRenewed: (renewed) => server.setSecureContext(controlTlsOptions(renewed, deviceTrustAnchorPem)),
   });
   const app = await buildControl(parts, {
-    tls: controlTlsOptions(certificate.current, deviceAuthorityPem),
+    tls: controlTlsOptions(certificate.current, deviceTrustAnchorPem),
     logger,
   });
   const server = app.server as unknown as import('node:https').Server;

@@ -47,7 +47,11 @@ export function parseSettings(text: string, name: string): Settings {
   if (broken.length > 0) {
     throw new SettingsError(
       broken.map(({ message, pos: [start] }) => {
-        const sentence = message.split(/ at line \d+/)[0]?.replaceAll(/\s+/g, ' ').trim() ?? message;
+        const sentence =
+          message
+            .split(/ at line \d+/)[0]
+            ?.replaceAll(/\s+/g, ' ')
+            .trim() ?? message;
         return `${name}:${lines.linePos(start).line}: ${sentence}`;
       }),
     );

@@ -8,14 +8,13 @@ import type { ServerCertificate } from './server-certificate.ts';
  */
 export function controlTlsOptions(
   certificate: Pick<ServerCertificate, 'chainPem' | 'keyPem'>,
-  deviceAuthorityPem: string,
+  deviceTrustAnchorPem: string,
 ): ServerOptions {
   return {
     cert: certificate.chainPem,
     key: certificate.keyPem,
-    ca: deviceAuthorityPem,
-    // The device authority is below the root, which is not a signer of clients and must not be trusted as one.
-    allowPartialTrustChain: true,
+    // Not the root, which also stands above servers, and must not be trusted to end a client's chain.
+    ca: deviceTrustAnchorPem,
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',

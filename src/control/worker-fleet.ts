@@ -4,7 +4,10 @@ export interface WorkerFleet {
    * Resolves when all workers have said `applied` for the ledger's entry `sequence`, or after `timeoutMs`. A worker
    * that is gone serves nothing and is not waited for. Never rejects.
    */
-  applied(sequence: number, timeoutMs: number): Promise<{ readonly enforcedInMs: number; readonly pending: number }>;
+  applied(
+    sequence: number,
+    timeoutMs: number,
+  ): Promise<{ readonly enforcedInMs: number; readonly pending: number }>;
 }
 
 /** The fleet as the process that talks to the workers keeps it. */

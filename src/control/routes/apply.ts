@@ -28,7 +28,9 @@ function parseResources(values: readonly { readonly kind: string; readonly name:
     if (checked.problems === undefined) resources.push(checked.resource);
     else
       for (const { path, message } of checked.problems)
-        problems.push(`${value.kind} ${value.name}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}`);
+        problems.push(
+          `${value.kind} ${value.name}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}`,
+        );
   }
   if (problems.length > 0) throw new GatewayError('invalid-input', { problems });
   return resources;
@@ -64,10 +66,14 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         warnings: warnings.map(formatProblem),
       });
       if (dryRun) return answer(false, plan(parts.store.state));
-      const { value, enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
-        const planned = plan(state);
-        return { events: planned.events, value: planned };
-      });
+      const { value, enforcedInMs, workersPending } = await commitEnforced(
+        parts,
+        actorOf(request),
+        (state) => {
+          const planned = plan(state);
+          return { events: planned.events, value: planned };
+        },
+      );
       request.log.info(
         { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
         'resources applied',

@@ -34,7 +34,12 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/devices/:id',
     {
-      schema: { summary: 'One device', tags: ['devices'], params: IdParameter, response: { 200: DeviceView } },
+      schema: {
+        summary: 'One device',
+        tags: ['devices'],
+        params: IdParameter,
+        response: { 200: DeviceView },
+      },
     },
     async (request) => {
       const device = store.state.devices.get(request.params.id as DeviceId);
@@ -62,10 +67,16 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         const device = state.devices.get(id);
         if (device === undefined) return refuse('not-found', `there is no device ${id}`);
         if (device.state === 'revoked' || device.state === 'lost')
-          return refuse('state-final', `${id} is ${device.state} since ${device.changedAt}: ${device.reason ?? ''}`);
+          return refuse(
+            'state-final',
+            `${id} is ${device.state} since ${device.changedAt}: ${device.reason ?? ''}`,
+          );
         return { events: [{ type: 'device-state-changed', device: id, state: next, reason }], value: id };
       });
-      request.log.info({ device: id, state: next, actor: actorOf(request), enforcedInMs, workersPending }, 'device state changed');
+      request.log.info(
+        { device: id, state: next, actor: actorOf(request), enforcedInMs, workersPending },
+        'device state changed',
+      );
       const device = store.state.devices.get(id);
       if (device === undefined) throw new GatewayError('internal-error');
       return { device: view(device), enforcedInMs, workersPending };

@@ -63,7 +63,8 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
       const { name } = request.params;
       const kind = parseKind(request.params.kind);
       const resource = mapOfKind(store.state, kind).get(name);
-      if (resource === undefined) throw new GatewayError('not-found', { detail: `there is no ${kind} ${name}` });
+      if (resource === undefined)
+        throw new GatewayError('not-found', { detail: `there is no ${kind} ${name}` });
       return resource;
     },
   );
@@ -76,7 +77,12 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
         tags: ['resources'],
         params: NameParameters,
         response: {
-          200: Type.Object({ kind: Type.String(), name: Type.String(), enforcedInMs: Type.Number(), workersPending: Type.Integer() }),
+          200: Type.Object({
+            kind: Type.String(),
+            name: Type.String(),
+            enforcedInMs: Type.Number(),
+            workersPending: Type.Integer(),
+          }),
         },
       },
     },

@@ -30,7 +30,8 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
         ...(device === undefined ? [`device: there is none of the id ${id}`] : []),
         ...(application === undefined ? [`app: there is none of the name ${name}`] : []),
       ];
-      if (device === undefined || application === undefined) throw new GatewayError('not-found', { problems });
+      if (device === undefined || application === undefined)
+        throw new GatewayError('not-found', { problems });
       const last = parts.postures.recall(device.id);
       const posture = report === undefined ? last : acceptPosture(report, now);
       const isHttp = application.protocol === 'http';
@@ -46,7 +47,12 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
         },
         now,
       });
-      const origin = report !== undefined ? ('given' as const) : last === undefined ? ('none' as const) : ('last-reported' as const);
+      const origin =
+        report !== undefined
+          ? ('given' as const)
+          : last === undefined
+            ? ('none' as const)
+            : ('last-reported' as const);
       return {
         effect,
         reasons: [...reasons],

@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { Agent, request } from 'undici';
+import { Type } from 'typebox';
+import type { Static, TSchema } from 'typebox';
+import { Value } from 'typebox/value';
+import { CliError, exitCodes } from './cli-error.ts';
+import type { ExitCode } from './cli-error.ts';
+import { contextPath, readContext } from './context-file.ts';
+import { printable } from './output.ts';
+
+export interface ConnectionOptions {
+  readonly server?: string;
+  readonly apiKey?: string;
+  readonly ca?: string;
+}
+
+export const addConnection = (command: Command): Command =>
+  command
+    .option('--server <url>', 'control plane (or POSTERN_SERVER, or the context file)')
+    .option('--api-key <key>', 'API key (or POSTERN_API_KEY, or the context file)')
+    .option('--ca <file>', 'PEM file of the root that the server must be below (or POSTERN_CA)');
+
+export interface ApiClient {
+  readonly server: string;
+  /** @throws CliError: exit code 1 for a no, 2 for input that is not valid, 3 for a server that cannot be asked. */
+  call<Schema extends TSchema>(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    schema: Schema,
+    body?: unknown,
+  ): Promise<Static<Schema>>;
+}
+
+const Problem = Type.Object({
+  code: Type.String(),
+  title: Type.String(),
+  help: Type.Optional(Type.String()),
+  detail: Type.Optional(Type.String()),
+  problems: Type.Optional(Type.Array(Type.String())),
+});
+
+/** A refusal by the server, for commands that say more about one than its title. */
+export class ApiRefusal extends CliError {
+  readonly code: string;
+  constructor(exitCode: ExitCode, problem: Static<typeof Problem>) {
+    const { code, title, help, detail, problems = [] } = problem;
+    const text = [detail === undefined ? title : `${title}: ${detail}`, help].filter(
+      (part) => part !== undefined,
+    );
+    super(exitCode, printable(text.join('. ')), problems.map(printable));
+    this.code = code;
+  }
+}
+
+/** By what the answer means to a script: input that could never work, a no, or a server that is ill. */
+function exitCodeOf(status: number): ExitCode {
+  if (status >= 500) return exitCodes.unreachable;
+  return [400, 401, 404, 405, 413, 414, 431].includes(status) ? exitCodes.invalid : exitCodes.no;
+}
+
+/** The client for the server that options, environment or context file name, in this order. */
+export async function connectApi(options: ConnectionOptions): Promise<ApiClient> {
+  const { env } = process;
+  const context = await readContext(contextPath());
+  const server = options.server ?? env['POSTERN_SERVER'] ?? context.server;
+  const apiKey = options.apiKey ?? env['POSTERN_API_KEY'] ?? context.apiKey;
+  if (server === undefined)
+    throw new CliError(exitCodes.invalid, 'no server is known: give --server URL or set POSTERN_SERVER');
+  if (apiKey === undefined)
+    throw new CliError(exitCodes.invalid, 'no API key is known: give --api-key KEY or set POSTERN_API_KEY');
+  const origin = parseServer(server);
+  const caFile = options.ca ?? env['POSTERN_CA'];
+  const ca = caFile === undefined ? context.ca : await readCa(caFile);
+
+  return {
+    server: origin,
+    async call(method, path, schema, body) {
+      const answer = await exchange({ origin, apiKey, ca }, method, path, body);
+      let value: unknown;
+      try {
+        value = JSON.parse(answer.text);
+      } catch {
+        value = undefined;
+      }
+      if (answer.status >= 200 && answer.status < 300 && Value.Check(schema, value)) return value;
+      if (answer.status >= 400 && Value.Check(Problem, value))
+        throw new ApiRefusal(exitCodeOf(answer.status), value);
+      throw new CliError(
+        exitCodes.unreachable,
+        `${origin} answered ${answer.status} in a way that is not the control plane's; is it the right address, and of this version?`,
+      );
+    },
+  };
+}
+
+function parseServer(text: string): string {
+  const url = URL.parse(text);
+  if (
+    url === null ||
+    url.protocol !== 'https:' ||
+    url.username !== '' ||
+    url.password !== '' ||
+    url.pathname !== '/' ||
+    url.search !== ''
+  )
+    throw new CliError(
+      exitCodes.invalid,
+      `not the address of a control plane: ${text}; write https://HOST:PORT`,
+    );
+  return url.origin;
+}
+
+async function readCa(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new CliError(exitCodes.invalid, `${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+const maxAnswerBytes = 64 * 1024 * 1024;
+
+async function exchange(
+  target: { readonly origin: string; readonly apiKey: string; readonly ca: string | undefined },
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body: unknown,
+): Promise<{ status: number; text: string }> {
+  const agent = new Agent({
+    connect: {
+      ...(target.ca === undefined ? {} : { ca: target.ca }),
+      minVersion: 'TLSv1.3',
+      timeout: 10_000,
+    },
+    headersTimeout: 60_000,
+    bodyTimeout: 60_000,
+    maxResponseSize: maxAnswerBytes,
+  });
+  try {
+    const response = await request(`${target.origin}${path}`, {
+      dispatcher: agent,
+      method,
+      headers: {
+        accept: 'application/json, application/problem+json',
+        authorization: `Bearer ${target.apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.statusCode, text: await response.body.text() };
+  } catch (error) {
+    throw new CliError(exitCodes.unreachable, describeFailure(error, target.origin));
+  } finally {
+    await agent.destroy();
+  }
+}
+
+const untrusted = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
+/** What was wrong on the way, and what to do about it. */
+function describeFailure(error: unknown, origin: string): string {
+  const { code = '', message = String(error) } = error as { code?: string; message?: string };
+  if (code === 'ECONNREFUSED') return `nothing listens at ${origin}: is \`postern serve\` running there?`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name in ${origin} cannot be resolved`;
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') return `${origin} did not answer in time`;
+  if (untrusted.has(code))
+    return `the server at ${origin} is not proven by the root that this command trusts: give its root with --ca FILE`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `the certificate of ${origin} bears other names: use one of them, or add this one to control.names in postern.yaml`;
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return `the certificate of ${origin} is not valid now: check the clocks of this machine and of the server`;
+  return `${origin} cannot be reached: ${printable(message)}${code === '' ? '' : ` (${code})`}`;
+}

@@ -1,0 +1,109 @@
+import type { Command } from 'commander';
+import { ApplyResponse } from '../contract/control-api.ts';
+import type { PlannedChange } from '../contract/control-api.ts';
+import { resourceKinds } from '../domain/resources.ts';
+import { addConnection, ApiRefusal, connectApi } from './api-client.ts';
+import type { ConnectionOptions } from './api-client.ts';
+import { CliError, exitCodes } from './cli-error.ts';
+import { addOutput, printable, printData } from './output.ts';
+import type { OutputFormat } from './output.ts';
+import { paint } from './paint.ts';
+import { formatFileProblem, loadResources } from './resource-files.ts';
+import type { LoadedResources } from './resource-files.ts';
+
+interface ApplyOptions extends ConnectionOptions {
+  readonly filename: string[];
+  readonly dryRun?: true;
+  readonly prune?: true;
+  readonly output: OutputFormat;
+}
+
+export function registerApply(program: Command): void {
+  const command = program
+    .command('apply')
+    .description('apply resources from files: print the plan, then do all of it or nothing')
+    .requiredOption(
+      '-f, --filename <path...>',
+      'YAML or JSON files, directories of them, or - for standard input',
+    )
+    .option('--dry-run', 'print the plan and change nothing')
+    .option('--prune', 'delete resources that the files do not hold');
+  addOutput(addConnection(command))
+    .addHelpText(
+      'after',
+      `
+Every problem is reported with its file, line and key, and then nothing is applied.
+
+Examples:
+  postern apply -f finance.yaml --dry-run
+  postern apply -f deploy/examples/
+  postern apply -f . --prune                the files are the whole truth`,
+    )
+    .action(async (options: ApplyOptions) => {
+      const loaded = await loadResources(options.filename);
+      if (loaded.problems.length > 0)
+        throw new CliError(
+          exitCodes.invalid,
+          'Nothing was applied',
+          loaded.problems.map(formatFileProblem).map(printable),
+        );
+      const api = await connectApi(options);
+      const answer = await api
+        .call('POST', '/v1/apply', ApplyResponse, {
+          resources: loaded.resources.map(({ resource }) => resource),
+          prune: options.prune === true,
+          dryRun: options.dryRun === true,
+        })
+        .catch((error: unknown) => {
+          throw placeProblems(error, loaded);
+        });
+      const warnings = answer.warnings.map((warning) => placeProblem(warning, loaded));
+      printData(options.output, { ...answer, warnings }, () => planLines(answer));
+      for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
+    });
+}
+
+const signs = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
+const colors = { create: 'green', update: 'yellow', delete: 'red', unchanged: 'gray' } as const;
+
+function planLines({ applied, changes, version }: ApplyResponse): string[] {
+  const counts = (['create', 'update', 'delete', 'unchanged'] as const)
+    .map((action) => `${changes.filter((change) => change.action === action).length} ${counted[action]}`)
+    .join(', ');
+  return [
+    ...changes.map(({ action, kind, name }: PlannedChange) =>
+      paint(colors[action], printable(`${signs[action]} ${action.padEnd(9)} ${kind.toLowerCase()} ${name}`)),
+    ),
+    applied ? `Applied as version ${version}: ${counts}.` : `Plan: ${counts}. Nothing was changed.`,
+  ];
+}
+const counted = { create: 'created', update: 'updated', delete: 'deleted', unchanged: 'unchanged' } as const;
+
+/** What the control plane found, at its place in the files. */
+function placeProblems(error: unknown, loaded: LoadedResources): unknown {
+  if (!(error instanceof ApiRefusal) || error.problems.length === 0) return error;
+  return new CliError(
+    error.exitCode,
+    'Nothing was applied',
+    error.problems.map((problem) => placeProblem(problem, loaded)),
+  );
+}
+
+const problemShape = new RegExp(
+  `^(?<kind>${resourceKinds.join('|')}) (?<name>[a-z0-9-]+): (?:(?<key>[A-Za-z0-9_.[\\]-]+)(?: line (?<line>\\d+))?: )?(?<message>.*)$`,
+  's',
+);
+
+function placeProblem(problem: string, loaded: LoadedResources): string {
+  const { kind, name, key = '', line, message } = problemShape.exec(problem)?.groups ?? {};
+  const resourceKind = resourceKinds.find((known) => known === kind);
+  if (resourceKind === undefined || name === undefined || message === undefined) return problem;
+  const place = loaded.place({
+    kind: resourceKind,
+    name,
+    key,
+    message,
+    ...(line === undefined ? {} : { line: Number(line) }),
+  });
+  return place === undefined ? problem : formatFileProblem(place);
+}

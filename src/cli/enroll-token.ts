@@ -1,0 +1,51 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { CreateEnrollmentTokenResponse } from '../contract/control-api.ts';
+import { addConnection, connectApi } from './api-client.ts';
+import type { ConnectionOptions } from './api-client.ts';
+import { parseDuration } from './duration.ts';
+import { addOutput, formatTime, printable, printData } from './output.ts';
+import type { OutputFormat } from './output.ts';
+
+interface CreateOptions extends ConnectionOptions {
+  readonly user: string;
+  readonly ttl?: number;
+  readonly role: 'laptop' | 'connector';
+  readonly network?: string;
+  readonly output: OutputFormat;
+}
+
+export function registerEnrollToken(program: Command): void {
+  const group = program.command('enroll-token').description('one-time tokens that let a device enroll');
+  const command = group
+    .command('create')
+    .description('make one; only its hash is stored, so it cannot be shown again')
+    .requiredOption('--user <user>', 'who the device is for')
+    .option('--ttl <duration>', 'how long it may be used: 90s, 15m, 24h, 7d (default: 24h)', parseDuration)
+    .addOption(new Option('--role <role>', 'what enrolls').choices(['laptop', 'connector']).default('laptop'))
+    .option('--network <network>', 'the private network that a connector serves');
+  addOutput(addConnection(command))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern enroll-token create --user alice@example.org
+  postern enroll-token create --user alice@example.org --ttl 15m -o json
+  postern enroll-token create --user ops@example.org --role connector --network finance`,
+    )
+    .action(async ({ user, ttl, role, network, output, ...connection }: CreateOptions) => {
+      const api = await connectApi(connection);
+      const created = await api.call('POST', '/v1/enrollment-tokens', CreateEnrollmentTokenResponse, {
+        user,
+        role,
+        ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
+        ...(network === undefined ? {} : { network }),
+      });
+      printData(output, created, () => [
+        created.token,
+        '',
+        `For ${printable(created.user)}, once, until ${formatTime(created.expiresAt)}. On the ${role}:`,
+        `  postern-agent enroll ${api.server} ${created.token}`,
+      ]);
+    });
+}

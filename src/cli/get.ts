@@ -1,0 +1,107 @@
+import type { Command } from 'commander';
+import { Type } from 'typebox';
+import { DeviceView } from '../contract/control-api.ts';
+import { App, Group, Network, Policy } from '../domain/resources.ts';
+import type { Resource } from '../domain/resources.ts';
+import { addConnection, connectApi } from './api-client.ts';
+import type { ConnectionOptions } from './api-client.ts';
+import { addOutput, formatTime, printData, tableLines } from './output.ts';
+import type { OutputFormat } from './output.ts';
+
+const AnyResource = Type.Union([Network, App, Group, Policy]);
+
+export function registerGet(program: Command): void {
+  const command = program
+    .command('get')
+    .description('show resources or devices')
+    .argument('<kind>', 'network, app, group, policy or device; singular or plural')
+    .argument('[name]', 'one of them');
+  addOutput(addConnection(command))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  postern get apps
+  postern get policy finance-grants -o yaml     as it can be applied again
+  postern get device`,
+    )
+    .action(
+      async (
+        kind: string,
+        name: string | undefined,
+        options: ConnectionOptions & { output: OutputFormat },
+      ) => {
+        const api = await connectApi(options);
+        if (/^devices?$/i.test(kind)) {
+          const devices =
+            name === undefined
+              ? (await api.call('GET', '/v1/devices', Type.Object({ devices: Type.Array(DeviceView) })))
+                  .devices
+              : [await api.call('GET', `/v1/devices/${encodeURIComponent(name)}`, DeviceView)];
+          printData(options.output, name === undefined ? devices : devices[0], () => deviceLines(devices));
+          return;
+        }
+        const path = `/v1/resources/${encodeURIComponent(kind)}`;
+        const resources =
+          name === undefined
+            ? (await api.call('GET', path, Type.Object({ resources: Type.Array(AnyResource) }))).resources
+            : [await api.call('GET', `${path}/${encodeURIComponent(name)}`, AnyResource)];
+        printData(options.output, name === undefined ? resources : resources[0], () =>
+          resourceLines(resources),
+        );
+      },
+    );
+}
+
+const deviceLines = (devices: readonly DeviceView[]): string[] =>
+  tableLines(
+    ['ID', 'USER', 'ROLE', 'STATE', 'SINCE', 'CERTIFICATE UNTIL', 'REASON'],
+    devices.map((device) => [
+      device.id,
+      device.user,
+      device.network === undefined ? device.role : `${device.role} of ${device.network}`,
+      device.state,
+      formatTime(device.changedAt),
+      formatTime(device.certificates.at(-1)?.notAfter ?? 0),
+      device.reason === undefined ? '' : `${device.reason} (${device.changedBy ?? ''})`,
+    ]),
+  );
+
+function resourceLines(resources: readonly Resource[]): string[] {
+  const [first] = resources;
+  if (first === undefined) return ['There are none.'];
+  const columns = columnsOf[first.kind];
+  return tableLines(
+    ['NAME', ...columns],
+    resources.map((resource) => [resource.name, ...describe(resource)]),
+  );
+}
+
+const columnsOf = {
+  Network: ['ATTACHED', 'DNS'],
+  App: ['NETWORK', 'HOST', 'PROTOCOL', 'UPSTREAMS'],
+  Group: ['MEMBERS'],
+  Policy: ['MODE', 'CEDAR'],
+} as const satisfies Record<Resource['kind'], readonly string[]>;
+
+function describe(resource: Resource): string[] {
+  switch (resource.kind) {
+    case 'Network':
+      return [Object.entries(resource.attach).flat().map(String).join(' '), (resource.dns ?? []).join(' ')];
+    case 'App':
+      return [resource.network, resource.host, resource.protocol, resource.upstreams.join(' ')];
+    case 'Group': {
+      const { members } = resource;
+      if (!Array.isArray(members)) return [`claim ${members.claim} is ${members.value}`];
+      return [
+        members.length > 3
+          ? `${members.slice(0, 3).join(' ')} and ${members.length - 3} more`
+          : members.join(' '),
+      ];
+    }
+    case 'Policy': {
+      const text = resource.cedar.replaceAll(/\s+/g, ' ').trim();
+      return [resource.mode ?? 'enforce', text.length > 100 ? `${text.slice(0, 100)}…` : text];
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/** `postern.yaml` as `postern init` writes it: every setting, with what it is for. There are no hidden defaults. */
+export const settingsTemplate = (values: {
+  readonly domain: string;
+  readonly controlNames: readonly string[];
+}): string => `# Settings of this Postern server. Each setting is written out: a key that is missing or unknown stops the start.
+# Changes take effect when \`postern serve\` starts again.
+version: 1
+
+# The organization's domain: the trust domain of its devices. It cannot change later.
+domain: ${values.domain}
+
+# The data directory, relative to this file: ledger, keys, flow records.
+data: .
+
+# What laptops connect to. A device certificate is required in the handshake, always.
+gateway:
+  # '::' listens to IPv6 as well, where the machine has it.
+  listen: 0.0.0.0
+  port: 8443
+  # Name in the gateway's certificate; agents ask for it. It needs no DNS entry.
+  name: gateway.${values.domain}
+  # Under which host:port laptops reach this server; tried in order.
+  addresses:
+    - 127.0.0.1:8443
+  # One a core with auto.
+  workers: auto
+  # TLSv1.2 only for clients that cannot do better.
+  minTlsVersion: TLSv1.3
+
+# The API: enrollment, administration.
+control:
+  listen: 0.0.0.0
+  port: 8444
+  # DNS names and numeric addresses in its certificate: how laptops and administrators reach it.
+  names:
+${values.controlNames.map((name) => `    - ${JSON.stringify(name)}`).join('\n')}
+
+# /healthz, /readyz and /metrics, without credentials: keep it on loopback or a network of its own.
+operator:
+  listen: 127.0.0.1
+  port: 9464
+
+# Bounds on what a client may ask of a worker. Times in milliseconds.
+limits:
+  handshakeTimeoutMs: 10000
+  headersTimeoutMs: 15000
+  # A body that does not move for this long is given up.
+  bodyIdleTimeoutMs: 60000
+  idleConnectionTimeoutMs: 300000
+  maxHeaderBytes: 32768
+  # An office behind one address counts as one.
+  maxConnectionsPerAddress: 4096
+  maxStreamsPerConnection: 256
+  # Towards applications.
+  dialTimeoutMs: 5000
+  upstreamHeadersTimeoutMs: 60000
+  upstreamBodyIdleTimeoutMs: 300000
+  upstreamConnectionsPerWorker: 256
+  # How long flows may take to end by themselves when the server stops.
+  drainTimeoutMs: 30000
+
+# The user that workers run as when root starts the server: one without any other right.
+# runAs:
+#   uid: 990
+#   gid: 990
+
+# PEM file with authorities that https upstreams may be signed by, beside the system's.
+# upstreamAuthorities: upstream-ca.pem
+
+log:
+  # debug, info, warn, error or silent
+  level: info
+`;

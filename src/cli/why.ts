@@ -1,0 +1,118 @@
+import type { Command } from 'commander';
+import { WhyResponse } from '../contract/control-api.ts';
+import type { PostureReport } from '../contract/posture.ts';
+import { postureCriteria } from '../domain/posture.ts';
+import type { PostureCriterion, PostureValue } from '../domain/posture.ts';
+import { addConnection, connectApi } from './api-client.ts';
+import type { ConnectionOptions } from './api-client.ts';
+import { CliError, exitCodes } from './cli-error.ts';
+import { addOutput, printable, printData } from './output.ts';
+import type { OutputFormat } from './output.ts';
+import { paint } from './paint.ts';
+
+interface WhyOptions extends ConnectionOptions {
+  readonly user: string;
+  readonly device: string;
+  readonly app: string;
+  readonly path?: string;
+  readonly method?: string;
+  readonly source?: string;
+  readonly posture?: string[];
+  readonly output: OutputFormat;
+}
+
+export function registerWhy(program: Command): void {
+  const command = program
+    .command('why')
+    .description('the decision for a user on a device, each policy that mattered, and what would change it')
+    .requiredOption('--user <user>', 'who asks')
+    .requiredOption('--device <id>', 'from which device')
+    .requiredOption('--app <app>', 'for which application')
+    .option('--path <path>', 'path of the request')
+    .option('--method <method>', 'method of the request')
+    .option('--source <address>', 'numeric address that the device connects from')
+    .option(
+      '--posture <key=value...>',
+      'posture instead of the one last reported: true, false or unknown each',
+    );
+  addOutput(addConnection(command))
+    .addHelpText(
+      'after',
+      `
+Exits 0 when the answer is allow, 1 when it is not.
+Posture keys: ${postureCriteria.join(', ')},
+ageSeconds, os, osVersion, agentVersion. What is not given is unknown.
+
+Examples:
+  postern why --user alice@example.org --device d-x2k7… --app grants
+  postern why --user alice@example.org --device d-x2k7… --app grants --path /admin --posture diskEncrypted=true`,
+    )
+    .action(async (options: WhyOptions) => {
+      const { user, device, app, path, method, source, posture, output } = options;
+      const report = posture === undefined ? undefined : parsePosture(posture);
+      const api = await connectApi(options);
+      const answer = await api.call('POST', '/v1/why', WhyResponse, {
+        user,
+        device,
+        app,
+        ...(path === undefined ? {} : { path }),
+        ...(method === undefined ? {} : { method }),
+        ...(source === undefined ? {} : { sourceAddress: source }),
+        ...(report === undefined ? {} : { posture: report }),
+      });
+      printData(output, answer, () => explain(answer));
+      if (answer.effect !== 'allow') process.exitCode = exitCodes.no;
+    });
+}
+
+const values: Readonly<Record<string, PostureValue>> = { true: true, false: false, unknown: 'unknown' };
+
+/** `diskEncrypted=true ageSeconds=30` as a report. @throws CliError naming each that is not understood. */
+export function parsePosture(pairs: readonly string[]): PostureReport {
+  const checks: Record<PostureCriterion, PostureValue> = {
+    diskEncrypted: 'unknown',
+    firewallEnabled: 'unknown',
+    screenLockEnabled: 'unknown',
+    osUpToDate: 'unknown',
+    secureBoot: 'unknown',
+    protectionRunning: 'unknown',
+  };
+  const report = { ageSeconds: 0, os: 'unknown', osVersion: '', agentVersion: '' };
+  const problems: string[] = [];
+  for (const pair of pairs) {
+    const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
+    const criterion = postureCriteria.find((known) => known === key);
+    if (criterion !== undefined && Object.hasOwn(values, value))
+      checks[criterion] = values[value] ?? 'unknown';
+    else if (key === 'ageSeconds' && /^\d{1,5}$/.test(value)) report.ageSeconds = Number(value);
+    else if (key === 'os' || key === 'osVersion' || key === 'agentVersion') report[key] = value;
+    else
+      problems.push(
+        `--posture ${pair}: ${criterion === undefined ? 'not a posture key and value' : 'true, false or unknown'}`,
+      );
+  }
+  if (problems.length > 0) throw new CliError(exitCodes.invalid, 'posture not understood', problems);
+  return { ...report, checks };
+}
+
+const postures = {
+  given: 'the posture that was given',
+  'last-reported': 'the posture that the device last reported',
+  none: 'no posture: the device has not reported any since the control plane started',
+} as const;
+
+function explain({ effect, reasons, policies, wouldChange, policyVersion, posture }: WhyResponse): string[] {
+  const verdict = paint(effect === 'allow' ? 'green' : 'red', effect);
+  return [
+    `${verdict}${reasons.length === 0 ? '' : `: ${reasons.join(', ')}`}`,
+    `under version ${policyVersion}, with ${postures[posture]}`,
+    ...policies.map(({ name, effect: says, satisfied, mode, explanation }) =>
+      printable(
+        `${satisfied ? '✓' : '·'} ${name} (${says}${mode === 'enforce' ? '' : `, ${mode}`}): ${explanation}`,
+      ),
+    ),
+    ...(wouldChange.length === 0
+      ? []
+      : ['What would change it:', ...wouldChange.map((change) => printable(`  - ${change}`))]),
+  ];
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+import { createProgram, runProgram } from './cli/program.ts';
+import type { Register } from './cli/program.ts';
+
+// Each command is loaded when it is asked for, so that none waits for what another needs.
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  init: async () => (await import('./cli/init.ts')).registerInit,
+  serve: async () => (await import('./cli/serve.ts')).registerServe,
+  apply: async () => (await import('./cli/apply.ts')).registerApply,
+  get: async () => (await import('./cli/get.ts')).registerGet,
+  delete: async () => (await import('./cli/delete.ts')).registerDelete,
+  'enroll-token': async () => (await import('./cli/enroll-token.ts')).registerEnrollToken,
+  device: async () => (await import('./cli/device.ts')).registerDevice,
+  policy: async () => (await import('./cli/policy.ts')).registerPolicy,
+  why: async () => (await import('./cli/why.ts')).registerWhy,
+  flows: async () => (await import('./cli/flows.ts')).registerFlows,
+  demo: async () => (await import('./cli/demo.ts')).registerDemo,
+};
+
+const program = createProgram();
+const named = process.argv[2] ?? '';
+const load = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
+for (const command of load) (await command?.())?.(program);
+await runProgram(program, process.argv);
