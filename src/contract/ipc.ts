@@ -19,7 +19,9 @@ export type DialFailure =
   | 'not-registered'
   | 'unreachable'
   | 'timeout'
-  | 'name-unresolved';
+  | 'name-unresolved'
+  /** The socket came from another network than the one that was asked: it is closed, and refused as `isolation-breach`. */
+  | 'isolation-breach';
 
 // worker -> supervisor
 export type WorkerMessage =
@@ -56,6 +58,7 @@ export interface WorkerCounters {
 }
 
 export type WorkerToControl =
+  /** A new worker asks for its `start`. For one that runs already the supervisor says it to a restarted control process. */
   | { readonly type: 'hello' }
   /** The worker makes the key; only the request leaves it. */
   | { readonly type: 'certify-app'; readonly id: number; readonly app: string; readonly csr: string }
@@ -88,6 +91,11 @@ export interface WorkerStart {
 }
 
 export type ControlToWorker =
+  /**
+   * The first message to a worker. A later one means that the control process was started again and what it said in
+   * between may be lost: the snapshot replaces the state (and cuts what it denies), keys and certificates are taken over,
+   * open `certify-app` questions are asked again; listener, connections and flow records go on.
+   */
   | { readonly type: 'start'; readonly start: WorkerStart }
   | { readonly type: 'ledger'; readonly entries: readonly LedgerEntry[] }
   | { readonly type: 'app-certificate'; readonly id: number; readonly certificatePem: string }
@@ -131,12 +139,18 @@ export type SupervisorToControl =
 // supervisor -> connector
 export type SupervisorToConnector =
   | { readonly type: 'register'; readonly registration: NetworkRegistration }
-  | { readonly type: 'dial'; readonly id: number; readonly upstream: UpstreamAddress };
+  | {
+      readonly type: 'dial';
+      readonly id: number;
+      readonly upstream: UpstreamAddress;
+      readonly timeoutMs: number;
+    };
 
 // connector -> supervisor; with `dialled` goes the raw handle of the paused socket
 export type ConnectorMessage =
   | { readonly type: 'ready' }
-  | { readonly type: 'dialled'; readonly id: number; readonly address: string }
+  /** `network` is the connector's own, which the supervisor holds against the one that was asked for. */
+  | { readonly type: 'dialled'; readonly id: number; readonly network: string; readonly address: string }
   | {
       readonly type: 'dial-failed';
       readonly id: number;
