@@ -4,7 +4,7 @@ import type { ControlState } from '../domain/control-state.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import { checkEvents } from './check-events.ts';
 import { applyEntry } from './fold.ts';
-import { LedgerConflict, LedgerUnavailable } from './ledger.ts';
+import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { loadState } from './load-state.ts';
 import { writeSnapshot } from './snapshot-file.ts';
@@ -88,6 +88,12 @@ export async function openLedgerStore(
     if (state.head.sequence - snapshotAt >= snapshotEvery) saveSnapshot();
   };
 
+  const stop = (error: Error): void => {
+    if (corrupt !== undefined) return;
+    corrupt = error;
+    onProblem('ledger-corrupt', error);
+  };
+
   // Entries come from here and from following; the state takes each once, and an append as a whole: half of one could
   // have withdrawn a policy and not yet put its successor.
   const apply = (entries: readonly LedgerEntry[]): void => {
@@ -97,8 +103,7 @@ export async function openLedgerStore(
     try {
       for (const entry of fresh) applyEntry(state, entry);
     } catch (error) {
-      corrupt = error as Error;
-      onProblem('ledger-corrupt', corrupt);
+      stop(error as Error);
       throw error;
     }
     for (const listener of listeners) {
@@ -147,13 +152,15 @@ export async function openLedgerStore(
       }
       return refuse('conflict', `the ledger moved ${maxAttempts} times`);
     } catch (error) {
-      if (error instanceof LedgerUnavailable) return refuse('store-unavailable', error.message);
-      throw error;
+      if (error instanceof LedgerCorrupt) stop(error);
+      else if (!(error instanceof LedgerUnavailable)) throw error;
+      return refuse('store-unavailable', error.message);
     }
   };
 
   const follow = async (): Promise<void> => {
-    while (!closed.signal.aborted && corrupt === undefined) {
+    for (;;) {
+      if (closed.signal.aborted || corrupt !== undefined) return;
       try {
         for await (const entry of ledger.follow(state.head.sequence, closed.signal))
           if (entry.sequence > state.head.sequence) await catchUp();
@@ -161,8 +168,7 @@ export async function openLedgerStore(
       } catch (error) {
         if (closed.signal.aborted) return;
         if (!(error instanceof LedgerUnavailable)) {
-          if (corrupt === undefined) onProblem('ledger-corrupt', error as Error);
-          corrupt ??= error as Error;
+          stop(error as Error);
           return;
         }
         onProblem('ledger-unavailable', error);

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LedgerEntry } from '../../src/domain/events.ts';
 import { genesisHead, hashEntry, headOf, linkEntry, verifyEntry } from '../../src/ledger/chain.ts';

@@ -44,7 +44,9 @@ export function ledgerContract(name: string, openFresh: () => Promise<FreshLedge
       ]);
       const entries = await readAll(ledger);
       expect(entries).toEqual([...first, ...second]);
-      expect(entries.map((entry) => [entry.sequence, entry.actor, JSON.parse(entry.data)])).toEqual([
+      expect(
+        entries.map((entry) => [entry.sequence, entry.actor, JSON.parse(entry.data) as unknown]),
+      ).toEqual([
         [1, 'postern:init', created],
         [2, 'api-key:Zoé', networkPut('a')],
         [3, 'api-key:Zoé', networkPut('b')],

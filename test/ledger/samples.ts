@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ControlState } from '../../src/domain/control-state.ts';
 import type { IssuedCertificate } from '../../src/domain/device.ts';
 import type { ControlEvent } from '../../src/domain/events.ts';
-import type { DeviceId, NetworkName, UserName } from '../../src/domain/ids.ts';
+import type { DeviceId, UserName } from '../../src/domain/ids.ts';
 import { linkEntries } from '../../src/ledger/chain.ts';
 import { applyEntry, emptyState } from '../../src/ledger/fold.ts';
 
@@ -43,7 +43,7 @@ export const deviceState = (
 
 export const networkPut = (name: string): ControlEvent => ({
   type: 'resource-put',
-  resource: { kind: 'Network', name: name as NetworkName, attach: { netns: `pn-${name}` } },
+  resource: { kind: 'Network', name, attach: { netns: `pn-${name}` } },
 });
 
 /** The fold of events that happened one after another. */

@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LedgerEntry } from '../../src/domain/events.ts';
 import { genesisHead, hashEntry } from '../../src/ledger/chain.ts';
@@ -141,7 +141,7 @@ describe('a ledger that was tampered with is found at start and named', () => {
     ],
   ])('%s', async (_, sequence, message, work) => {
     const { path, entries } = await makeLedger();
-    tamper(path, (database) => void work(database, entries));
+    tamper(path, (database) => work(database, entries));
     const before = readFileSync(path);
     const error = openError(path);
     expect(error).toBeInstanceOf(LedgerCorrupt);
