@@ -70,6 +70,19 @@ function describeConditions(
   return undefined;
 }
 
+/** Why a policy holds. Of a forbid the values as well: they are what has to change. */
+function describeMatch(policy: CedarPolicy, inputs: PolicyInputs): string {
+  const { principal, effect, conditions } = policy;
+  const everyone = principal.op === 'All' || (principal.op === 'is' && principal.in === undefined);
+  const who = everyone ? 'it is for everyone' : `${inputs.user} is among those that it is for`;
+  if (conditions.length === 0) return `${who}, without conditions`;
+  const texts = conditions.map(({ kind, body }) => `${kind} \`${renderExpression(body)}\``);
+  if (effect === 'permit') return `${who}, ${texts.join(', ')}`;
+  const leaves = new Set(conditions.flatMap(({ body }) => [...usageOfExpression(body).leaves]));
+  const seen = [...new Set([...leaves].map((path) => describeLeaf(path, inputs)))];
+  return `${who}, ${texts.join(', ')}${seen.length === 0 ? '' : `: ${seen.join(', ')}`}`;
+}
+
 /** Evaluates one policy alone and says why it holds or does not. Slow; `shadow` ones are looked at the same way. */
 export function explainPolicy(
   policy: ParsedPolicy,
@@ -101,11 +114,15 @@ export function explainPolicy(
       const consequence = effect === 'forbid' ? ' A forbid that cannot be evaluated denies.' : '';
       return explained(false, `Could not be evaluated: ${error}.${consequence}`);
     }
-    const verb = effect === 'permit' ? 'Permits' : 'Forbids';
-    if (determining.length > 0)
-      return explained(true, `${verb} this: its scope and all its conditions hold.`);
     const parsed = parsePolicyText(policy.text);
     const json = parsed.ok ? parsed.policies[0]?.json : undefined;
+    if (determining.length > 0) {
+      const verb = effect === 'permit' ? 'Permits' : 'Forbids';
+      return explained(
+        true,
+        `${verb} this: ${json === undefined ? 'it holds' : describeMatch(json, inputs)}.`,
+      );
+    }
     const why =
       json === undefined
         ? undefined

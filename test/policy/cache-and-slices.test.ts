@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { DeviceId } from '../../src/domain/ids.ts';
 import { createPolicyEngine } from '../../src/policy/engine.ts';

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { postureCriteria } from '../../src/domain/posture.ts';
 import type { Policy } from '../../src/domain/resources.ts';
 import { app, factsOf, group, now, policy } from './facts.ts';

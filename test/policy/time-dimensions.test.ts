@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { breakpointsOf, comparisons, literalSeconds, timeBucket } from '../../src/policy/time-dimensions.ts';
 import type { Comparison } from '../../src/policy/time-dimensions.ts';

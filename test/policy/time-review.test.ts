@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { device, engineOf, factsOf, now, policy } from './facts.ts';
 import type { FactParts } from './facts.ts';
