@@ -1,0 +1,19 @@
+import { hash } from 'node:crypto';
+
+/** Which chain a record belongs to: one worker from its start to its end. */
+export interface FlowStream {
+  readonly worker: number;
+  /** Epoch milliseconds at which the worker opened its first segment. */
+  readonly startedAt: number;
+  readonly bootId: string;
+}
+
+/**
+ * What the first record of a worker names as the one before: bound to the worker, so that no chain can be passed off as
+ * another's. Domain-separated; a record begins with `{` and can never have this hash.
+ */
+export const chainStart = ({ worker, startedAt, bootId }: FlowStream): string =>
+  hash('sha256', JSON.stringify(['postern-flow-chain-1', bootId, worker, startedAt]), 'hex');
+
+/** Lower-case hexadecimal SHA-256 of a line's bytes, the line feed not among them. */
+export const lineHash = (line: Uint8Array): string => hash('sha256', line, 'hex');

@@ -1,0 +1,157 @@
+import type { ConnectionFacts, DialledUpstream, FlowFacts } from '../domain/flow.ts';
+import {
+  addressMember,
+  deviceObject,
+  endpointObject,
+  sessionObject,
+  targetObject,
+  tlsObject,
+  userObject,
+} from './parties.ts';
+import { asciiMembers, bound, textLimits } from './safe-text.ts';
+
+/** The gateway that records, as its records name it. */
+export interface Recorder {
+  readonly gateway: string;
+  readonly bootId: string;
+  readonly worker: number;
+  /** Epoch milliseconds; tells a worker that died and was started again from the one before it. */
+  readonly workerStartedAt: number;
+}
+
+/** What requests of one subject to one upstream under one decision have in common, already as JSON members. */
+export interface Context {
+  /** For the classes of the network category. */
+  readonly network: string;
+  /** For `unmapped.postern` of every class. */
+  readonly postern: string;
+}
+
+type ContextKey = Pick<FlowFacts, 'subject' | 'app' | 'decision' | 'upstream'> & {
+  /** What was asked for matters only while nothing was dialled. */
+  readonly authority: string | undefined;
+};
+
+interface CachedContext extends Context {
+  readonly key: ContextKey;
+}
+
+/** Distinct contexts remembered for a connection; one that needs more builds some anew. Memory is an idle laptop's. */
+const contextsPerConnection = 4;
+
+/**
+ * Builds contexts and remembers them for as long as their connection lives. A context is found again by the identity of
+ * what it was made of, which never changes, so a record can never show an earlier subject, decision or upstream.
+ */
+export function createContexts(recorder: Recorder): (facts: FlowFacts) => Context {
+  const contexts = new WeakMap<ConnectionFacts, CachedContext[]>();
+  return (facts) => {
+    const known = contexts.get(facts.connection);
+    const found = known?.find(({ key }) => isSameContext(key, facts));
+    if (found !== undefined) return found;
+    const context = { key: contextKey(facts), ...buildContext(recorder, facts) };
+    // A refusal before an application was found names a host that the client chose: seen once, not worth keeping.
+    if (facts.app === undefined) return context;
+    if (known === undefined) contexts.set(facts.connection, [context]);
+    else {
+      if (known.length >= contextsPerConnection) known.shift();
+      known.push(context);
+    }
+    return context;
+  };
+}
+
+/** Only what is compared: the rest of the request must not be kept alive. */
+const contextKey = ({ subject, app, decision, upstream, request }: FlowFacts): ContextKey =>
+  ({
+    subject,
+    app,
+    decision,
+    upstream,
+    authority: upstream === undefined ? request?.authority : undefined,
+  }) as ContextKey;
+
+function isSameContext(key: ContextKey, facts: FlowFacts): boolean {
+  const { upstream } = facts;
+  if (key.app !== facts.app || key.subject !== facts.subject || key.decision !== facts.decision) return false;
+  if (upstream === undefined) return key.upstream === undefined && key.authority === facts.request?.authority;
+  return (
+    key.upstream === upstream ||
+    (key.upstream?.address === upstream.address &&
+      key.upstream.port === upstream.port &&
+      key.upstream.network === upstream.network)
+  );
+}
+
+function buildContext(recorder: Recorder, facts: FlowFacts): Context {
+  const { connection, subject, app } = facts;
+  const tls = tlsObject(connection);
+  return {
+    network: asciiMembers({
+      ...(app === undefined ? {} : { app_name: app.name }),
+      actor: {
+        user: userObject(subject),
+        ...(subject === undefined ? {} : { session: sessionObject(subject) }),
+      },
+      device: deviceObject(connection, subject),
+      src_endpoint: endpointObject(connection.source),
+      dst_endpoint: targetObject(facts),
+      proxy_endpoint: { hostname: recorder.gateway, ...endpointObject(connection.destination) },
+      connection_info: {
+        uid: connection.id,
+        direction_id: 1,
+        direction: 'Inbound',
+        protocol_name: 'tcp',
+        protocol_num: 6,
+        protocol_ver_id: addressMember(connection.source.address).ip?.includes(':') === true ? 6 : 4,
+      },
+      ...(tls === undefined ? {} : { tls }),
+      ...authorizationMembers(facts),
+    }),
+    postern: asciiMembers(posternMembers(recorder, facts)),
+  };
+}
+
+/** Policies that decided, for the profile security_control; default deny is a decision without a policy. */
+export function authorizationMembers({ decision }: FlowFacts): object {
+  if (decision === undefined) return { authorizations: [{ decision: 'none' }] };
+  const { effect, policies, policyVersion: version } = decision;
+  return {
+    policy: { name: 'access', version },
+    authorizations:
+      policies.length === 0
+        ? [{ decision: effect }]
+        : policies.map((name) => ({ decision: effect, policy: { name, version } })),
+  };
+}
+
+/** The same members for every flow, allowed or denied; what is not known is null, never left out. */
+function posternMembers(recorder: Recorder, facts: FlowFacts): object {
+  const { connection, subject, app, decision, upstream } = facts;
+  const certificate = connection.certificate;
+  const posture = subject?.token.posture;
+  return {
+    gateway: recorder.gateway,
+    boot: recorder.bootId,
+    worker: recorder.worker,
+    workerStartedAt: recorder.workerStartedAt,
+    connection: connection.id,
+    alpn: connection.tls?.alpn ?? null,
+    user: subject === undefined ? null : bound(subject.token.user, textLimits.host),
+    device: subject?.certificate.device ?? certificate?.device ?? null,
+    certificateSerial: certificate === undefined ? null : bound(certificate.serial, textLimits.serial),
+    posture: posture === undefined ? null : { measuredAt: posture.measuredAt, ...posture.checks },
+    app: app?.name ?? null,
+    network: app?.network ?? null,
+    upstream: upstream === undefined ? null : dialled(upstream),
+    decision: decision?.effect ?? null,
+    policyVersion: decision?.policyVersion ?? null,
+    policies: decision?.policies ?? [],
+  };
+}
+
+const dialled = ({ network, address, port }: DialledUpstream): object => ({
+  network,
+  address: bound(address, textLimits.host),
+  port,
+});

@@ -1,0 +1,107 @@
+import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
+import type { Context } from './context.ts';
+import { activityOf } from './envelope.ts';
+import type { Activity, Draft } from './envelope.ts';
+import { splitAuthority } from './parties.ts';
+import { asciiMembers, bound, quote, textLimits } from './safe-text.ts';
+import { trafficMembers } from './traffic.ts';
+
+/** Methods that OCSF 1.8.0 has an activity for; others are activity 99 under their own name. */
+const activityIds = {
+  CONNECT: 1,
+  DELETE: 2,
+  GET: 3,
+  HEAD: 4,
+  OPTIONS: 5,
+  POST: 6,
+  PUT: 7,
+  TRACE: 8,
+  PATCH: 9,
+} as const;
+
+/** OCSF class 4002: one HTTP request, answered, refused or broken off. */
+export function createHttpActivity(
+  productVersion: string,
+): (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft {
+  const activities = new Map<string, Activity>();
+  for (const [method, id] of Object.entries(activityIds)) {
+    const name = `${method.charAt(0)}${method.slice(1).toLowerCase()}`;
+    activities.set(method, activityOf(4002, 'HTTP Activity', id, name, productVersion));
+  }
+  const unknown = activityOf(4002, 'HTTP Activity', 0, 'Unknown', productVersion);
+  const authorities = createTextCache(formatAuthority);
+  const userAgents = createTextCache(formatUserAgent);
+
+  return (facts, outcome, context) => {
+    const { request } = facts;
+    if (request === undefined) return draftOf(unknown, facts, outcome, context, '"url":{"path":""}', []);
+    const known = activities.get(request.method);
+    const activity =
+      known ??
+      activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method), productVersion);
+    const path = pathOnly(request.path);
+    const members =
+      (known === undefined ? '' : `"http_method":"${request.method}",`) +
+      `"version":"${request.httpVersion}",${userAgents(request.userAgent ?? '')}` +
+      `"url":{${authorities(request.authority)},"scheme":"${request.scheme}","path":${quote(path, textLimits.path)}}`;
+    return draftOf(activity, facts, outcome, context, members, truncatedTexts(request));
+  };
+}
+
+function draftOf(
+  activity: Activity,
+  facts: FlowFacts,
+  outcome: FlowOutcome,
+  context: Context,
+  request: string,
+  truncated: readonly string[],
+): Draft {
+  const response = outcome.status === undefined ? '' : `,"http_response":{"code":${outcome.status}}`;
+  const members = `,"http_request":{${request}}${response},${trafficMembers(outcome)},${context.network}`;
+  return { activity, facts, outcome, time: outcome.endedAt, members, context, postern: '', truncated };
+}
+
+/** Queries hold tokens and personal data. The caller cuts them off; this is the second lock on that door. */
+export function pathOnly(path: string): string {
+  const end = path.search(/[?#]/);
+  return end === -1 ? path : path.slice(0, end);
+}
+
+function formatAuthority(authority: string): string {
+  const { host, port } = splitAuthority(authority);
+  return asciiMembers({ hostname: host, ...(port === undefined ? {} : { port }) });
+}
+
+const formatUserAgent = (userAgent: string): string =>
+  userAgent === '' ? '' : `"user_agent":${quote(userAgent, textLimits.userAgent)},`;
+
+export function truncatedTexts(request: NonNullable<FlowFacts['request']>): readonly string[] {
+  const { method, authority, path, userAgent = '' } = request;
+  if (
+    path.length <= textLimits.path &&
+    userAgent.length <= textLimits.userAgent &&
+    authority.length <= textLimits.host &&
+    method.length <= textLimits.method
+  )
+    return none;
+  const lengths = { method, authority, path: pathOnly(path), userAgent };
+  const limits = { ...textLimits, authority: textLimits.host };
+  const names = ['method', 'authority', 'path', 'userAgent'] as const;
+  return names.filter((name) => lengths[name].length > limits[name]);
+}
+
+const none: readonly string[] = [];
+
+/** Remembers the last few texts made: the same hosts and user agents come again and again. Bounded. */
+function createTextCache(format: (text: string) => string): (text: string) => string {
+  const cache = new Map<string, string>();
+  return (text) => {
+    let formatted = cache.get(text);
+    if (formatted === undefined) {
+      formatted = format(text);
+      if (cache.size >= 256) cache.clear();
+      if (text.length <= 512) cache.set(text, formatted);
+    }
+    return formatted;
+  };
+}

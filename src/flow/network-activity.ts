@@ -1,0 +1,74 @@
+import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
+import type { Context } from './context.ts';
+import { activityOf } from './envelope.ts';
+import type { Draft } from './envelope.ts';
+import { truncatedTexts } from './http-activity.ts';
+import { splitAuthority } from './parties.ts';
+import { asciiMembers, bound, textLimits } from './safe-text.ts';
+import { trafficMembers } from './traffic.ts';
+import { judgeOutcome } from './verdict.ts';
+
+export interface NetworkActivity {
+  opened(facts: FlowFacts, time: number, context: Context): Draft;
+  /** @param wasOpen whether it ever carried bytes; one that did not was refused, or failed at the upstream. */
+  ended(facts: FlowFacts, outcome: FlowOutcome, wasOpen: boolean, context: Context): Draft;
+}
+
+/** OCSF class 4001: a tunnel or an upgraded connection. Both records of one bear the same flow id. */
+export function createNetworkActivity(productVersion: string): NetworkActivity {
+  const named = (id: number, name: string) => activityOf(4001, 'Network Activity', id, name, productVersion);
+  const activities = {
+    open: named(1, 'Open'),
+    close: named(2, 'Close'),
+    fail: named(4, 'Fail'),
+    refuse: named(5, 'Refuse'),
+  };
+  return {
+    opened: (facts, time, context) => ({
+      activity: activities.open,
+      facts,
+      outcome: undefined,
+      time,
+      members: `${urlMember(facts)},${context.network}`,
+      context,
+      ...detailsOf(facts),
+    }),
+    ended(facts, outcome, wasOpen, context) {
+      const { action } = judgeOutcome(outcome.refusal, facts.decision?.effect === 'allow');
+      const activity = wasOpen ? 'close' : action === 'Denied' ? 'refuse' : 'fail';
+      return {
+        activity: activities[activity],
+        facts,
+        outcome,
+        time: outcome.endedAt,
+        members: `${urlMember(facts)},${trafficMembers(outcome)},${context.network}`,
+        context,
+        ...detailsOf(facts, outcome),
+      };
+    },
+  };
+}
+
+function urlMember({ request }: FlowFacts): string {
+  if (request === undefined) return '';
+  const { host, port } = splitAuthority(request.authority);
+  const url = {
+    hostname: host,
+    ...(port === undefined ? {} : { port }),
+    url_string: port === undefined ? host : `${host}:${port}`,
+  };
+  return `,${asciiMembers({ url })}`;
+}
+
+/** What class 4001 has no attribute for. */
+function detailsOf(
+  { request }: FlowFacts,
+  outcome?: FlowOutcome,
+): { postern: string; truncated: readonly string[] } {
+  const details = asciiMembers({
+    method: request === undefined ? null : bound(request.method, textLimits.method),
+    userAgent: request?.userAgent === undefined ? null : bound(request.userAgent, textLimits.userAgent),
+    httpStatus: outcome?.status ?? null,
+  });
+  return { postern: `,${details}`, truncated: request === undefined ? [] : truncatedTexts(request) };
+}

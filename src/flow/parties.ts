@@ -1,0 +1,106 @@
+import { isIP } from 'node:net';
+import type { ConnectionFacts, Endpoint, FlowFacts } from '../domain/flow.ts';
+import type { Subject } from '../domain/subject.ts';
+import { bound, textLimits } from './safe-text.ts';
+
+/** The parties of a flow as OCSF objects: users, devices, certificates, endpoints. Unknown ones are said to be unknown. */
+
+/** OCSF has one attribute for addresses and no room for a zone behind them. */
+export function addressMember(address: string): { ip?: string } {
+  const [bare = ''] = address.split('%');
+  return isIP(bare) === 0 ? {} : { ip: bare };
+}
+
+/** An endpoint always has one of the attributes that the schema asks for, even when the socket had no address left. */
+export function endpointObject({ address, port }: Endpoint): object {
+  const ip = addressMember(address);
+  return { ...(ip.ip === undefined ? { name: 'unknown' } : ip), port };
+}
+
+export const userObject = (subject: Subject | undefined): object =>
+  subject === undefined
+    ? { name: 'unknown', type: 'Unknown', type_id: 0 }
+    : {
+        name: bound(subject.token.user, textLimits.host),
+        uid: bound(subject.token.user, textLimits.host),
+        type: 'User',
+        type_id: 1,
+      };
+
+/** A session is known by its token's id, which opens nothing; the token itself is never here. */
+export const sessionObject = ({ token }: Subject): object => ({
+  uid: bound(token.id, textLimits.host),
+  created_time: token.issuedAt * 1000,
+  expiration_time: token.expiresAt * 1000,
+});
+
+const osTypes: Readonly<Record<string, number>> = { windows: 100, linux: 200, android: 201, macos: 300 };
+
+export function deviceObject(connection: ConnectionFacts, subject: Subject | undefined): object {
+  const uid = subject?.certificate.device ?? connection.certificate?.device;
+  const source = addressMember(connection.source.address);
+  if (uid === undefined) {
+    const known = source.ip === undefined ? { name: 'unknown' } : source;
+    return { ...known, type: 'Unknown', type_id: 0 };
+  }
+  const posture = subject?.token.posture;
+  return {
+    uid: bound(uid, textLimits.host),
+    ...source,
+    type: 'Laptop',
+    type_id: 3,
+    ...(posture === undefined
+      ? {}
+      : {
+          os: {
+            name: bound(posture.os, 64),
+            type_id: osTypes[posture.os.toLowerCase()] ?? 0,
+            version: bound(posture.osVersion, 64),
+          },
+          agent_list: [{ name: 'postern-agent', version: bound(posture.agentVersion, 64) }],
+        }),
+  };
+}
+
+type PresentedCertificate = NonNullable<ConnectionFacts['certificate']>;
+
+export const certificateObject = (certificate: PresentedCertificate): object => ({
+  serial_number: bound(certificate.serial, textLimits.serial),
+  issuer: bound(certificate.issuer, textLimits.certificateName),
+  ...(certificate.subject === undefined
+    ? {}
+    : { subject: bound(certificate.subject, textLimits.certificateName) }),
+  created_time: certificate.notBefore * 1000,
+  expiration_time: certificate.notAfter * 1000,
+  fingerprints: [{ algorithm: 'SHA-256', algorithm_id: 3, value: bound(certificate.thumbprint, 64) }],
+});
+
+export const tlsObject = ({ tls, certificate }: ConnectionFacts): object | undefined =>
+  tls && {
+    version: tls.version,
+    cipher: tls.cipher,
+    ...(tls.serverName === undefined ? {} : { sni: bound(tls.serverName, textLimits.host) }),
+    ...(certificate === undefined ? {} : { certificate: certificateObject(certificate) }),
+  };
+
+/** `host` and `port` of an authority as a client wrote it; whatever stands before an `@` is a password and is dropped. */
+export function splitAuthority(authority: string): { host: string; port?: number } {
+  const named = authority.slice(authority.lastIndexOf('@') + 1);
+  const [, host = named, portText] = /^(.*?)(?::([0-9]{1,5}))?$/s.exec(named) ?? [];
+  const port = Number(portText);
+  const bounded = bound(host, textLimits.host);
+  return portText === undefined || port > 65_535 ? { host: bounded } : { host: bounded, port };
+}
+
+/** Where the flow went, or would have gone: the application, its network, and the address that was really dialled. */
+export function targetObject({ app, upstream, request, connection }: FlowFacts): object {
+  const asked = request === undefined ? undefined : splitAuthority(request.authority);
+  const hostname = app?.host ?? asked?.host ?? connection.tls?.serverName;
+  const port = upstream?.port ?? asked?.port;
+  return {
+    hostname: bound(hostname === undefined || hostname === '' ? 'unknown' : hostname, textLimits.host),
+    ...(upstream === undefined ? {} : addressMember(upstream.address)),
+    ...(port === undefined ? {} : { port }),
+    ...(app === undefined ? {} : { svc_name: app.name, zone: app.network }),
+  };
+}

@@ -1,0 +1,110 @@
+import type { FlowFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
+import type { FlowId } from '../domain/ids.ts';
+import { createAuthentication } from './authentication.ts';
+import { createContexts } from './context.ts';
+import { formatRecord } from './envelope.ts';
+import type { Draft } from './envelope.ts';
+import { createHttpActivity } from './http-activity.ts';
+import { createNetworkActivity } from './network-activity.ts';
+import { openSpool } from './spool.ts';
+import { createUuidV7 } from './uuid.ts';
+
+export interface FlowRecorderOptions {
+  /** Exists and belongs to this worker's user; several workers may share it. */
+  readonly directory: string;
+  /** Name of the gateway, as its certificate bears it. */
+  readonly gateway: string;
+  /** Users, devices and apps are unique within it. */
+  readonly domain: string;
+  readonly bootId: string;
+  readonly worker: number;
+  readonly productVersion: string;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+  readonly segmentBytes?: number;
+  /** Told when records stop being written, for the log; see also `healthy`. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+export interface SpoolingFlowRecorder extends FlowRecorder {
+  /** Records that the operating system has taken since the start. */
+  written(): number;
+  /** Writes and syncs what is left. Calls after it record nothing. */
+  close(): void;
+}
+
+/** Ordinary records reach the disk within this many milliseconds: what a power cut may cost. */
+const syncWithinMs = 200;
+/** Refusals and sign-ins, which an attacker would like to see forgotten. */
+const syncSoonMs = 20;
+
+/**
+ * Records the flows of one worker as chained OCSF lines in files of its own.
+ * @throws what the file system throws, when the directory cannot be written at the start. Later failures only make it
+ *   unhealthy.
+ */
+export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRecorder {
+  const { directory, gateway, bootId, worker, productVersion, now = Date.now } = options;
+  const spool = openSpool({
+    directory,
+    stream: { worker, startedAt: Math.trunc(now()), bootId },
+    ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
+    ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
+  });
+  const contextOf = createContexts({
+    gateway,
+    bootId,
+    worker,
+    workerStartedAt: spool.stream.startedAt,
+  });
+  const httpActivity = createHttpActivity(productVersion);
+  const networkActivity = createNetworkActivity(productVersion);
+  const authentication = createAuthentication(gateway, productVersion);
+  const openTunnels = new Set<FlowId>();
+  let sequence = 0;
+  let lost = 0;
+
+  function write(draft: () => Draft, outcome: FlowOutcome | undefined): void {
+    try {
+      const loggedTime = Math.trunc(now());
+      const place = {
+        uid: createUuidV7(loggedTime),
+        sequence: sequence + 1,
+        loggedTime,
+        lost,
+        previous: spool.head,
+      };
+      if (!spool.append(formatRecord(draft(), place))) {
+        lost += 1;
+        return;
+      }
+      sequence += 1;
+      lost = 0;
+      spool.syncWithin(outcome?.refusal === undefined ? syncWithinMs : syncSoonMs);
+    } catch (error) {
+      // A record that cannot be built must not end a flow halfway, and is not passed over in silence either.
+      lost += 1;
+      options.onFailure?.(error as Error);
+    }
+  }
+
+  return {
+    request: (facts, outcome) => write(() => httpActivity(facts, outcome, contextOf(facts)), outcome),
+    tunnelOpened(facts: FlowFacts) {
+      openTunnels.add(facts.id);
+      write(() => networkActivity.opened(facts, now(), contextOf(facts)), undefined);
+    },
+    tunnelClosed(facts, outcome) {
+      const wasOpen = openTunnels.delete(facts.id);
+      write(() => networkActivity.ended(facts, outcome, wasOpen, contextOf(facts)), outcome);
+    },
+    authentication(facts, outcome) {
+      write(() => authentication(facts, outcome, contextOf(facts)), outcome);
+      spool.syncWithin(syncSoonMs);
+    },
+    whenWritten: (callback) => spool.whenWritten(callback),
+    healthy: () => spool.isHealthy,
+    written: () => spool.written,
+    close: () => spool.close(),
+  };
+}

@@ -1,0 +1,200 @@
+import { chainStart, lineHash } from './chain.ts';
+import type { FlowStream } from './chain.ts';
+import { openSegments } from './segments.ts';
+
+export interface SpoolOptions {
+  readonly directory: string;
+  readonly stream: FlowStream;
+  /** A segment that has grown beyond this is followed by the next. */
+  readonly segmentBytes?: number;
+  /** Told once each time writing stops working, and of what cannot be mended. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+export interface Spool {
+  readonly stream: FlowStream;
+  /** Hash of the last record, for the next to name. */
+  readonly head: string;
+  /**
+   * Takes a line of ASCII. False when it was not taken: nothing can be written and what is waiting fills the memory
+   * that it may have.
+   */
+  append(line: string): boolean;
+  whenWritten(callback: () => void): void;
+  /** Asks for the disk to be reached within `milliseconds`. */
+  syncWithin(milliseconds: number): void;
+  readonly isHealthy: boolean;
+  /** Records that the operating system has. */
+  readonly written: number;
+  close(): void;
+}
+
+const usualBufferBytes = 1024 * 1024;
+/** What may wait in memory while the disk takes nothing: the end of some thousand flows. */
+const mostBufferBytes = 32 * 1024 * 1024;
+const retryAfterMs = 500;
+
+/**
+ * Appends lines to segments, chained by hash. All lines of one turn of the event loop go in one write; those who wait
+ * are told after it. When a write fails nobody is told, the rest is kept and tried again, and the chain goes on from the
+ * very byte where it stopped. A failed fdatasync is final: the kernel may have dropped the pages and will not say so
+ * twice, so this spool stays unhealthy until the worker is started anew.
+ */
+export function openSpool(options: SpoolOptions): Spool {
+  const { segmentBytes = 64 * 1024 * 1024, onFailure } = options;
+  const segments = openSegments(options.directory, options.stream);
+  let buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
+  /** What waits lies between these two; `linesWaiting` counts the lines that end there. */
+  let from = 0;
+  let to = 0;
+  let linesWaiting = 0;
+  let written = 0;
+  let head = chainStart(segments.stream);
+  let callbacks: (() => void)[] = [];
+  let flushing: NodeJS.Immediate | undefined;
+  let retry: NodeJS.Timeout | undefined;
+  let failure: Error | undefined;
+  let isBeyondRepair = false;
+  let isClosed = false;
+  const syncer = createSyncer();
+
+  function fail(error: Error): void {
+    const isNews = failure === undefined;
+    failure = error;
+    if (isNews) onFailure?.(error);
+  }
+
+  function flush(): void {
+    flushing = undefined;
+    if (isClosed || isBeyondRepair) return;
+    try {
+      // Only between lines: a segment begins with a record, never with the rest of one.
+      if (segments.size >= segmentBytes && from === 0 && to > 0) segments.rotate(failForGood);
+      while (from < to) from += segments.write(buffer.subarray(from, to));
+    } catch (error) {
+      fail(error as Error);
+      retry ??= setTimeout(() => {
+        retry = undefined;
+        flush();
+      }, retryAfterMs).unref();
+      return;
+    }
+    failure = undefined;
+    from = 0;
+    to = 0;
+    if (buffer.length > usualBufferBytes) buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
+    written += linesWaiting;
+    linesWaiting = 0;
+    const told = callbacks;
+    callbacks = [];
+    for (const callback of told) runGuarded(callback);
+  }
+
+  function failForGood(error: Error): void {
+    isBeyondRepair = true;
+    fail(error);
+  }
+
+  /** Makes room for a line, by writing what waits or, while that does not work, by more memory up to a bound. */
+  function reserve(length: number): boolean {
+    if (to + length <= buffer.length) return true;
+    if (failure === undefined) flush();
+    if (to + length <= buffer.length) return true;
+    const size = Math.max(buffer.length * 2, to - from + length);
+    if (size > mostBufferBytes) return false;
+    const larger = Buffer.allocUnsafeSlow(size);
+    buffer.copy(larger, 0, 0, to);
+    buffer = larger;
+    return to + length <= buffer.length;
+  }
+
+  function createSyncer() {
+    let timer: NodeJS.Timeout | undefined;
+    let dueAt = Number.POSITIVE_INFINITY;
+    let isSyncing = false;
+    function run(): void {
+      timer = undefined;
+      dueAt = Number.POSITIVE_INFINITY;
+      if (isClosed || isBeyondRepair || isSyncing) return;
+      if (flushing !== undefined) {
+        clearImmediate(flushing);
+        flush();
+      }
+      if (failure !== undefined) return;
+      isSyncing = true;
+      const known = { sequence: written, hash: head, segment: segments.segment, isClosed: false };
+      segments.sync((error) => {
+        isSyncing = false;
+        if (isClosed) return;
+        if (error !== null) return failForGood(error);
+        try {
+          segments.writeHead(known);
+        } catch (headError) {
+          fail(headError as Error);
+          flushing ??= setImmediate(flush);
+        }
+        if (written > known.sequence && timer === undefined) within(200);
+      });
+    }
+    function within(milliseconds: number): void {
+      const at = performance.now() + milliseconds;
+      if (at >= dueAt) return;
+      clearTimeout(timer);
+      dueAt = at;
+      timer = setTimeout(run, milliseconds).unref();
+    }
+    return { within, stop: () => clearTimeout(timer) };
+  }
+
+  return {
+    stream: segments.stream,
+    get head() {
+      return head;
+    },
+    get isHealthy() {
+      return failure === undefined && !isClosed;
+    },
+    get written() {
+      return written;
+    },
+    append(line) {
+      if (isClosed || isBeyondRepair || !reserve(line.length + 1)) return false;
+      const start = to;
+      to += buffer.write(line, to, 'latin1');
+      head = lineHash(buffer.subarray(start, to));
+      buffer[to] = 0x0a;
+      to += 1;
+      linesWaiting += 1;
+      if (failure === undefined) flushing ??= setImmediate(flush);
+      return true;
+    },
+    whenWritten(callback) {
+      callbacks.push(callback);
+      if (failure === undefined) flushing ??= setImmediate(flush);
+    },
+    syncWithin: (milliseconds) => syncer.within(milliseconds),
+    close() {
+      if (isClosed) return;
+      if (flushing !== undefined) clearImmediate(flushing);
+      flush();
+      isClosed = true;
+      clearTimeout(retry);
+      syncer.stop();
+      const isWhole = failure === undefined && !isBeyondRepair;
+      segments.close(
+        isWhole ? { sequence: written, hash: head, segment: segments.segment, isClosed: true } : undefined,
+      );
+    },
+  };
+}
+
+/** One that throws must not keep the others from being told, and its error must not be lost. */
+function runGuarded(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
