@@ -63,16 +63,13 @@ export async function callControl<Schema extends TSchema>(
   const timeoutMs = target.timeoutMs ?? 15_000;
   let answer: { status: number; text: string };
   try {
-    const socket = await connectVerified(
-      controlAddress(origin),
-      {
-        authorityPem: target.authorityPem,
-        ...(target.client === undefined ? {} : { client: target.client }),
-        protocol: 'http/1.1',
-        timeoutMs,
-        ...(target.signal === undefined ? {} : { signal: target.signal }),
-      },
-    );
+    const socket = await connectVerified(controlAddress(origin), {
+      authorityPem: target.authorityPem,
+      ...(target.client === undefined ? {} : { client: target.client }),
+      protocol: 'http/1.1',
+      timeoutMs,
+      ...(target.signal === undefined ? {} : { signal: target.signal }),
+    });
     answer = await exchange(socket, origin, method, path, body, timeoutMs, target.signal);
   } catch (error) {
     throw new ControlUnreachable(error);
@@ -104,7 +101,10 @@ function exchange(
 ): Promise<{ status: number; text: string }> {
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   return new Promise((resolve, reject) => {
-    const ended = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+    const ended = AbortSignal.any([
+      AbortSignal.timeout(timeoutMs),
+      ...(signal === undefined ? [] : [signal]),
+    ]);
     const fail = (error: Error): void => {
       socket.destroy();
       reject(error);

@@ -1,9 +1,4 @@
-import {
-  AgentConfig,
-  EnrollResponse,
-  RenewResponse,
-  TokenResponse,
-} from '../../src/contract/control-api.ts';
+import { AgentConfig, EnrollResponse, RenewResponse, TokenResponse } from '../../src/contract/control-api.ts';
 import type { PostureReport } from '../../src/contract/posture.ts';
 import type { Credentials } from '../state/credentials.ts';
 import { callControl } from './control-client.ts';

@@ -60,7 +60,8 @@ export function connectVerified(target: ConnectionTarget, options: ConnectionOpt
     socket.once('secureConnect', () => {
       // Node refuses by itself with rejectUnauthorized; this line is for the day that an option turns it off.
       if (!socket.authorized) return finish(new UntrustedPeer('certificate not verified'));
-      if (options.protocol === 'h2' && socket.alpnProtocol !== 'h2') return finish(new Error('no HTTP/2 there'));
+      if (options.protocol === 'h2' && socket.alpnProtocol !== 'h2')
+        return finish(new Error('no HTTP/2 there'));
       finish();
       socket.removeAllListeners('error');
       socket.removeAllListeners('close');

@@ -23,7 +23,11 @@ const isValidAt = (certificate: X509Certificate, at: Date): boolean =>
  * OpenSSL's word signed by way of the device authority up to the authority that the token pinned.
  * @returns what is wrong, or undefined.
  */
-export function certificateProblem(issued: IssuedToUs, pinnedFingerprint: string, now: Date): string | undefined {
+export function certificateProblem(
+  issued: IssuedToUs,
+  pinnedFingerprint: string,
+  now: Date,
+): string | undefined {
   let chain: X509Certificate[];
   let authorities: X509Certificate[];
   try {

@@ -112,11 +112,17 @@ async function askForCertificate(
     return await callEnroll(url, authorityPem, token, csrPem);
   } catch (error) {
     if (error instanceof ControlUnreachable) {
-      if (error.untrusted) throw new AgentError(1, 'control-untrusted', { url, reason: error.message }, error);
+      if (error.untrusted)
+        throw new AgentError(1, 'control-untrusted', { url, reason: error.message }, error);
       throw new AgentError(3, 'control-unreachable', { url, reason: error.message }, error);
     }
     if (error instanceof ControlRefused) {
-      throw new AgentError(1, 'control-refused', { code: error.problem.code, title: error.problem.title }, error);
+      throw new AgentError(
+        1,
+        'control-refused',
+        { code: error.problem.code, title: error.problem.title },
+        error,
+      );
     }
     throw error;
   }

@@ -22,7 +22,8 @@ export function parseMountInfo(text: string): Mount[] {
     const [before = '', after] = line.split(' - ', 2);
     const [, , device, , mountPoint] = before.split(' ');
     const [type, source] = after?.split(' ') ?? [];
-    if (device === undefined || mountPoint === undefined || type === undefined || source === undefined) continue;
+    if (device === undefined || mountPoint === undefined || type === undefined || source === undefined)
+      continue;
     mounts.push({ device, mountPoint: unescape(mountPoint), type, source: unescape(source) });
   }
   return mounts;

@@ -25,7 +25,11 @@ export interface PostureProvider {
 const limitMs = 5000;
 
 /** A check that throws or hangs says `unknown` and why; the others are not held up by it. */
-export async function runCheck(check: PostureCheck, context: CheckContext, timeoutMs = limitMs): Promise<Finding> {
+export async function runCheck(
+  check: PostureCheck,
+  context: CheckContext,
+  timeoutMs = limitMs,
+): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<Finding>((resolve) => {
     timer = setTimeout(() => resolve(unknown('the check took too long')), timeoutMs);
@@ -52,7 +56,12 @@ export function buildPosture(
   ) as PostureChecks;
   return {
     findings,
-    report: () => ({ ageSeconds: Math.min(86_400, Math.floor(age())), ...system, agentVersion: version, checks }),
+    report: () => ({
+      ageSeconds: Math.min(86_400, Math.floor(age())),
+      ...system,
+      agentVersion: version,
+      checks,
+    }),
   };
 }
 

@@ -13,7 +13,8 @@ export const osUpToDate: PostureCheck = {
     const supportEnd = Date.parse((await readOsRelease(files)).get('SUPPORT_END') ?? '');
     if (supportEnd < now.getTime()) return { value: false, reason: 'the support of this release has ended' };
     for (const mark of ['/run/reboot-required', '/var/run/reboot-required']) {
-      if ((await files.read(mark)) !== undefined) return { value: false, reason: 'updates wait for a restart' };
+      if ((await files.read(mark)) !== undefined)
+        return { value: false, reason: 'updates wait for a restart' };
     }
     return unknown('whether updates are missing cannot be told without the package server');
   },

@@ -17,7 +17,7 @@ export interface CheckContext {
   readonly privileged: boolean;
   readonly now: Date;
   /** Runs a trusted program (see run-trusted.ts) and returns its output. */
-  run(path: string, args: readonly string[]): Promise<string>;
+  readonly run: (path: string, args: readonly string[]) => Promise<string>;
 }
 
 export interface PostureCheck {

@@ -14,7 +14,8 @@ export async function checkTrusted(path: string): Promise<string> {
   for (let part = real; ; part = dirname(part)) {
     const found = await stat(part);
     // A sticky directory of root's is still one where others can put files; none is on a path to a system program.
-    if (found.uid !== 0 || (found.mode & othersMayWrite) !== 0) throw new Error(`${part} is not root's alone`);
+    if (found.uid !== 0 || (found.mode & othersMayWrite) !== 0)
+      throw new Error(`${part} is not root's alone`);
     if (part === dirname(part)) return real;
   }
 }
@@ -26,7 +27,13 @@ export async function runTrusted(path: string, args: readonly string[], timeoutM
     execFile(
       real,
       [...args],
-      { env: { LC_ALL: 'C' }, cwd: '/', timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 8 * 1024 * 1024 },
+      {
+        env: { LC_ALL: 'C' },
+        cwd: '/',
+        timeout: timeoutMs,
+        killSignal: 'SIGKILL',
+        maxBuffer: 8 * 1024 * 1024,
+      },
       (error, output) => (error === null ? resolve(output) : reject(error)),
     );
   });

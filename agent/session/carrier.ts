@@ -35,10 +35,10 @@ export interface CarrierOptions {
   readonly log: Logger;
   readonly timings?: Partial<CarrierTimings>;
   /** Keeps what a restart may use. */
-  save(cache: SessionCache): void;
+  readonly save: (cache: SessionCache) => void;
   /** Keeps the renewed certificate before it is used. */
-  saveCertificate(credentials: Credentials): void;
-  onState(view: CarrierView): void;
+  readonly saveCertificate: (credentials: Credentials) => void;
+  readonly onState: (view: CarrierView) => void;
 }
 
 export interface CarrierTimings {
@@ -46,7 +46,11 @@ export interface CarrierTimings {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;
 }
-const defaultTimings: CarrierTimings = { connectTimeoutMs: 10_000, pingIntervalMs: 15_000, pingTimeoutMs: 10_000 };
+const defaultTimings: CarrierTimings = {
+  connectTimeoutMs: 10_000,
+  pingIntervalMs: 15_000,
+  pingTimeoutMs: 10_000,
+};
 
 /** A session that lived this long was a good one: the next loss starts again with a short wait. */
 const stableSeconds = 10;
@@ -168,15 +172,15 @@ export function createCarrier(options: CarrierOptions): Carrier {
     while (!signal.aborted) {
       let waitMs: number;
       try {
-        const asked = rotation;
+        // What is asked for from here on may come too late for this session, and makes another.
+        rotation = Promise.withResolvers();
         const options = { config, identity, clock, connectTimeoutMs: timings.connectTimeoutMs, signal };
         const session = await establishSession(options, attempt > 0);
         sessions.adopt(session);
+        wake();
         log.info({ gateway: session.address }, 'gateway session ready');
         setState('connected');
         const lived = startStopwatch(clock);
-        // What was asked for while this session was being made is not in it.
-        if (rotation === asked) rotation = Promise.withResolvers();
         const rotated = rotation.promise.then(() => true);
         const isRotation = await Promise.race([session.leaving.then(() => false), rotated, aborted]);
         attempt = isRotation === true || lived() >= stableSeconds ? 0 : attempt + 1;
@@ -228,8 +232,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
 
   const renew = async (): Promise<void> => {
     try {
-      const credentials = await identity.renewal.attempt(stopping);
-      options.saveCertificate(credentials);
+      const credentials = await identity.renewal.attempt(options.saveCertificate, stopping);
       identity = createIdentity(identityOptions, credentials);
       identities = [identity, ...identities];
       log.info({ notAfter: credentials.notAfter }, 'certificate renewed');
@@ -263,7 +266,12 @@ export function createCarrier(options: CarrierOptions): Carrier {
         clock,
         signal,
         pingIntervalMs: timings.pingIntervalMs,
-        identities: () => identities,
+        renewal: () => identity.renewal,
+        // Without a session there is nothing to keep alive: the next one fetches what it needs.
+        inUse: () => {
+          const used = new Set(sessions.all().map((session) => session.credentials));
+          return identities.filter((one) => used.has(one.credentials));
+        },
         ping: () => {
           dropUnused();
           for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);

@@ -19,10 +19,18 @@ export interface EstablishOptions {
  * may know other addresses, and it can say plainly what a refused handshake does not.
  * @throws what the control plane's API throws, GatewayRefused, or the error of the connection.
  */
-export async function establishSession(options: EstablishOptions, lookAgain: boolean): Promise<GatewaySession> {
+export async function establishSession(
+  options: EstablishOptions,
+  lookAgain: boolean,
+): Promise<GatewaySession> {
   const { config, identity, signal } = options;
   const known = config.current() ?? (await config.refresh());
-  const second = lookAgain ? config.refresh().then(() => undefined, (error: unknown) => error) : undefined;
+  const second = lookAgain
+    ? config.refresh().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+    : undefined;
   try {
     return await connectAndProve(options, known.gateway);
   } catch (error) {

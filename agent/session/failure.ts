@@ -49,7 +49,10 @@ export function classifyFailure(error: unknown, certificateExpired: boolean): Fa
     const state = problem.code === 'device-revoked' ? 'revoked' : 'refused';
     return { state, reason: problem.title, problem, slow };
   }
-  const reason = error instanceof AgentError ? `${error.key} ${Object.values(error.values).join(' ')}` : describeError(error);
+  const reason =
+    error instanceof AgentError
+      ? `${error.key} ${Object.values(error.values).join(' ')}`
+      : describeError(error);
   if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };
   return {
     state: error instanceof ControlUnreachable ? 'control-unreachable' : 'gateway-unreachable',

@@ -34,8 +34,6 @@ export interface GatewaySession {
   isUsable(): boolean;
   /** Streams that are open. */
   openStreams(): number;
-  /** Whether the gateway takes WebSocket as extended CONNECT (RFC 8441). */
-  takesExtendedConnect(): boolean;
   open(headers: OutgoingHttpHeaders, options?: StreamOptions): ClientHttp2Stream;
   /** Asks the gateway whether it would carry flows of this session, and gives it a token where there is one. */
   probe(token?: string): Promise<ProbeAnswer>;
@@ -129,7 +127,6 @@ function wrapSession(session: ClientHttp2Session, address: string, options: Sess
     since: options.now(),
     isUsable: () => !leavingSeen && !session.closed && !session.destroyed,
     openStreams: () => open,
-    takesExtendedConnect: () => session.remoteSettings.enableConnectProtocol === true,
     open: openStream,
     probe: (token) => probe(openStream, options.name, token),
     checkAlive: (timeoutMs) => checkAlive(session, timeoutMs),
@@ -156,7 +153,10 @@ function probe(open: GatewaySession['open'], name: string, token: string | undef
     const chunks: Buffer[] = [];
     let status = 0;
     let length = 0;
-    const timer = setTimeout(() => stream.destroy(new Error('the gateway did not answer in time')), probeTimeoutMs);
+    const timer = setTimeout(
+      () => stream.destroy(new Error('the gateway did not answer in time')),
+      probeTimeoutMs,
+    );
     stream.once('response', (headers) => (status = headers[':status'] ?? 0));
     stream.on('data', (chunk: Buffer) => {
       length += chunk.length;

@@ -13,8 +13,8 @@ const retryLimits = { baseMs: 30_000, capMs: 1_800_000 };
 export interface Renewal {
   /** Milliseconds until the next attempt; 0 when that is now. */
   dueInMs(): number;
-  /** Throws what renewCertificate throws, and is due again later. */
-  attempt(signal?: AbortSignal): Promise<Credentials>;
+  /** Throws what renewCertificate and `keep` throw, and is due again later; never at once. */
+  attempt(keep: (renewed: Credentials) => void, signal?: AbortSignal): Promise<Credentials>;
 }
 
 export function createRenewal(options: {
@@ -33,9 +33,11 @@ export function createRenewal(options: {
       postponed === undefined
         ? Math.max(0, due * 1000 - clock.now())
         : Math.max(0, postponed.ms - postponed.elapsed() * 1000),
-    attempt: async (signal) => {
+    attempt: async (keep, signal) => {
       try {
-        return await renewCertificate(api, credentials, expected, new Date(clock.now()), signal);
+        const renewed = await renewCertificate(api, credentials, expected, new Date(clock.now()), signal);
+        keep(renewed);
+        return renewed;
       } catch (error) {
         postponed = { elapsed: startStopwatch(clock), ms: slowJitter(failures, retryLimits, random) };
         failures += 1;

@@ -34,15 +34,16 @@ export function createSessionSet(onEnd: (session: GatewaySession) => void): Sess
       });
     },
     wait: async (clock, limitMs, signal) => {
-      const given = new AbortController();
-      const limit = clock.sleep(limitMs, signal === undefined ? given.signal : AbortSignal.any([signal, given.signal]));
-      let over = false;
-      void limit.then(() => (over = true));
+      const done = new AbortController();
+      const ending = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal]);
+      const limit = clock.sleep(limitMs, ending).then(() => true);
       try {
-        while (usable() === undefined && !over) await Promise.race([arrival.promise, limit]);
-        return usable();
+        for (;;) {
+          const isOver = usable() !== undefined || (await Promise.race([arrival.promise.then(() => false), limit]));
+          if (isOver) return usable();
+        }
       } finally {
-        given.abort();
+        done.abort();
       }
     },
     endAll: () => {

@@ -114,7 +114,8 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
 function fromCache(options: TokenKeeperOptions, refreshAge: (life: number) => number): Kept | undefined {
   const { cached, credentials, clock } = options;
   const now = Math.floor(clock.now() / 1000);
-  if (cached === undefined || cached.thumbprint !== credentials.thumbprint || cached.receivedAt > now) return undefined;
+  if (cached === undefined || cached.thumbprint !== credentials.thumbprint || cached.receivedAt > now)
+    return undefined;
   const since = startStopwatch(clock);
   const before = now - cached.receivedAt;
   return {

@@ -1,12 +1,16 @@
 import type { Clock } from '../clock.ts';
+import { startStopwatch } from '../clock.ts';
 import type { Identity } from './identity.ts';
+import type { Renewal } from './renewal.ts';
 
 export interface UpkeepOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly pingIntervalMs: number;
-  /** The current identity first. */
-  identities(): readonly Identity[];
+  /** Of the current certificate. */
+  renewal(): Renewal;
+  /** Those whose sessions carry flows. */
+  inUse(): readonly Identity[];
   ping(): void;
   refreshToken(identity: Identity): Promise<void>;
   renew(): Promise<void>;
@@ -24,22 +28,21 @@ export async function runUpkeep(options: UpkeepOptions): Promise<void> {
   options.onWake(() => sleep.abort());
   const stop = (): void => sleep.abort();
   signal.addEventListener('abort', stop, { once: true });
-  let lastPing = clock.monotonic();
+  let sincePing = startStopwatch(clock);
   while (!signal.aborted) {
     sleep = new AbortController();
-    const [current] = options.identities();
-    const due = options.identities().map((identity) => identity.tokens.dueInMs());
-    const pingInMs = options.pingIntervalMs - (clock.monotonic() - lastPing);
-    await clock.sleep(Math.max(0, Math.min(pingInMs, current?.renewal.dueInMs() ?? Infinity, ...due)), sleep.signal);
+    const due = options.inUse().map((identity) => identity.tokens.dueInMs());
+    const pingInMs = options.pingIntervalMs - sincePing() * 1000;
+    await clock.sleep(Math.max(0, Math.min(pingInMs, options.renewal().dueInMs(), ...due)), sleep.signal);
     if (signal.aborted) break;
-    if (clock.monotonic() - lastPing >= options.pingIntervalMs) {
-      lastPing = clock.monotonic();
+    if (sincePing() * 1000 >= options.pingIntervalMs) {
+      sincePing = startStopwatch(clock);
       options.ping();
     }
-    for (const identity of options.identities()) {
+    for (const identity of options.inUse()) {
       if (identity.tokens.dueInMs() === 0) await options.refreshToken(identity);
     }
-    if (options.identities()[0]?.renewal.dueInMs() === 0) await options.renew();
+    if (options.renewal().dueInMs() === 0) await options.renew();
   }
   signal.removeEventListener('abort', stop);
 }

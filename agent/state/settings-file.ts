@@ -23,7 +23,8 @@ export const AgentSettings = Type.Object(
 );
 export type AgentSettings = Static<typeof AgentSettings>;
 
-const header = '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n';
+const header =
+  '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n';
 
 export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
 

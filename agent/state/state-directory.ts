@@ -48,14 +48,16 @@ export function checkStateDirectory(directory: string): StatePaths {
   try {
     found = lstatSync(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new AgentError(2, 'not-enrolled', { directory });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new AgentError(2, 'not-enrolled', { directory });
     throw new AgentError(2, 'state-unreadable', { directory }, error);
   }
   if (!found.isDirectory()) throw new AgentError(2, 'state-not-directory', { directory });
   const self = process.geteuid?.();
   if (self !== undefined) {
     if (found.uid !== self) throw new AgentError(2, 'state-not-ours', { directory });
-    if ((found.mode & writableByOthers) !== 0) throw new AgentError(2, 'state-writable-by-others', { directory });
+    if ((found.mode & writableByOthers) !== 0)
+      throw new AgentError(2, 'state-writable-by-others', { directory });
   }
   return statePaths(directory);
 }

@@ -1,0 +1,125 @@
+import type { Logger } from 'pino';
+import { AgentError, describeError } from './agent-error.ts';
+import type { Clock } from './clock.ts';
+import { createDeviceApi } from './control/device-api.ts';
+import type { Language } from './language.ts';
+import { measureStatus } from './measure-status.ts';
+import type { PostureProvider } from './posture/measure.ts';
+import { startLocalProxy } from './proxy/local-proxy.ts';
+import type { LocalProxy } from './proxy/local-proxy.ts';
+import { defaultProxyLimits } from './proxy/proxy-context.ts';
+import type { ProxyContext, ProxyLimits } from './proxy/proxy-context.ts';
+import type { Random } from './session/backoff.ts';
+import { createCarrier } from './session/carrier.ts';
+import type { Carrier, CarrierTimings, CarrierView } from './session/carrier.ts';
+import { writeFilesAtomically } from './state/atomic-file.ts';
+import { loadCredentials } from './state/credentials.ts';
+import { takeLock } from './state/lock.ts';
+import { loadSessionCache, saveSessionCache } from './state/session-cache.ts';
+import { loadSettings } from './state/settings-file.ts';
+import type { AgentSettings } from './state/settings-file.ts';
+import { checkStateDirectory } from './state/state-directory.ts';
+import type { AgentStatus } from './status.ts';
+
+export interface AgentOptions {
+  readonly directory: string;
+  /** Overrides the one of `agent.yaml`; 0 takes a free one. */
+  readonly proxyPort?: number;
+  readonly posture: PostureProvider;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly language: Language;
+  readonly timings?: Partial<CarrierTimings>;
+  readonly limits?: Partial<ProxyLimits>;
+  /** Called at each change of state, from the first connection on. */
+  onState?(view: CarrierView): void;
+}
+
+export interface RunningAgent {
+  readonly settings: AgentSettings;
+  readonly port: number;
+  view(): CarrierView;
+  status(): Promise<AgentStatus>;
+  /** Ends all flows and the proxy, and gives the state directory free. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the agent of a state directory: local proxy first, so that programs and `status` find it, then the way to the
+ * gateway, for as long as it runs.
+ * @throws AgentError when it is not enrolled, runs already, or the port is taken.
+ */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const paths = checkStateDirectory(options.directory);
+  const settings = loadSettings(paths.settings);
+  if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory: options.directory });
+  const credentials = loadCredentials(paths);
+  // A posture that is stated in a file and cannot be read is better said now than at the first refresh.
+  await options.posture.measure();
+  const lock = takeLock(paths.lock);
+  if ('heldBy' in lock) throw new AgentError(1, 'agent-runs', { pid: lock.heldBy.pid });
+  try {
+    const carrier = createCarrier({
+      ...options,
+      api: createDeviceApi(settings.control),
+      device: settings.device,
+      domain: settings.domain,
+      credentials,
+      cached: loadSessionCache(paths.cache),
+      save: (cache) => saveSessionCache(paths.cache, cache),
+      saveCertificate: ({ chainPem }) =>
+        writeFilesAtomically([{ path: paths.certificate, content: chainPem }]),
+      onState: (view) => options.onState?.(view),
+    });
+    const { proxy, status } = await startProxy(options, settings, carrier);
+    lock.publishPort(proxy.port);
+    const stopping = new AbortController();
+    const running = carrier.run(stopping.signal);
+    let stopped: Promise<void> | undefined;
+    return {
+      settings,
+      port: proxy.port,
+      view: () => carrier.view(),
+      status,
+      stop: () =>
+        (stopped ??= (async () => {
+          stopping.abort();
+          await Promise.all([running, proxy.close()]);
+          lock.release();
+        })()),
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function startProxy(
+  options: AgentOptions,
+  settings: AgentSettings,
+  carrier: Carrier,
+): Promise<{ proxy: LocalProxy; status: () => Promise<AgentStatus> }> {
+  const { clock, posture } = options;
+  let proxyPort = options.proxyPort ?? settings.proxyPort;
+  let measuring: Promise<AgentStatus> | undefined;
+  // Many who ask at once get one probe between them.
+  const status = (): Promise<AgentStatus> =>
+    (measuring ??= measureStatus({ settings, carrier, posture, clock, proxyPort }).finally(() => {
+      measuring = undefined;
+    }));
+  const context: ProxyContext = {
+    carrier,
+    status,
+    language: options.language,
+    log: options.log,
+    limits: { ...defaultProxyLimits, ...options.limits },
+  };
+  try {
+    const proxy = await startLocalProxy(context, proxyPort);
+    proxyPort = proxy.port;
+    return { proxy, status };
+  } catch (error) {
+    throw new AgentError(2, 'port-taken', { port: proxyPort, reason: describeError(error) }, error);
+  }
+}

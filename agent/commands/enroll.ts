@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { enrollDevice } from '../enrollment/enroll.ts';
+import { message } from '../messages.ts';
+import { parsePort, stateDirectoryOf, stateOption } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+
+interface Options {
+  readonly state?: string;
+  readonly force: boolean;
+  readonly proxyPort?: number;
+}
+
+/** `postern-agent enroll URL TOKEN` */
+export function addEnrollCommand(program: Command, context: CommandContext): void {
+  program
+    .command('enroll')
+    .description('pin the authority of the token, make a key that never leaves, get a certificate')
+    .argument('<url>', 'control plane, such as https://control.example.org:8444')
+    .argument('<token>', 'one-time enrollment token from the security team')
+    .option(...stateOption)
+    .option('--force', 'enroll anew where the laptop is enrolled already', false)
+    .option('--proxy-port <port>', 'port of the local proxy, kept in agent.yaml', parsePort)
+    .action(async (url: string, token: string, options: Options) => {
+      const { device, user } = await enrollDevice({
+        url,
+        token,
+        directory: stateDirectoryOf(context, options.state),
+        force: options.force,
+        ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
+        clock: context.clock,
+      });
+      context.print(message(context.language, 'enrolled', { device, user }));
+    });
+}

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { forgetDevice } from '../state/forget-device.ts';
+import { message } from '../messages.ts';
+import { stateDirectoryOf, stateOption } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+
+/** `postern-agent leave`: the laptop forgets the device that it was. */
+export function addLeaveCommand(program: Command, context: CommandContext): void {
+  program
+    .command('leave')
+    .description('stop the agent, delete key, certificate and tokens')
+    .option(...stateOption)
+    .action(async (options: { readonly state?: string }) => {
+      const device = await forgetDevice(stateDirectoryOf(context, options.state), context.clock);
+      context.print(message(context.language, 'left', { device }));
+    });
+}

@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import { AgentError } from '../agent-error.ts';
+import { ControlRefused, ControlUnreachable } from '../control/control-client.ts';
+import { createDeviceApi } from '../control/device-api.ts';
+import { loadCredentials } from '../state/credentials.ts';
+import { loadSettings } from '../state/settings-file.ts';
+import { checkStateDirectory } from '../state/state-directory.ts';
+import { postureProvider, stateDirectoryOf, stateOption, unsafePostureOption } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+
+/** `postern-agent token`: a fresh session token on standard output and nothing else there; `up` need not run. */
+export function addTokenCommand(program: Command, context: CommandContext): void {
+  program
+    .command('token')
+    .description('print a current session token, for scripts')
+    .option(...stateOption)
+    .option(...unsafePostureOption)
+    .action(async (options: { readonly state?: string; readonly unsafePosture?: string }) => {
+      const directory = stateDirectoryOf(context, options.state);
+      const paths = checkStateDirectory(directory);
+      const settings = loadSettings(paths.settings);
+      if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });
+      const credentials = loadCredentials(paths);
+      const posture = await postureProvider(context, options.unsafePosture).measure();
+      try {
+        const answer = await createDeviceApi(settings.control).fetchToken(credentials, posture.report());
+        context.print(answer.token);
+      } catch (error) {
+        throw explain(error, settings.control);
+      }
+    });
+}
+
+function explain(error: unknown, url: string): unknown {
+  if (error instanceof ControlRefused) {
+    return new AgentError(
+      1,
+      'control-refused',
+      { code: error.problem.code, title: error.problem.title },
+      error,
+    );
+  }
+  if (error instanceof ControlUnreachable) {
+    return new AgentError(3, 'control-unreachable', { url, reason: error.message }, error);
+  }
+  return error;
+}

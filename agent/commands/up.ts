@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { startAgent } from '../agent.ts';
+import { stateMessage } from '../messages.ts';
+import { createLog, parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
+import { stateOption, unsafePostureOption } from './command-context.ts';
+import type { CommandContext } from './command-context.ts';
+
+interface Options {
+  readonly state?: string;
+  readonly proxyPort?: number;
+  readonly unsafePosture?: string;
+  readonly logLevel: string;
+}
+
+/** `postern-agent up`: in the foreground until SIGTERM or SIGINT. */
+export function addUpCommand(program: Command, context: CommandContext): void {
+  program
+    .command('up')
+    .description('connect and stay connected; prints `ready` when flows can pass')
+    .option(...stateOption)
+    .option('--proxy-port <port>', 'port of the local proxy on 127.0.0.1; 0 takes a free one', parsePort)
+    .option(...unsafePostureOption)
+    .addOption(
+      new Option('--log-level <level>', 'of the JSON log on standard error')
+        .choices(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('warn'),
+    )
+    .action(async (options: Options) => {
+      const stop = Promise.withResolvers<void>();
+      const onSignal = (): void => stop.resolve();
+      process.once('SIGTERM', onSignal);
+      process.once('SIGINT', onSignal);
+      const log = createLog(options.logLevel);
+      if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
+      const ready = Promise.withResolvers<void>();
+      const agent = await startAgent({
+        directory: stateDirectoryOf(context, options.state),
+        ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
+        posture: postureProvider(context, options.unsafePosture),
+        clock: context.clock,
+        random: Math.random,
+        log,
+        language: context.language,
+        onState: ({ state, reason }) => {
+          if (state === 'connected') ready.resolve();
+          if (state === 'stopped') return;
+          const why = reason === undefined ? '' : `: ${reason}`;
+          context.tell(`${stateMessage(context.language, state)}${why}`);
+        },
+      });
+      void ready.promise.then(() => context.print(`ready http://127.0.0.1:${agent.port}`));
+      await stop.promise;
+      await agent.stop();
+    });
+}

@@ -1,0 +1,83 @@
+import { describeError } from './agent-error.ts';
+import type { Clock } from './clock.ts';
+import type { MeasuredPosture, PostureProvider } from './posture/measure.ts';
+import type { Carrier, CarrierView } from './session/carrier.ts';
+import { checkLeg } from './session/check-path.ts';
+import type { AgentSettings } from './state/settings-file.ts';
+import type { AgentStatus, Leg } from './status.ts';
+
+const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000);
+
+/** The word for it all: what the two probes found just now outranks what the agent believed before. */
+function judge(view: CarrierView, control: Leg, gateway: Leg): { state: string; reason?: string } {
+  if (gateway.ok) return { state: 'connected' };
+  if (control.code === 'device-revoked' || gateway.code === 'device-revoked') return { state: 'revoked' };
+  const reason = gateway.reason ?? view.reason;
+  const why = reason === undefined ? {} : { reason };
+  if (view.state !== 'connected') return { state: view.state, ...why };
+  return { state: gateway.code === undefined ? 'gateway-unreachable' : 'refused', ...why };
+}
+
+/**
+ * The status from a probe through the real path: the control plane answers about this device, and the gateway says on
+ * the session itself that it would carry flows. An open socket counts for nothing.
+ */
+export async function measureStatus(parts: {
+  readonly settings: AgentSettings;
+  readonly carrier: Carrier;
+  readonly posture: PostureProvider;
+  readonly clock: Clock;
+  readonly proxyPort: number;
+}): Promise<AgentStatus> {
+  const { carrier, clock, settings } = parts;
+  const [control, gateway, posture] = await Promise.all([
+    checkLeg(clock, async () => {
+      await carrier.config.refresh();
+      return undefined;
+    }),
+    checkLeg(clock, async () => {
+      const session = await carrier.session(0);
+      if (session === undefined) throw new Error(carrier.view().reason ?? 'no session');
+      const answer = await session.probe();
+      return answer.ok ? undefined : answer.problem;
+    }),
+    parts.posture.measure().catch((error: unknown) => describeError(error)),
+  ]);
+  const view = carrier.view();
+  return {
+    ...judge(view, control, gateway),
+    device: settings.device,
+    user: settings.user,
+    domain: settings.domain,
+    proxy: `127.0.0.1:${parts.proxyPort}`,
+    probe: { control, gateway },
+    ...(view.gateway === undefined
+      ? {}
+      : { gateway: { ...view.gateway, since: toSeconds(view.gateway.since) } }),
+    ...(view.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: view.tokenExpiresAt }),
+    certificateExpiresAt: view.certificateExpiresAt,
+    ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
+    apps: carrier.config.current()?.apps ?? [],
+    ...(view.lastRefusal === undefined ? {} : { lastRefusal: describeRefusal(view.lastRefusal) }),
+  };
+}
+
+const describePosture = (posture: MeasuredPosture): NonNullable<AgentStatus['posture']> => ({
+  checks: posture.report().checks,
+  reasons: Object.fromEntries(
+    Object.entries(posture.findings).map(([criterion, finding]) => [criterion, finding.reason]),
+  ),
+});
+
+function describeRefusal(
+  refused: NonNullable<CarrierView['lastRefusal']>,
+): NonNullable<AgentStatus['lastRefusal']> {
+  const { code, title, help, flowId, at } = refused;
+  return {
+    code,
+    title,
+    ...(help === undefined ? {} : { help }),
+    ...(flowId === undefined ? {} : { flowId }),
+    at: toSeconds(at),
+  };
+}

@@ -1,0 +1,159 @@
+import type { Language } from './language.ts';
+
+/** What people read, in both languages. `{name}` stands for a value. */
+const catalog = {
+  'not-enrolled': {
+    en: 'This laptop is not enrolled ({directory}). Run `postern-agent enroll URL TOKEN`.',
+    fr: "Cet ordinateur n'est pas enrôlé ({directory}). Lancez `postern-agent enroll URL JETON`.",
+  },
+  'already-enrolled': {
+    en: 'This laptop is enrolled already ({directory}). Use --force to enroll it anew; its old key is lost then.',
+    fr: 'Cet ordinateur est déjà enrôlé ({directory}). Utilisez --force pour recommencer ; son ancienne clé sera perdue.',
+  },
+  'state-unreadable': {
+    en: 'The state directory {directory} cannot be read.',
+    fr: "Le répertoire d'état {directory} est illisible.",
+  },
+  'state-unwritable': {
+    en: 'The state directory {directory} cannot be written; nothing was changed.',
+    fr: "Impossible d'écrire dans le répertoire d'état {directory} ; rien n'a été changé.",
+  },
+  'state-not-directory': {
+    en: '{directory} is not a directory, or a link to one.',
+    fr: "{directory} n'est pas un répertoire, ou n'est qu'un lien.",
+  },
+  'state-not-ours': {
+    en: 'The state directory {directory} belongs to another user.',
+    fr: "Le répertoire d'état {directory} appartient à un autre utilisateur.",
+  },
+  'state-writable-by-others': {
+    en: 'Others may write to the state directory {directory}. Run `chmod 700` on it, after a look at what is in it.',
+    fr: "D'autres peuvent écrire dans le répertoire d'état {directory}. Vérifiez son contenu, puis lancez `chmod 700`.",
+  },
+  'file-unreadable': {
+    en: '{file} cannot be read.',
+    fr: '{file} est illisible.',
+  },
+  'file-exposed': {
+    en: '{file} is open to other users. Run `chmod 600` on it; a key that others could read should be replaced.',
+    fr: "{file} est accessible à d'autres. Lancez `chmod 600` ; une clé que d'autres ont pu lire doit être remplacée.",
+  },
+  'settings-invalid': {
+    en: '{file} is not valid: {problems}',
+    fr: "{file} n'est pas valable : {problems}",
+  },
+  'credentials-invalid': {
+    en: 'Key and certificate in {directory} do not fit together. Enroll this laptop again.',
+    fr: 'La clé et le certificat de {directory} ne vont pas ensemble. Enrôlez de nouveau cet ordinateur.',
+  },
+  'enrollment-token-malformed': {
+    en: 'That is not an enrollment token: it begins with `pet1.` and has four parts. Copy it whole.',
+    fr: "Ce n'est pas un jeton d'enrôlement : il commence par `pet1.` et compte quatre parties. Copiez-le en entier.",
+  },
+  'control-url-invalid': {
+    en: '{url} is not the address of a control plane, such as https://control.example.org:8444.',
+    fr: "{url} n'est pas l'adresse d'un plan de contrôle, telle que https://control.example.org:8444.",
+  },
+  'control-unreachable': {
+    en: 'The control plane {url} cannot be reached: {reason}',
+    fr: 'Le plan de contrôle {url} est injoignable : {reason}',
+  },
+  'control-untrusted': {
+    en: 'What answers at {url} could not prove to be the control plane: {reason}. The token was not sent.',
+    fr: "Ce qui répond à {url} n'a pas prouvé être le plan de contrôle : {reason}. Le jeton n'a pas été envoyé.",
+  },
+  'control-refused': {
+    en: 'The control plane refused: {title} ({code})',
+    fr: 'Le plan de contrôle a refusé : {title} ({code})',
+  },
+  'authority-differs': {
+    en: '{url} belongs to another authority than the token. Expected {expected}, found {seen}. The token was not sent. Someone may be in between, or the token is for another organization.',
+    fr: "{url} relève d'une autre autorité que le jeton. Attendu {expected}, trouvé {seen}. Le jeton n'a pas été envoyé. Quelqu'un s'interpose peut-être, ou le jeton vient d'une autre organisation.",
+  },
+  'certificate-unusable': {
+    en: 'The control plane issued a certificate that is of no use: {problem}. Nothing was kept.',
+    fr: "Le plan de contrôle a émis un certificat inutilisable : {problem}. Rien n'a été conservé.",
+  },
+  enrolled: {
+    en: 'Enrolled as device {device} of {user}. Next: postern-agent up',
+    fr: 'Enrôlé comme appareil {device} de {user}. Ensuite : postern-agent up',
+  },
+  'agent-runs': {
+    en: 'An agent runs on this state directory already (process {pid}).',
+    fr: "Un agent utilise déjà ce répertoire d'état (processus {pid}).",
+  },
+  'agent-not-running': {
+    en: 'The agent is not running. Start it with `postern-agent up`.',
+    fr: "L'agent n'est pas lancé. Démarrez-le avec `postern-agent up`.",
+  },
+  'agent-not-answering': {
+    en: 'The agent (process {pid}) does not answer: {reason}',
+    fr: "L'agent (processus {pid}) ne répond pas : {reason}",
+  },
+  'agent-not-stopping': {
+    en: 'The agent (process {pid}) does not stop. Nothing was deleted.',
+    fr: "L'agent (processus {pid}) ne s'arrête pas. Rien n'a été effacé.",
+  },
+  'port-taken': {
+    en: 'Port {port} on 127.0.0.1 is taken: {reason}. Choose another with --proxy-port, or 0 for a free one.',
+    fr: 'Le port {port} de 127.0.0.1 est occupé : {reason}. Choisissez-en un autre avec --proxy-port, ou 0 pour un port libre.',
+  },
+  'posture-file-invalid': {
+    en: '{file} does not state a posture: {problem}',
+    fr: '{file} ne décrit pas une posture : {problem}',
+  },
+  'unsafe-posture': {
+    en: 'UNSAFE: the posture is taken from {file} instead of being measured (--unsafe-posture).',
+    fr: "DANGEREUX : la posture est lue dans {file} au lieu d'être mesurée (--unsafe-posture).",
+  },
+  left: {
+    en: 'Key, certificate and tokens of this laptop are deleted. Ask the security team to remove device {device} too: they still count it.',
+    fr: "Clé, certificat et jetons de cet ordinateur sont effacés. Demandez à l'équipe sécurité de retirer aussi l'appareil {device} : il compte encore.",
+  },
+  'state-connecting': { en: 'connecting', fr: 'connexion en cours' },
+  'state-connected': { en: 'connected', fr: 'connecté' },
+  'state-control-unreachable': {
+    en: 'the control plane does not answer',
+    fr: 'le plan de contrôle ne répond pas',
+  },
+  'state-gateway-unreachable': { en: 'the gateway does not answer', fr: 'la passerelle ne répond pas' },
+  'state-refused': { en: 'refused', fr: 'refusé' },
+  'state-revoked': {
+    en: 'this laptop has been revoked; see the security team',
+    fr: "cet ordinateur a été révoqué ; voyez l'équipe sécurité",
+  },
+  'state-certificate-expired': {
+    en: 'the certificate of this laptop has expired; check its clock, or enroll it again',
+    fr: "le certificat de cet ordinateur a expiré ; vérifiez l'horloge, ou enrôlez-le de nouveau",
+  },
+  'state-stopped': { en: 'stopped', fr: 'arrêté' },
+  'label-state': { en: 'State', fr: 'État' },
+  'label-device': { en: 'Device', fr: 'Appareil' },
+  'label-user': { en: 'User', fr: 'Utilisateur' },
+  'label-control': { en: 'Control plane', fr: 'Plan de contrôle' },
+  'label-gateway': { en: 'Gateway', fr: 'Passerelle' },
+  'label-since': { en: 'Session since', fr: 'Session depuis' },
+  'label-token': { en: 'Token until', fr: "Jeton jusqu'à" },
+  'label-certificate': { en: 'Certificate until', fr: "Certificat jusqu'à" },
+  'label-proxy': { en: 'Local proxy', fr: 'Proxy local' },
+  'label-posture': { en: 'Posture', fr: 'Posture' },
+  'label-apps': { en: 'Applications', fr: 'Applications' },
+  'label-last-refusal': { en: 'Last refusal', fr: 'Dernier refus' },
+} as const satisfies Record<string, Readonly<Record<Language, string>>>;
+
+export type MessageKey = keyof typeof catalog;
+export type MessageValues = Readonly<Record<string, string | number>>;
+export const messageKeys = Object.keys(catalog) as MessageKey[];
+
+/** A sentence of the catalog with its values in place. A value that is not given stays visible as `{name}`. */
+export function message(language: Language, key: MessageKey, values: MessageValues = {}): string {
+  return catalog[key][language].replaceAll(/\{([a-zA-Z]+)\}/g, (whole, name: string) =>
+    Object.hasOwn(values, name) ? String(values[name]) : whole,
+  );
+}
+
+/** The sentence of a state; a word that is not in the catalog stands for itself. */
+export function stateMessage(language: Language, state: string): string {
+  const key = `state-${state}`;
+  return Object.hasOwn(catalog, key) ? message(language, key as MessageKey) : state;
+}

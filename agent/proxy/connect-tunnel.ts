@@ -1,0 +1,129 @@
+import { constants } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { Socket } from 'node:net';
+import { parseProblemText } from '../control/problem.ts';
+import { formatHostPort, parseHostPort } from '../session/host-port.ts';
+import type { HostPort } from '../session/host-port.ts';
+import { findApp } from './find-app.ts';
+import { awaitAnswer, isSessionLost, NoAnswer, readBody } from './flow-stream.ts';
+import { fieldLines } from './headers.ts';
+import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
+import type { ProxyContext } from './proxy-context.ts';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
+
+const maxProblemBytes = 65_536;
+
+/** The gateway said no: its own answer, to be passed on. */
+interface GatewayAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+export type OpenedTunnel =
+  | { readonly stream: ClientHttp2Stream }
+  | { readonly refusal: RefusalCode; readonly detail?: string }
+  | { readonly answer: GatewayAnswer };
+
+/**
+ * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
+ * session that dies meanwhile and a token that ended are each worth one more try.
+ */
+export async function openTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
+  const { carrier, limits } = context;
+  let last: OpenedTunnel = { refusal: 'agent-not-connected' };
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const session = await carrier.session(limits.sessionWaitMs);
+    if (session === undefined) return { refusal: 'agent-not-connected' };
+    let stream: ClientHttp2Stream;
+    try {
+      stream = session.open({ ':method': 'CONNECT', ':authority': formatHostPort(target) });
+    } catch {
+      // It took its last stream a moment ago.
+      continue;
+    }
+    try {
+      const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
+      if (status === 200) return { stream };
+      const body = await readBody(stream, maxProblemBytes);
+      stream.close(constants.NGHTTP2_CANCEL);
+      const [, contentType = 'text/plain'] =
+        [...fieldLines(rawHeaders)].find(([name]) => name === 'content-type') ?? [];
+      last = { answer: { status, contentType, body } };
+      if (status !== 401 || (await carrier.recover(session)) === 'not-mended') break;
+    } catch (error) {
+      const isTimeout = error instanceof NoAnswer && error.timedOut;
+      last = isTimeout
+        ? { refusal: 'upstream-timeout' }
+        : { refusal: 'upstream-reset', detail: 'the gateway ended the tunnel before it was open' };
+      if (isTimeout || !isSessionLost(session)) break;
+    }
+  }
+  if ('answer' in last) {
+    const { status, body } = last.answer;
+    const problem = parseProblemText(status, body.toString('utf8'));
+    carrier.noteRefusal(problem);
+    // Published elsewhere meanwhile, or not at all: the next one should know.
+    if (status === 404) void carrier.config.lookAgain();
+  }
+  return last;
+}
+
+/** Answers `CONNECT host:port` of a program on the laptop. */
+export async function handleConnect(
+  context: ProxyContext,
+  requestTarget: string,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const { language } = context;
+  socket.on('error', () => socket.destroy());
+  const target = parseHostPort(requestTarget);
+  if (target === undefined) return answerProblemOn(socket, { code: 'bad-request', language });
+  if ((await findApp(context, target.host)) === undefined) {
+    return answerProblemOn(socket, { code: 'application-unknown', language, detail: target.host });
+  }
+  const opened = await openTunnel(context, target);
+  if ('refusal' in opened) {
+    const { refusal: code, detail } = opened;
+    return answerProblemOn(socket, { code, language, ...(detail === undefined ? {} : { detail }) });
+  }
+  if ('answer' in opened) {
+    const { status, contentType, body } = opened.answer;
+    // A success other than 200 opens no tunnel, and the client must not think so (RFC 9110, section 9.3.6).
+    return endWithAnswer(socket, status < 300 ? 502 : status, contentType, body);
+  }
+  socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+  joinTunnel(socket, opened.stream, head);
+}
+
+/**
+ * Joins a socket and a stream under back-pressure. Each side's end is passed on by itself, so half-closed protocols
+ * work; what breaks off on one side breaks off on the other, and is not made to look like an end.
+ */
+export function joinTunnel(socket: Duplex, stream: ClientHttp2Stream, head: Buffer): void {
+  if (socket instanceof Socket) {
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+  }
+  if (socket.destroyed) {
+    stream.close(constants.NGHTTP2_CANCEL);
+    return;
+  }
+  let streamEnded = false;
+  stream.once('end', () => (streamEnded = true));
+  stream.on('error', () => {});
+  stream.once('close', () => {
+    if (streamEnded && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+    if (socket instanceof Socket) socket.resetAndDestroy();
+    else socket.destroy();
+  });
+  socket.once('close', () => {
+    // RFC 9113, section 8.5: how a TCP connection that broke is told.
+    if (!stream.closed) stream.close(constants.NGHTTP2_CONNECT_ERROR);
+  });
+  if (head.length > 0) stream.write(head);
+  socket.pipe(stream);
+  stream.pipe(socket);
+}

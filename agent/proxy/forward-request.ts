@@ -1,0 +1,194 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants } from 'node:http2';
+import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import { refusals } from '../../src/contract/refusals.ts';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { parseProblemText } from '../control/problem.ts';
+import type { GatewaySession } from '../session/gateway-session.ts';
+import { findApp } from './find-app.ts';
+import { awaitAnswer, isSessionLost } from './flow-stream.ts';
+import type { StreamAnswer } from './flow-stream.ts';
+import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './headers.ts';
+import { answerProblem } from './problem-answer.ts';
+import type { ProxyContext } from './proxy-context.ts';
+import { hostAgrees, parseAbsoluteTarget } from './request-target.ts';
+
+const maxProblemBytes = 65_536;
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Carries one absolute-form request as a stream of the gateway session, both bodies under back-pressure. */
+export async function forwardRequest(
+  context: ProxyContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { accept } = request.headers;
+  const refuse = (code: RefusalCode, detail?: string): void =>
+    answerProblem(response, accept, {
+      code,
+      language: context.language,
+      ...(detail === undefined ? {} : { detail }),
+    });
+  const target = parseAbsoluteTarget(request.url ?? '');
+  if (target === undefined) return refuse('bad-request', 'request target');
+  const hosts = [...fieldLines(request.rawHeaders)].filter(([name]) => name === 'host');
+  if (hosts.length > 1) return refuse('header-duplicate', 'host');
+  // RFC 9112 lets a proxy overwrite Host; honest clients never differ, so one that does is refused instead.
+  if (!hostAgrees(hosts[0]?.[1], target)) return refuse('authority-mismatch');
+  if ((await findApp(context, target.host)) === undefined) return refuse('application-unknown', target.host);
+
+  const headers: OutgoingHttpHeaders = {
+    ...requestHeaders(request.rawHeaders),
+    ':method': request.method ?? 'GET',
+    ':scheme': 'http',
+    ':authority': target.authority,
+    ':path': target.path,
+  };
+  const opened = await openStream(context, request, headers, response);
+  if ('refusal' in opened) return refuse(opened.refusal, opened.detail);
+  noteGatewayRefusal(context, opened.stream, opened.answer);
+  answer(opened.stream, opened.answer, request, response);
+}
+
+type OpenedRequest =
+  | { readonly stream: ClientHttp2Stream; readonly answer: StreamAnswer }
+  | { readonly refusal: RefusalCode; readonly detail?: string };
+
+const hasBody = (request: IncomingMessage): boolean =>
+  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+
+async function openStream(
+  context: ProxyContext,
+  request: IncomingMessage,
+  headers: OutgoingHttpHeaders,
+  response: ServerResponse,
+): Promise<OpenedRequest> {
+  const { carrier, limits } = context;
+  const isRepeatable = !hasBody(request) && safeMethods.has(request.method ?? '');
+  for (let attempt = 0; ; attempt += 1) {
+    const mayRepeat = isRepeatable && attempt === 0;
+    const session = await carrier.session(limits.sessionWaitMs);
+    if (session === undefined) return { refusal: 'agent-not-connected' };
+    if (response.destroyed) return { refusal: 'upstream-reset' };
+    let stream: ClientHttp2Stream;
+    try {
+      stream = startStream(session, request, headers);
+    } catch (error) {
+      // Node checks what HTTP/2 may not carry, such as a field that may stand only once.
+      if (session.isUsable()) return { refusal: 'bad-request', detail: (error as Error).message };
+      if (attempt === 0) continue;
+      return { refusal: 'agent-not-connected' };
+    }
+    const cancel = (): void => stream.close(constants.NGHTTP2_CANCEL);
+    response.once('close', cancel);
+    try {
+      const received = await passInterim(stream, request, response);
+      if (mayRepeat && isTokenRefusal(received) && (await carrier.recover(session)) === 'mended') {
+        cancel();
+        continue;
+      }
+      return { stream, answer: received };
+    } catch {
+      if (mayRepeat && isSessionLost(session) && !response.destroyed) continue;
+      return { refusal: 'upstream-reset', detail: 'the gateway ended the request without an answer' };
+    } finally {
+      response.off('close', cancel);
+    }
+  }
+}
+
+function startStream(
+  session: GatewaySession,
+  request: IncomingMessage,
+  headers: OutgoingHttpHeaders,
+): ClientHttp2Stream {
+  if (!hasBody(request)) return session.open(headers, { endStream: true });
+  // Only a chunked body can have trailers behind it.
+  const waitForTrailers = request.headers['transfer-encoding'] !== undefined;
+  const stream = session.open(headers, { endStream: false, waitForTrailers });
+  if (waitForTrailers) {
+    stream.once('wantTrailers', () => stream.sendTrailers(trailerFields(request.rawTrailers)));
+  }
+  // A client that broke off in its body must not look like one that finished.
+  request.once('aborted', () => stream.close(constants.NGHTTP2_CANCEL));
+  request.pipe(stream);
+  return stream;
+}
+
+/** Passes on 1xx answers as they come, then returns the final one. */
+function passInterim(
+  stream: ClientHttp2Stream,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<StreamAnswer> {
+  stream.on('headers', (headers, _flags, rawHeaders) => {
+    const status = headers[':status'] ?? 0;
+    if (response.headersSent || response.destroyed || request.httpVersion !== '1.1') return;
+    if (status === 100) return response.writeContinue();
+    // 101 cannot be, in HTTP/2.
+    if (status === 102) response.writeProcessing();
+    else if (status === 103) response.writeInformation(103, Object.fromEntries(pairs(rawHeaders ?? [])));
+  });
+  return awaitAnswer(stream);
+}
+
+const pairs = (rawHeaders: readonly string[]): [string, string[]][] => {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of fieldLines(responseHeaders(rawHeaders))) {
+    values.set(name, [...(values.get(name) ?? []), value]);
+  }
+  return [...values];
+};
+
+function contentTypeOf(answer: StreamAnswer): string {
+  const [, value = ''] = [...fieldLines(answer.rawHeaders)].find(([name]) => name === 'content-type') ?? [];
+  return value;
+}
+
+/** As far as can be told: an application may send the same. The gateway is asked before anything comes of it. */
+const isTokenRefusal = (answer: StreamAnswer): boolean =>
+  answer.status === 401 && contentTypeOf(answer).startsWith('application/problem+json');
+
+/** Reads along with a problem document that goes to the program, so that `status` can name the last refusal. */
+function noteGatewayRefusal(context: ProxyContext, stream: ClientHttp2Stream, answer: StreamAnswer): void {
+  const { status } = answer;
+  if (status < 400 || !contentTypeOf(answer).startsWith('application/problem+json')) return;
+  if (status === 404) void context.carrier.config.lookAgain();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  stream.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= maxProblemBytes) chunks.push(chunk);
+  });
+  stream.once('end', () => {
+    const problem = parseProblemText(status, Buffer.concat(chunks).toString('utf8'));
+    // Applications have problems of their own, with codes of their own.
+    if (Object.hasOwn(refusals, problem.code)) context.carrier.noteRefusal(problem);
+  });
+}
+
+function answer(
+  stream: ClientHttp2Stream,
+  { status, rawHeaders }: StreamAnswer,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  response.sendDate = false;
+  response.writeHead(status, responseHeaders(rawHeaders));
+  // Before the first byte of a body that may be long in coming, such as an event stream.
+  response.flushHeaders();
+  let finished = false;
+  stream.once('trailers', (_headers, _flags, rawTrailers) => {
+    if (request.httpVersion === '1.1') response.addTrailers(trailerFields(rawTrailers ?? []));
+  });
+  stream.once('end', () => (finished = true));
+  stream.once('close', () => {
+    // An answer that broke off is broken off towards the client too, never ended as if it were whole.
+    if (!finished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) response.destroy();
+  });
+  response.once('close', () => {
+    if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+  });
+  if (response.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+  stream.pipe(response);
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { buildPac } from './pac.ts';
+import { answerProblem, ownHeaders } from './problem-answer.ts';
+import type { ProxyContext } from './proxy-context.ts';
+import { buildStatusPage } from './status-page.ts';
+
+/**
+ * The agent's own pages, for requests in origin form. They only show; nothing here changes anything. A web page
+ * elsewhere must not learn from them which applications there are: the Host must be ours by number or `localhost`
+ * (another name means DNS rebinding), and no other site may embed them.
+ */
+export async function answerPage(
+  context: ProxyContext,
+  port: number,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const refuse = (code: RefusalCode): void =>
+    answerProblem(response, request.headers.accept, { code, language: context.language });
+  const { host } = request.headers;
+  if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) return refuse('server-name-unknown');
+  const site = request.headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'none' && site !== 'same-origin') return refuse('denied');
+  const page = request.url === undefined ? undefined : pages[request.url];
+  if (page === undefined) return refuse('not-found');
+  if (request.method !== 'GET' && request.method !== 'HEAD') return refuse('method-not-allowed');
+  const { type, body } = await page(context, port);
+  response.writeHead(200, { ...ownHeaders, 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+type Page = (context: ProxyContext, port: number) => Promise<{ type: string; body: string }>;
+
+const pages: Readonly<Record<string, Page>> = Object.assign(Object.create(null) as object, {
+  '/': async ({ status, language }) => ({
+    type: 'text/html; charset=utf-8',
+    body: buildStatusPage(await status(), language),
+  }),
+  '/status': async ({ status }) => ({
+    type: 'application/json',
+    body: `${JSON.stringify(await status())}\n`,
+  }),
+  '/proxy.pac': ({ carrier }, port) =>
+    Promise.resolve({
+      type: 'application/x-ns-proxy-autoconfig',
+      body: buildPac(carrier.config.apps().hosts, port),
+    }),
+} satisfies Record<string, Page>);

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino';
+import type { Language } from '../language.ts';
+import type { Carrier } from '../session/carrier.ts';
+import type { AgentStatus } from '../status.ts';
+
+/** What the local proxy works with. */
+export interface ProxyContext {
+  readonly carrier: Pick<Carrier, 'session' | 'recover' | 'noteRefusal' | 'config'>;
+  /** Measured anew at each call. */
+  readonly status: () => Promise<AgentStatus>;
+  readonly language: Language;
+  readonly log: Logger;
+  readonly limits: ProxyLimits;
+}
+
+export interface ProxyLimits {
+  readonly maxConnections: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** How long a new flow waits for a session before it is told that there is none. */
+  readonly sessionWaitMs: number;
+  /** How long the gateway may take to say yes or no to a tunnel. */
+  readonly tunnelTimeoutMs: number;
+}
+
+export const defaultProxyLimits: ProxyLimits = {
+  maxConnections: 2048,
+  maxHeaderBytes: 64 * 1024,
+  headersTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 60_000,
+  sessionWaitMs: 8000,
+  tunnelTimeoutMs: 60_000,
+};

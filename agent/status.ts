@@ -1,0 +1,66 @@
+import { Type } from 'typebox';
+import type { Static } from 'typebox';
+import { PostureChecks } from '../src/contract/posture.ts';
+
+/** What `postern-agent status -o json` prints; scripts rely on it. Times are epoch seconds. */
+const strict = { additionalProperties: false } as const;
+const Seconds = Type.Integer();
+
+const Leg = Type.Object(
+  {
+    ok: Type.Boolean(),
+    /** Milliseconds that the answer took. */
+    ms: Type.Optional(Type.Number()),
+    /** Why not: a code of refusal where there is one, and a sentence. */
+    code: Type.Optional(Type.String()),
+    reason: Type.Optional(Type.String()),
+  },
+  strict,
+);
+export type Leg = Static<typeof Leg>;
+
+export const AgentStatus = Type.Object(
+  {
+    /** `connected` only when the probe of this very status went through. */
+    state: Type.String(),
+    reason: Type.Optional(Type.String()),
+    device: Type.String(),
+    user: Type.String(),
+    domain: Type.String(),
+    proxy: Type.String(),
+    probe: Type.Object({ control: Leg, gateway: Leg }, strict),
+    gateway: Type.Optional(
+      Type.Object({ name: Type.String(), address: Type.String(), since: Seconds }, strict),
+    ),
+    tokenExpiresAt: Type.Optional(Seconds),
+    certificateExpiresAt: Seconds,
+    posture: Type.Optional(
+      Type.Object({ checks: PostureChecks, reasons: Type.Record(Type.String(), Type.String()) }, strict),
+    ),
+    apps: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          host: Type.String(),
+          protocol: Type.String(),
+          ports: Type.Array(Type.Integer()),
+        },
+        strict,
+      ),
+    ),
+    lastRefusal: Type.Optional(
+      Type.Object(
+        {
+          code: Type.String(),
+          title: Type.String(),
+          help: Type.Optional(Type.String()),
+          flowId: Type.Optional(Type.String()),
+          at: Seconds,
+        },
+        strict,
+      ),
+    ),
+  },
+  strict,
+);
+export type AgentStatus = Static<typeof AgentStatus>;
