@@ -15,7 +15,7 @@ import type { PublishedKey } from '../domain/control-state.ts';
 import type { DeviceId, UserName } from '../domain/ids.ts';
 import type { Posture } from '../domain/posture.ts';
 import type { VerifiedToken } from '../domain/subject.ts';
-import { readCanonicalObject, splitCompactForm } from './compact-form.ts';
+import { parseCanonicalObject, splitCompactForm } from './compact-form.ts';
 import type { SigningKey } from './signing-key.ts';
 
 /** How far ahead of ours the issuer's clock may be. An end is never stretched. */
@@ -93,18 +93,18 @@ export function createTokenVerifier(options: {
   return {
     verify: async (raw, thumbprint, now) => {
       const parts = splitCompactForm(raw);
-      const unverifiedHeader = parts === undefined ? undefined : readCanonicalObject(parts.header);
-      if (parts === undefined || unverifiedHeader === undefined)
-        return refuse('token-malformed', 'not a compact JWS');
-      const key = chooseKey(unverifiedHeader, options.keys(), now);
+      if (parts === undefined) return refuse('token-malformed', 'not a compact JWS');
+      const key = chooseKey(parseCanonicalObject(parts.unverifiedHeader), options.keys(), now);
       if ('code' in key) return key;
       try {
         await compactVerify(raw, await importKey(key), { algorithms: ['ES256'] });
       } catch (error) {
         if (error instanceof errors.JOSEError) return refuse('token-signature', error.code);
+        // A published key that is no point of the curve: WebCrypto would not import it.
+        if (error instanceof DOMException) return refuse('token-signature', 'key cannot be used');
         throw error;
       }
-      const claims = readCanonicalObject(parts.payload);
+      const claims = parseCanonicalObject(parts.unverifiedPayload);
       if (claims === undefined) return refuse('token-malformed', 'claims are not canonical JSON');
       return checkClaims(claims, { issuer, thumbprint, now, key });
     },
@@ -112,10 +112,11 @@ export function createTokenVerifier(options: {
 }
 
 function chooseKey(
-  unverifiedHeader: Readonly<Record<string, unknown>>,
+  unverifiedHeader: Readonly<Record<string, unknown>> | undefined,
   keys: ReadonlyMap<string, PublishedKey>,
   now: number,
 ): PublishedKey | Refusal {
+  if (unverifiedHeader === undefined) return refuse('token-malformed', 'header is not canonical JSON');
   const { alg, kid, typ } = unverifiedHeader;
   if (alg !== 'ES256') return refuse('token-signature', 'algorithm is not ES256');
   if (Object.keys(unverifiedHeader).some((name) => !headerMembers.includes(name))) {
