@@ -1,11 +1,12 @@
 import { randomBytes, sign } from 'node:crypto';
 import { assertionLifetimeSeconds, assertionTokenType, tokenIssuer } from '../contract/session-token.ts';
-import type { AppName, DeviceId, FlowId, UserName } from '../domain/ids.ts';
+import type { DeviceId, FlowId, UserName } from '../domain/ids.ts';
 import type { SigningKey } from './signing-key.ts';
 
 export interface AssertionContent {
   readonly domain: string;
-  readonly app: AppName | string;
+  /** Name of the application, which becomes the audience. */
+  readonly app: string;
   readonly user: UserName;
   readonly device: DeviceId;
   readonly flowId?: FlowId;

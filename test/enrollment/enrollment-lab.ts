@@ -17,6 +17,8 @@ export interface EnrollmentLab {
   readonly organization: Organization;
   readonly signer: CertificateSigner;
   readonly store: LedgerStore;
+  /** The ledger's file, in a folder of its own. */
+  readonly ledgerPath: string;
   /** Another control plane over the same ledger file. */
   openSecondStore(): Promise<LedgerStore>;
   commit(...events: ControlEvent[]): Promise<void>;
@@ -45,6 +47,7 @@ export async function openEnrollmentLab(): Promise<EnrollmentLab> {
     organization,
     signer,
     store,
+    ledgerPath: path,
     openSecondStore: async () => {
       const second = await openLedgerStore(openSqliteLedger(path));
       stores.push(second);

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
-import type { AppName, DeviceId, FlowId, UserName } from '../../src/domain/ids.ts';
+import type { DeviceId, FlowId, UserName } from '../../src/domain/ids.ts';
 import { emptyState } from '../../src/ledger/fold.ts';
 import { signAssertion } from '../../src/identity/assertion.ts';
 import { buildJwks } from '../../src/identity/signing-keys.ts';
@@ -9,7 +9,7 @@ import { domain, makeKey, now } from './token-lab.ts';
 const key = makeKey('assertion');
 const content = {
   domain,
-  app: 'grants' as AppName,
+  app: 'grants',
   user: 'alice@example.org' as UserName,
   device: 'd-abc234' as DeviceId,
   now,

@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:cry
 import * as fc from 'fast-check';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
-import type { AppName, DeviceId, UserName } from '../../src/domain/ids.ts';
+import type { DeviceId, UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
 import { signAssertion } from '../../src/identity/assertion.ts';
 import { maxTokenCharacters } from '../../src/identity/compact-form.ts';
@@ -206,7 +206,7 @@ describe('a token for something else', () => {
 
   it('is refused: an assertion for an application, whoever signed it', async () => {
     const subject = { user: 'alice@example.org' as UserName, device: 'd-abc234' as DeviceId };
-    const app = 'postern-gateway' as AppName;
+    const app = 'postern-gateway';
     expect(await codeOf(signAssertion(key.signing, { domain, app, ...subject, now }))).toBe('token-audience');
   });
 
