@@ -2,7 +2,7 @@ import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import { authorizationMembers } from './context.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
-import type { Draft } from './envelope.ts';
+import type { Draft, Origin } from './envelope.ts';
 import { truncatedTexts } from './http-activity.ts';
 import {
   certificateObject,
@@ -17,9 +17,9 @@ import { asciiMembers, bound, textLimits } from './safe-text.ts';
 /** OCSF class 3002: a handshake or a token that was accepted or refused. The user is unknown until a token says who. */
 export function createAuthentication(
   gateway: string,
-  productVersion: string,
+  origin: Origin,
 ): (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft {
-  const activity = activityOf(3002, 'Authentication', 1, 'Logon', productVersion);
+  const activity = activityOf(3002, 'Authentication', 1, 'Logon', origin);
   return (facts, outcome, context) => {
     const { connection, subject, request } = facts;
     const isOfToken = subject !== undefined || request !== undefined;

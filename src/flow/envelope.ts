@@ -13,12 +13,19 @@ export interface Activity {
   readonly metadata: string;
 }
 
+/** What all records of this installation say of their origin. */
+export interface Origin {
+  readonly productVersion: string;
+  /** Users, devices and apps are unique within it. */
+  readonly domain: string;
+}
+
 export function activityOf(
   classUid: 4001 | 4002 | 3002,
   className: string,
   activityId: number,
   activityName: string,
-  productVersion: string,
+  { productVersion, domain }: Origin,
 ): Activity {
   const isNetwork = classUid !== 3002;
   return {
@@ -33,6 +40,7 @@ export function activityOf(
     metadata: asciiMembers({
       version: ocsfVersion,
       product: { name: 'Postern', vendor_name: 'Postern', version: productVersion },
+      tenant_uid: domain,
       profiles: ['host', ...(isNetwork ? ['network_proxy'] : []), 'security_control'],
     }),
   };

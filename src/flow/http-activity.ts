@@ -1,7 +1,7 @@
 import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
-import type { Activity, Draft } from './envelope.ts';
+import type { Activity, Draft, Origin } from './envelope.ts';
 import { splitAuthority } from './parties.ts';
 import { asciiMembers, bound, quote, textLimits } from './safe-text.ts';
 import { trafficMembers } from './traffic.ts';
@@ -21,14 +21,14 @@ const activityIds = {
 
 /** OCSF class 4002: one HTTP request, answered, refused or broken off. */
 export function createHttpActivity(
-  productVersion: string,
+  origin: Origin,
 ): (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft {
   const activities = new Map<string, Activity>();
   for (const [method, id] of Object.entries(activityIds)) {
     const name = `${method.charAt(0)}${method.slice(1).toLowerCase()}`;
-    activities.set(method, activityOf(4002, 'HTTP Activity', id, name, productVersion));
+    activities.set(method, activityOf(4002, 'HTTP Activity', id, name, origin));
   }
-  const unknown = activityOf(4002, 'HTTP Activity', 0, 'Unknown', productVersion);
+  const unknown = activityOf(4002, 'HTTP Activity', 0, 'Unknown', origin);
   const authorities = createTextCache(formatAuthority);
   const userAgents = createTextCache(formatUserAgent);
 
@@ -37,8 +37,7 @@ export function createHttpActivity(
     if (request === undefined) return draftOf(unknown, facts, outcome, context, '"url":{"path":""}', []);
     const known = activities.get(request.method);
     const activity =
-      known ??
-      activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method), productVersion);
+      known ?? activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method), origin);
     const path = pathOnly(request.path);
     const members =
       (known === undefined ? '' : `"http_method":"${request.method}",`) +

@@ -1,7 +1,7 @@
 import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
-import type { Draft } from './envelope.ts';
+import type { Draft, Origin } from './envelope.ts';
 import { truncatedTexts } from './http-activity.ts';
 import { splitAuthority } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
@@ -15,8 +15,8 @@ export interface NetworkActivity {
 }
 
 /** OCSF class 4001: a tunnel or an upgraded connection. Both records of one bear the same flow id. */
-export function createNetworkActivity(productVersion: string): NetworkActivity {
-  const named = (id: number, name: string) => activityOf(4001, 'Network Activity', id, name, productVersion);
+export function createNetworkActivity(origin: Origin): NetworkActivity {
+  const named = (id: number, name: string) => activityOf(4001, 'Network Activity', id, name, origin);
   const activities = {
     open: named(1, 'Open'),
     close: named(2, 'Close'),

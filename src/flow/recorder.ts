@@ -44,7 +44,7 @@ const syncSoonMs = 20;
  *   unhealthy.
  */
 export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRecorder {
-  const { directory, gateway, bootId, worker, productVersion, now = Date.now } = options;
+  const { directory, gateway, domain, bootId, worker, productVersion, now = Date.now } = options;
   const spool = openSpool({
     directory,
     stream: { worker, startedAt: Math.trunc(now()), bootId },
@@ -57,9 +57,10 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     worker,
     workerStartedAt: spool.stream.startedAt,
   });
-  const httpActivity = createHttpActivity(productVersion);
-  const networkActivity = createNetworkActivity(productVersion);
-  const authentication = createAuthentication(gateway, productVersion);
+  const origin = { productVersion, domain };
+  const httpActivity = createHttpActivity(origin);
+  const networkActivity = createNetworkActivity(origin);
+  const authentication = createAuthentication(gateway, origin);
   const openTunnels = new Set<FlowId>();
   let sequence = 0;
   let lost = 0;

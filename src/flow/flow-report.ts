@@ -1,0 +1,59 @@
+/**
+ * What is wrong with a chain:
+ * - `edited`: the next record, or the head, vouches for other bytes than are there;
+ * - `missing`: sequence numbers that are nowhere;
+ * - `duplicate`, `out-of-order`: a number that was there before, or belongs before its neighbor;
+ * - `malformed`: a line that is no record; `foreign`: a record of another worker or start;
+ * - `segment-missing`: a file of the chain is not there.
+ */
+export type FlowProblemKind =
+  | 'edited'
+  | 'missing'
+  | 'duplicate'
+  | 'out-of-order'
+  | 'malformed'
+  | 'foreign'
+  | 'segment-missing';
+
+export interface FlowProblem {
+  readonly kind: FlowProblemKind;
+  readonly worker: number;
+  /** Name within the directory. */
+  readonly file: string;
+  /** From 1; absent when it is about a whole range or file. */
+  readonly line?: number;
+  /** Sequence numbers concerned, both included. */
+  readonly from?: number;
+  readonly to?: number;
+  /** The whole of it in words. */
+  readonly message: string;
+}
+
+/** The last line of a worker that was killed while writing it: nobody was told that it was written. */
+export interface TornLine {
+  readonly worker: number;
+  readonly file: string;
+  readonly line: number;
+  readonly bytes: number;
+}
+
+export interface VerifiedStream {
+  readonly worker: number;
+  readonly bootId: string;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly files: number;
+  readonly records: number;
+  readonly lastSequence: number;
+  /** Records that the worker itself gave up because the disk took none. */
+  readonly lost: number;
+}
+
+export interface FlowReport {
+  readonly files: number;
+  readonly records: number;
+  readonly streams: readonly VerifiedStream[];
+  /** Empty when every record is there and as it was written. */
+  readonly problems: readonly FlowProblem[];
+  readonly torn: readonly TornLine[];
+}
