@@ -129,6 +129,9 @@ export type SupervisorToControl =
       readonly passphrase: string | undefined;
       /** Where workers listen already, when the control process is started again; port 0 is chosen only once. */
       readonly gatewayPort?: number;
+      /** What it said in `ready` before it was started again: where the settings say 0, these are taken again. */
+      readonly controlPort?: number;
+      readonly operatorPort?: number;
     }
   /** A worker accepts connections: the gateway is ready with the first. */
   | { readonly type: 'worker-ready'; readonly worker: number; readonly port: number }
