@@ -4,9 +4,6 @@ import type { Change } from '../ledger/store.ts';
 import type { ControlParts } from './control-parts.ts';
 import { orThrow } from './refused.ts';
 
-/** How long an answer waits for workers. Past it the change stands, and the answer says how many are pending. */
-export const enforcementTimeoutMs = 2000;
-
 export interface Enforced<Value> {
   readonly value: Value;
   /** From before the commit until every worker had it in force. */
@@ -31,7 +28,7 @@ export async function awaitEnforced<Value>(
   const start = performance.now();
   const value = orThrow(await committed);
   // The head may have moved on since; whoever has that has our change too.
-  const { pending } = await parts.fleet.applied(parts.store.state.head.sequence, enforcementTimeoutMs);
+  const { pending } = await parts.fleet.applied(parts.store.state.head.sequence, parts.enforcementTimeoutMs);
   const enforcedInMs = Math.round((performance.now() - start) * 10) / 10;
   return { value, enforcedInMs, workersPending: pending };
 }

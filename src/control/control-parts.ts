@@ -35,6 +35,8 @@ export interface ControlParts {
   readonly engine: Pick<PolicyEngine, 'explain'>;
   /** Epoch milliseconds. */
   readonly clock: () => number;
+  /** How long an answer waits for workers. Past it the change stands, and the answer says how many are pending. */
+  readonly enforcementTimeoutMs: number;
 }
 
 export type ControlApp = FastifyInstance<

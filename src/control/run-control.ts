@@ -160,6 +160,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       postures: createPostureMemory(),
       engine,
       clock,
+      enforcementTimeoutMs: 2000,
     };
     const api = hasApi ? await listenApi(parts, settings, deviceTrustAnchorPem, kept, logger) : undefined;
     if (api !== undefined) closing.push(() => api.app.close());

@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { createKeyAndRequest } from '../../certs/request.ts';
+import { createApiKey } from '../../src/control/api-key.ts';
+import { buildControl } from '../../src/control/build-control.ts';
+import { limitConnections } from '../../src/control/connection-limit.ts';
+import type { ControlApp, ControlParts } from '../../src/control/control-parts.ts';
+import { createPostureMemory } from '../../src/control/posture-memory.ts';
+import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
+import { createSigningKeys } from '../../src/control/signing-keys.ts';
+import { controlTlsOptions } from '../../src/control/tls-options.ts';
+import { createWorkerFleet } from '../../src/control/worker-fleet.ts';
+import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
+import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
+import { openLedgerStore } from '../../src/ledger/store.ts';
+import type { LedgerStore } from '../../src/ledger/store.ts';
+import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
+import { createPolicyEngine } from '../../src/policy/engine.ts';
+import { makeOrganization } from '../lab/pki.ts';
+import type { Organization } from '../lab/pki.ts';
+
+/** One answer, as a client over a real TLS connection sees it. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+  /** The body as JSON; undefined where it is none. */
+  readonly body: any;
+}
+
+export interface Identity {
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
+export interface ControlLab {
+  readonly app: ControlApp;
+  readonly parts: ControlParts;
+  readonly store: LedgerStore;
+  readonly fleet: TrackedFleet;
+  readonly organization: Organization;
+  readonly directory: string;
+  readonly apiKey: string;
+  readonly port: number;
+  /** Everything that was logged, as text. */
+  readonly logged: () => string;
+  /** Moves the clock of the control plane. */
+  readonly pass: (milliseconds: number) => void;
+  ask(
+    method: string,
+    path: string,
+    options?: {
+      body?: unknown;
+      raw?: string;
+      headers?: Record<string, string | string[]>;
+      /** As the administrator, unless told otherwise. */
+      key?: string | null;
+      client?: Identity;
+    },
+  ): Promise<Answer>;
+  /** A one-time token, made over the API. */
+  token(user?: string): Promise<string>;
+  /** A laptop that enrolled over the API. */
+  enroll(user?: string): Promise<Identity & { readonly device: string }>;
+  close(): Promise<void>;
+}
+
+/** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
+export async function startControlLab(): Promise<ControlLab> {
+  const organization = await makeOrganization();
+  const directory = await mkdtemp(join(tmpdir(), 'postern-control-'));
+  let skew = 0;
+  const clock = (): number => Date.now() + skew;
+  const ledger = openSqliteLedger(join(directory, 'ledger.db'), { create: true, now: clock });
+  const { key: apiKey, event } = createApiKey('admin');
+  await ledger.append((await ledger.head()).hash, 'postern:init', [
+    { type: 'organization-created', domain: organization.domain },
+    event,
+  ]);
+  const store = await openLedgerStore(ledger);
+  const engine = createPolicyEngine();
+  engine.load(store.state);
+  store.onEntries(() => engine.load(store.state));
+
+  const log: string[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) });
+  const keys = createSigningKeys({ store, files: openSigningKeyFiles(directory), onChange: () => undefined, logger });
+  await keys.rotate(Math.floor(clock() / 1000));
+  const fleet = createWorkerFleet();
+  const parts: ControlParts = {
+    store,
+    gateway: { name: `gateway.${organization.domain}`, addresses: () => ['127.0.0.1:8443'] },
+    reservedHosts: [`gateway.${organization.domain}`],
+    signer: authoritySigner(organization.authorities.device, organization.domain),
+    rootPem: organization.rootPem,
+    sessionKey: () => keys.current('session'),
+    fleet,
+    postures: createPostureMemory(),
+    engine,
+    clock,
+    enforcementTimeoutMs: 100,
+  };
+  const certificate = await organization.issueControl();
+  const tls = controlTlsOptions({ chainPem: certificate.bundlePem, keyPem: certificate.keyPem }, organization.deviceAuthorityPem);
+  const app = await buildControl(parts, { tls, logger });
+  limitConnections(app.server, { perAddress: 500, total: 1000 });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+
+  const lab: ControlLab = {
+    app,
+    parts,
+    store,
+    fleet,
+    organization,
+    directory,
+    apiKey,
+    port,
+    logged: () => log.join(''),
+    pass: (milliseconds) => {
+      skew += milliseconds;
+    },
+    async ask(method, path, { body, raw, headers = {}, key = apiKey, client } = {}) {
+      const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+      const outgoing = request({
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        agent: false,
+        servername: 'localhost',
+        ca: organization.rootPem,
+        ...(client === undefined ? {} : { cert: client.chainPem, key: client.keyPem }),
+        headers: {
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          ...headers,
+        },
+      });
+      outgoing.end(payload);
+      const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+      let text = '';
+      for await (const chunk of response) text += String(chunk);
+      return { status: response.statusCode ?? 0, headers: response.headers, text, body: parse(text) };
+    },
+    async token(user = 'alice@example.org') {
+      const answer = await lab.ask('POST', '/v1/enrollment-tokens', { body: { user } });
+      return String(answer.body.token);
+    },
+    async enroll(user) {
+      const { privateKeyPem, csrPem } = await createKeyAndRequest();
+      const answer = await lab.ask('POST', '/v1/enroll', {
+        key: null,
+        body: { token: await lab.token(user), csr: csrPem },
+      });
+      if (answer.status !== 200) throw new Error(answer.text);
+      return { device: answer.body.device, chainPem: answer.body.certificate, keyPem: privateKeyPem };
+    },
+    async close() {
+      await app.close();
+      await store.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  return lab;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { X509Certificate } from 'node:crypto';
+import { createKeyAndRequest } from '../../certs/request.ts';
+import { certificateThumbprint } from '../../certs/thumbprint.ts';
+import { createTokenVerifier } from '../../src/identity/session-token.ts';
+import { makeOrganization } from '../lab/pki.ts';
+import { startControlLab } from './control-lab.ts';
+import type { ControlLab, Identity } from './control-lab.ts';
+
+let lab: ControlLab;
+beforeAll(async () => {
+  lab = await startControlLab();
+});
+afterAll(() => lab.close());
+
+const posture = {
+  ageSeconds: 30,
+  os: 'linux',
+  osVersion: '13',
+  agentVersion: '0.1.0',
+  checks: {
+    diskEncrypted: true,
+    firewallEnabled: false,
+    screenLockEnabled: 'unknown',
+    osUpToDate: true,
+    secureBoot: true,
+    protectionRunning: true,
+  },
+} as const;
+
+const askToken = (client: Identity | undefined, body: unknown = { posture }) =>
+  lab.ask('POST', '/v1/device/token', { key: null, body, ...(client === undefined ? {} : { client }) });
+const setState = (device: string, state: string) =>
+  lab.ask('POST', `/v1/devices/${device}/state`, { body: { state, reason: 'test' } });
+
+it('gives a device a token that is bound to its certificate and carries its posture', async () => {
+  const laptop = await lab.enroll('alice@example.org');
+  const answer = await askToken(laptop);
+  expect(answer.status).toBe(200);
+  const thumbprint = certificateThumbprint(new X509Certificate(laptop.chainPem).raw);
+  const verifier = createTokenVerifier({ domain: 'example.org', keys: () => lab.store.state.signingKeys });
+  const now = Math.floor(lab.parts.clock() / 1000);
+  const verified = await verifier.verify(answer.body.token, thumbprint, now);
+  expect(verified).toMatchObject({ user: 'alice@example.org', device: laptop.device, posture: { checks: posture.checks } });
+  expect(answer.body.expiresInSeconds).toBe(600);
+  const { posture: claimed } = decodeJwt<{ posture: { measuredAt: number } }>(answer.body.token);
+  expect(now - claimed.measuredAt).toBeGreaterThanOrEqual(30);
+  expect(now - claimed.measuredAt).toBeLessThan(40);
+});
+
+it('refuses a token to whoever has no certificate, or one of another authority, or one that the ledger does not know', async () => {
+  expect(await askToken(undefined)).toMatchObject({ status: 401, body: { code: 'certificate-missing' } });
+  const stranger = await (await makeOrganization()).issueDevice();
+  expect(await askToken(stranger)).toMatchObject({ status: 401, body: { code: 'certificate-untrusted' } });
+  const unknown = await lab.organization.issueDevice();
+  expect(await askToken(unknown)).toMatchObject({ body: { code: 'device-unknown' } });
+  const service = await lab.organization.issueControl();
+  expect(await askToken(service)).toMatchObject({ status: 401, body: { code: 'certificate-untrusted' } });
+});
+
+it('gives a quarantined device a token and a revoked one none, also on a connection that was open before', async () => {
+  const laptop = await lab.enroll();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: lab.organization.rootPem, cert: laptop.chainPem, key: laptop.keyPem });
+  const sockets = new Set<unknown>();
+  const askOnTheSame = async (): Promise<number | undefined> => {
+    const outgoing = request({ agent, host: '127.0.0.1', port: lab.port, path: '/v1/device/config' });
+    outgoing.end();
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    sockets.add(response.socket);
+    response.resume();
+    await once(response, 'end');
+    return response.statusCode;
+  };
+  expect(await askOnTheSame()).toBe(200);
+  await setState(laptop.device, 'quarantined');
+  expect(await askToken(laptop)).toMatchObject({ status: 200 });
+  expect(await askOnTheSame()).toBe(200);
+  await setState(laptop.device, 'revoked');
+  expect(await askToken(laptop)).toMatchObject({ status: 403, body: { code: 'device-revoked' } });
+  expect(await askOnTheSame()).toBe(403);
+  expect(sockets.size).toBe(1);
+  agent.destroy();
+});
+
+it('lets an API key open nothing that is for devices, and a device nothing that is for administrators', async () => {
+  const laptop = await lab.enroll();
+  const withKey = await lab.ask('GET', '/v1/device/config');
+  expect(withKey).toMatchObject({ status: 401, body: { code: 'certificate-missing' } });
+  const withCertificate = await lab.ask('GET', '/v1/devices', { key: null, client: laptop });
+  expect(withCertificate).toMatchObject({ status: 401, body: { code: 'api-key-invalid' } });
+  expect(await lab.ask('GET', '/v1/device/config', { key: null, client: laptop })).toMatchObject({ status: 200 });
+});
+
+it('renews a certificate for a new key, so that the renewed one works and the old one still does', async () => {
+  const laptop = await lab.enroll();
+  const { privateKeyPem, csrPem } = await createKeyAndRequest();
+  const answer = await lab.ask('POST', '/v1/device/renew', { key: null, client: laptop, body: { csr: csrPem } });
+  expect(answer.status).toBe(200);
+  const renewed = { chainPem: answer.body.certificate, keyPem: privateKeyPem };
+  expect(await askToken(renewed)).toMatchObject({ status: 200 });
+  expect(await askToken(laptop)).toMatchObject({ status: 200 });
+  await setState(laptop.device, 'lost');
+  const refused = await lab.ask('POST', '/v1/device/renew', { key: null, client: renewed, body: { csr: csrPem } });
+  expect(refused).toMatchObject({ status: 403, body: { code: 'device-revoked' } });
+});
+
+it('refuses a posture with a key that is not known, and gives no token for it', async () => {
+  const laptop = await lab.enroll();
+  const wrong = { posture: { ...posture, checks: { ...posture.checks, jailbroken: false } } };
+  expect(await askToken(laptop, wrong)).toMatchObject({
+    status: 400,
+    body: { code: 'invalid-input', problems: ['body.posture.checks.jailbroken: unknown key'] },
+  });
+  expect(await askToken(laptop, { posture: { ...posture, ageSeconds: '30' } })).toMatchObject({ status: 400 });
+  expect(await askToken(laptop, {})).toMatchObject({ status: 200 });
+});
+
+it('tells the agent where the gateways are and which hosts are applications', async () => {
+  const laptop = await lab.enroll();
+  await lab.ask('POST', '/v1/apply', {
+    body: {
+      resources: [
+        { kind: 'Network', name: 'finance', attach: { direct: true } },
+        { kind: 'App', name: 'grants', network: 'finance', host: 'grants.apps.example.org', protocol: 'http', upstreams: ['http://127.0.0.1:8080'] },
+      ],
+    },
+  });
+  const answer = await lab.ask('GET', '/v1/device/config', { key: null, client: laptop });
+  expect(answer.body).toMatchObject({
+    domain: 'example.org',
+    gateway: { name: 'gateway.example.org', addresses: ['127.0.0.1:8443'] },
+    apps: [{ name: 'grants', host: 'grants.apps.example.org', protocol: 'http', ports: [443, 80] }],
+  });
+  expect(answer.body.certificateNotAfter).toBeGreaterThan(Date.now() / 1000);
+});
