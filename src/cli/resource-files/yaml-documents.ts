@@ -1,5 +1,5 @@
-import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
-import type { Document, Node, Pair } from 'yaml';
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml';
+import type { Alias, Document, Node, Pair } from 'yaml';
 import type { Path } from '../../domain/check-shape.ts';
 
 /** A value that stood in a file, and where its parts stand. */
@@ -20,6 +20,8 @@ export interface YamlProblem {
 /** Aliases are a convenience for people; a file that multiplies itself by them is none. */
 const maxAliases = 100;
 
+const tooDeep = 'is nested too deeply';
+
 /**
  * Reads YAML 1.2 (and so JSON), several documents a text, into plain values. Strict: a key given twice, a tag that
  * means something elsewhere or a text that is not quite YAML is a problem, not a guess.
@@ -32,7 +34,8 @@ export function parseYamlDocuments(text: string): { values: LocatedValue[]; prob
   for (const document of parseDocuments(text, lines, problems)) {
     const faults = [...document.errors, ...document.warnings];
     const told = new Set<string>();
-    for (const { message, pos } of faults) {
+    for (const { message: said, pos } of faults) {
+      const message = said === 'Maximum call stack size exceeded' ? tooDeep : said;
       const line = lineAt(pos[0]);
       // One slip with brackets makes as many errors as there are brackets.
       if (!told.has(`${line} ${message}`)) problems.push({ line, key: '', message });
@@ -42,9 +45,9 @@ export function parseYamlDocuments(text: string): { values: LocatedValue[]; prob
     const root = document.contents;
     const start = lineAt(root.range?.[0] ?? 0);
     if (isScalar(root) && root.value === null) continue;
-    const twice = findDuplicateKeys(root, lineAt);
-    problems.push(...twice);
-    if (twice.length > 0) continue;
+    const unclear = findUnclear(root, lineAt);
+    problems.push(...unclear);
+    if (unclear.length > 0) continue;
     try {
       // JSON knows neither cycles nor maps with other keys than text; whatever has them is found by the schema.
       const value: unknown = document.toJS({ maxAliasCount: maxAliases });
@@ -77,17 +80,22 @@ function parseDocuments(text: string, lineCounter: LineCounter, problems: YamlPr
   } catch (error) {
     // Brackets in brackets in brackets, until the parser's stack is used up.
     if (!(error instanceof RangeError)) throw error;
-    problems.push({ line: 1, key: '', message: 'is nested too deeply' });
+    problems.push({ line: 1, key: '', message: tooDeep });
     return [];
   }
 }
 
-function findDuplicateKeys(root: Node, lineAt: (offset: number) => number): YamlProblem[] {
+/** Keys given twice and aliases of nothing: what the parser lets pass here, or names without a place. */
+function findUnclear(root: Node, lineAt: (offset: number) => number): YamlProblem[] {
   const problems: YamlProblem[] = [];
+  const anchors = new Set<string>();
+  const aliases: Alias[] = [];
   const pending: unknown[] = [root];
   while (pending.length > 0) {
     const node = pending.pop();
-    if (isSeq(node)) pending.push(...node.items);
+    if (isAlias(node)) aliases.push(node);
+    else if (isNode(node) && node.anchor !== undefined) anchors.add(node.anchor);
+    if (isSeq(node)) for (const item of node.items) pending.push(item);
     if (!isMap(node)) continue;
     const first = new Map<string, number>();
     for (const pair of node.items) {
@@ -97,9 +105,16 @@ function findDuplicateKeys(root: Node, lineAt: (offset: number) => number): Yaml
       if (earlier !== undefined)
         problems.push({ line, key, message: `\`${key}\` is given twice, first on line ${earlier}` });
       else first.set(key, line);
-      pending.push(pair.value);
+      pending.push(pair.key, pair.value);
     }
   }
+  for (const { source, range } of aliases)
+    if (!anchors.has(source))
+      problems.push({
+        line: lineAt(range?.[0] ?? 0),
+        key: '',
+        message: `nothing has the anchor \`${source}\``,
+      });
   return problems.sort((a, b) => a.line - b.line);
 }
 
