@@ -13,7 +13,11 @@ import type { TcpHandle } from '../routing/wrap-handle.ts';
 let registration: NetworkRegistration | undefined;
 
 /** `process.send` as it is: the public types know sockets but not their raw handles, which alone may travel twice. */
-type Send = (message: Serializable, handle: TcpHandle | undefined, sent: (error: Error | null) => void) => boolean;
+type Send = (
+  message: Serializable,
+  handle: TcpHandle | undefined,
+  sent: (error: Error | null) => void,
+) => boolean;
 
 function tell(message: ConnectorMessage, handle?: TcpHandle, sent: () => void = () => undefined): void {
   // Without a channel nobody is left to be told, and `disconnect` ends this process.
@@ -21,7 +25,11 @@ function tell(message: ConnectorMessage, handle?: TcpHandle, sent: () => void = 
   (process.send as unknown as Send).call(process, message as unknown as Serializable, handle, sent);
 }
 
-async function dial({ id, upstream, timeoutMs }: Extract<SupervisorToConnector, { type: 'dial' }>): Promise<void> {
+async function dial({
+  id,
+  upstream,
+  timeoutMs,
+}: Extract<SupervisorToConnector, { type: 'dial' }>): Promise<void> {
   try {
     if (registration === undefined) throw new DialError('not-registered', 'nothing is registered yet');
     const { name } = registration;

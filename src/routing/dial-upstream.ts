@@ -18,7 +18,10 @@ export async function dialUpstream(
 ): Promise<{ readonly socket: Socket; readonly address: string }> {
   const { attach, name } = registration;
   if (!isRegistered(registration.upstreams, upstream)) {
-    throw new DialError('not-registered', `no app in network ${name} lives at ${upstream.host} port ${upstream.port}`);
+    throw new DialError(
+      'not-registered',
+      `no app in network ${name} lives at ${upstream.host} port ${upstream.port}`,
+    );
   }
   const endsAt = performance.now() + timeoutMs;
   const addresses = await resolveUpstream(upstream.host, registration, timeoutMs);
@@ -43,7 +46,10 @@ async function connectTo(
   timeoutMs: number,
 ): Promise<Socket> {
   if (localAddress !== undefined && isIPv4(localAddress) !== isIPv4(host)) {
-    throw new DialError('unreachable', `${host} cannot be reached from ${localAddress}: another address family`);
+    throw new DialError(
+      'unreachable',
+      `${host} cannot be reached from ${localAddress}: another address family`,
+    );
   }
   const socket = connect({
     host,

@@ -23,7 +23,10 @@ export async function resolveUpstream(
   const usable = found.filter((address) => isUsable(address, registration)).slice(0, maxAddresses);
   if (usable.length > 0) return usable;
   if (found.length === 0) throw new DialError('name-unresolved', `${host} has no address`);
-  throw new DialError('name-unresolved', `${host} resolves to ${found.join(', ')}: no address in this network`);
+  throw new DialError(
+    'name-unresolved',
+    `${host} resolves to ${found.join(', ')}: no address in this network`,
+  );
 }
 
 async function resolveName(
@@ -39,14 +42,20 @@ async function resolveName(
   } catch (error) {
     throw new DialError('name-unresolved', `${host}: ${codeOf(error)}`);
   }
-  if (dns.length === 0) throw new DialError('name-unresolved', `${host} is a name, and the network has no dns`);
-  const resolver = new Resolver({ timeout: Math.max(100, Math.floor(timeoutMs / (2 * dns.length))), tries: 2 });
+  if (dns.length === 0)
+    throw new DialError('name-unresolved', `${host} is a name, and the network has no dns`);
+  const resolver = new Resolver({
+    timeout: Math.max(100, Math.floor(timeoutMs / (2 * dns.length))),
+    tries: 2,
+  });
   resolver.setServers(dns.map((address) => (isIPv4(address) ? address : `[${address}]`)));
   const timer = setTimeout(() => resolver.cancel(), timeoutMs);
   const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
   clearTimeout(timer);
   const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-  const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [codeOf(answer.reason)] : []));
+  const [failure] = answers.flatMap((answer) =>
+    answer.status === 'rejected' ? [codeOf(answer.reason)] : [],
+  );
   if (found.length === 0) throw new DialError('name-unresolved', `${host} by ${dns.join(', ')}: ${failure}`);
   return found;
 }

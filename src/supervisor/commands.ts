@@ -43,7 +43,9 @@ function pickEnvironment(environment: NodeJS.ProcessEnv, names: readonly string[
 
 /** The control process is as trusted as the supervisor; only the passphrase is told to it, and not left lying about. */
 export function controlCommand(program: string, environment: NodeJS.ProcessEnv): Command {
-  const names = Object.keys(environment).filter((name) => name !== 'POSTERN_PASSPHRASE' && name !== 'NODE_OPTIONS');
+  const names = Object.keys(environment).filter(
+    (name) => name !== 'POSTERN_PASSPHRASE' && name !== 'NODE_OPTIONS',
+  );
   return { file: process.execPath, args: [program], env: pickEnvironment(environment, names) };
 }
 

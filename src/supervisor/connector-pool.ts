@@ -58,7 +58,8 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
     if (waitMs > 0) return `${place.lastTrouble}; it is started again in ${Math.ceil(waitMs)} ms`;
     const how = command(place.registration);
     if ('problem' in how) {
-      if (how.problem !== place.lastTrouble) log.error({ network: name, problem: how.problem }, 'connector not started');
+      if (how.problem !== place.lastTrouble)
+        log.error({ network: name, problem: how.problem }, 'connector not started');
       place.lastTrouble = how.problem;
       return how.problem;
     }
@@ -121,7 +122,10 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
       if (place === undefined) return fail('not-registered', `there is no network ${network}`);
       // The connector checks this again; here it keeps processes from being started for what cannot be.
       if (!isRegistered(place.registration.upstreams, upstream)) {
-        return fail('not-registered', `no app in network ${network} lives at ${upstream.host} port ${upstream.port}`);
+        return fail(
+          'not-registered',
+          `no app in network ${network} lives at ${upstream.host} port ${upstream.port}`,
+        );
       }
       if (place.running === undefined) {
         const started = start(place);

@@ -1,4 +1,9 @@
-import type { ConnectorMessage, NetworkRegistration, SupervisorToConnector, UpstreamAddress } from '../contract/ipc.ts';
+import type {
+  ConnectorMessage,
+  NetworkRegistration,
+  SupervisorToConnector,
+  UpstreamAddress,
+} from '../contract/ipc.ts';
 import { isTcpHandle } from '../routing/wrap-handle.ts';
 import { startChild } from './child.ts';
 import type { Command } from './child.ts';
@@ -58,7 +63,10 @@ export function startConnector(
     } else if (message.type === 'dial-failed') {
       settle(message.id, { failure: message.failure, detail: message.detail });
     } else if (!isTcpHandle(handle)) {
-      settle(message.id, { failure: 'unreachable', detail: 'the connection was gone before it was handed over' });
+      settle(message.id, {
+        failure: 'unreachable',
+        detail: 'the connection was gone before it was handed over',
+      });
     } else if (message.network !== network) {
       handle.close();
       const detail = `asked for a socket in ${network}, got one in ${message.network}`;
@@ -75,7 +83,10 @@ export function startConnector(
       clearTimeout(startTimer);
       clearTimeout(idle);
       for (const id of pending.keys()) {
-        settle(id, { failure: 'connector-unavailable', detail: `the connector of network ${network} ended (${detail})` });
+        settle(id, {
+          failure: 'connector-unavailable',
+          detail: `the connector of network ${network} ended (${detail})`,
+        });
       }
       clearTimeout(idle);
       options.onEnd(detail);
@@ -97,7 +108,10 @@ export function startConnector(
       const id = ++lastId;
       const wasReady = isReady;
       const timer = setTimeout(() => {
-        settle(id, { failure: 'timeout', detail: `no answer from the connector in ${timeoutMs + graceMs} ms` });
+        settle(id, {
+          failure: 'timeout',
+          detail: `no answer from the connector in ${timeoutMs + graceMs} ms`,
+        });
         // A connector keeps time itself: one that lets it pass hangs, and would let the next dials wait as well.
         if (wasReady) child.kill();
       }, timeoutMs + graceMs);

@@ -76,7 +76,10 @@ export function createControlKeeper(parts: ControlKeeperParts): ControlKeeper {
     if (lastReady === undefined) {
       if (fatalDetail !== undefined) return parts.onHopeless(2, fatalDetail);
       if (backoff.failuresInARow >= hopelessAfter) {
-        return parts.onHopeless(1, `the control process ended ${hopelessAfter} times at its start (${detail})`);
+        return parts.onHopeless(
+          1,
+          `the control process ended ${hopelessAfter} times at its start (${detail})`,
+        );
       }
     }
     // Also after a fatal error, once it has served: a full disk or a lost file may be mended while workers go on.
@@ -101,12 +104,16 @@ export function createControlKeeper(parts: ControlKeeperParts): ControlKeeper {
     });
     // Workers that an earlier control process knew are new to this one, which may have changes that never reached them.
     for (const { number, port } of parts.workers()) {
-      if (greeted.has(number)) child.send({ type: 'from-worker', worker: number, message: { type: 'hello' } });
+      if (greeted.has(number))
+        child.send({ type: 'from-worker', worker: number, message: { type: 'hello' } });
       if (port !== undefined) child.send({ type: 'worker-ready', worker: number, port });
     }
     const late = waiting;
     waiting = [];
-    for (const message of late) child.send(message);
+    for (const message of late) {
+      if (message.type === 'from-worker') greeted.add(message.worker);
+      child.send(message);
+    }
   };
 
   return {

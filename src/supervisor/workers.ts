@@ -75,7 +75,9 @@ export function createWorkers(parts: WorkersParts): Workers {
         const delayMs = backoff.next(startedAtMs, performance.now());
         log.error({ worker: number, detail, delayMs }, 'worker ended');
         if (!wasEverReady && backoff.failuresInARow >= hopelessAfter) {
-          return parts.onHopeless(`a worker ended ${backoff.failuresInARow} times before it was ready (${detail})`);
+          return parts.onHopeless(
+            `a worker ended ${backoff.failuresInARow} times before it was ready (${detail})`,
+          );
         }
         const timer = setTimeout(() => {
           restarts.delete(timer);

@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os';
+import type { Settings } from '../contract/settings.ts';
+import type { SupervisorLog } from './log.ts';
+import { prepareFlowDirectory, UnusableMachine } from './flow-directory.ts';
+import { reservePort } from './reserve-port.ts';
+import { startSupervisor } from './supervisor.ts';
+import type { ServerEnd, ServerReady } from './supervisor.ts';
+
+export interface SuperviseOptions {
+  readonly configFile: string;
+  /** What is in that file; the control process reads it for itself. */
+  readonly settings: Settings;
+  /** Absolute; `flows` in the data directory. */
+  readonly flowDirectory: string;
+  readonly role: 'all' | 'gateway' | 'control';
+  /** Instead of what the settings say. */
+  readonly workers?: number;
+  readonly passphrase?: string;
+  readonly log: SupervisorLog;
+  /** Called once, when every worker and the control process answer. */
+  readonly onReady: (ready: ServerReady) => void;
+}
+
+/**
+ * `postern serve`: runs until SIGTERM or SIGINT, then drains; a second signal ends all at once. Resolves with the exit
+ * code and, where it is not 0, the reason. Never rejects.
+ */
+export async function superviseServer(options: SuperviseOptions): Promise<ServerEnd> {
+  const { settings, role } = options;
+  const { runAs, gateway, limits } = settings;
+  const isRoot = process.getuid?.() === 0;
+  if (runAs !== undefined && !isRoot) {
+    return {
+      code: 2,
+      detail: 'runAs needs a server that is started by root: start it so, or leave runAs out',
+    };
+  }
+  const hasWorkers = role !== 'control';
+  let reserved: ReturnType<typeof reservePort>;
+  try {
+    if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
+    // The workers' own user could not share a port with us.
+    if (hasWorkers && gateway.port === 0 && runAs === undefined) reserved = reservePort(gateway.listen);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return { code: 2, detail: error instanceof UnusableMachine ? detail : `cannot start: ${detail}` };
+  }
+  const supervisor = startSupervisor({
+    configFile: options.configFile,
+    role,
+    workers: options.workers ?? (gateway.workers === 'auto' ? availableParallelism() : gateway.workers),
+    passphrase: options.passphrase,
+    dialTimeoutMs: limits.dialTimeoutMs,
+    drainTimeoutMs: limits.drainTimeoutMs,
+    log: options.log,
+    onReady: options.onReady,
+    ...(reserved === undefined ? {} : { gatewayPort: reserved.port }),
+    ...(runAs === undefined ? {} : { runAs }),
+  });
+  const stop = (): void => supervisor.stop();
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  const end = await supervisor.ended;
+  for (const signal of signals) process.off(signal, stop);
+  reserved?.release();
+  return end;
+}
