@@ -57,7 +57,8 @@ export type StoreProblem =
 const maxAttempts = 32;
 
 /**
- * Opens the store: reads and verifies the ledger into memory, then follows it.
+ * Opens the store: reads and verifies the ledger into memory, then follows it. Closing the store closes the ledger; when
+ * this throws, the ledger is still the caller's to close.
  * @throws LedgerCorrupt, LedgerUnavailable
  */
 export async function openLedgerStore(
