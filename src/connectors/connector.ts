@@ -1,4 +1,3 @@
-import type { Serializable } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { ConnectorMessage, NetworkRegistration, SupervisorToConnector } from '../contract/ipc.ts';
 import { dialUpstream } from '../routing/dial-upstream.ts';
@@ -14,7 +13,7 @@ let registration: NetworkRegistration | undefined;
 
 /** `process.send` as it is: the public types know sockets but not their raw handles, which alone may travel twice. */
 type Send = (
-  message: Serializable,
+  message: ConnectorMessage,
   handle: TcpHandle | undefined,
   sent: (error: Error | null) => void,
 ) => boolean;
@@ -22,7 +21,7 @@ type Send = (
 function tell(message: ConnectorMessage, handle?: TcpHandle, sent: () => void = () => undefined): void {
   // Without a channel nobody is left to be told, and `disconnect` ends this process.
   if (!process.connected) return sent();
-  (process.send as unknown as Send).call(process, message as unknown as Serializable, handle, sent);
+  (process.send as unknown as Send).call(process, message, handle, sent);
 }
 
 async function dial({

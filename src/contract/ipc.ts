@@ -45,6 +45,10 @@ export type SupervisorToWorker =
       readonly detail: string;
     }
   | { readonly type: 'from-control'; readonly message: ControlToWorker }
+  /**
+   * Take nothing new, finish what runs, exit 0. Only this: SIGINT and SIGTERM, which a terminal and systemd send to all
+   * processes, are for the supervisor to understand and for workers to ignore; `disconnect` means that it is gone: exit.
+   */
   | { readonly type: 'drain' };
 
 /** What a worker needs to know of an operator's numbers. */

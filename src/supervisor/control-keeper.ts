@@ -135,10 +135,10 @@ export function createControlKeeper(parts: ControlKeeperParts): ControlKeeper {
       isEnding = true;
       clearTimeout(restart);
       if (child === undefined) return;
-      const { ended, kill, send } = child;
-      send({ type: 'drain' });
-      const timer = setTimeout(kill, timeoutMs);
-      await ended;
+      const last = child;
+      last.send({ type: 'drain' });
+      const timer = setTimeout(() => last.kill(), timeoutMs);
+      await last.ended;
       clearTimeout(timer);
     },
     kill() {

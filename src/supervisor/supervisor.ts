@@ -83,7 +83,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   const onWorkerMessage = (worker: RunningWorker, message: WorkerMessage): void => {
     switch (message.type) {
       case 'ready':
-        gatewayPort = message.port;
+        gatewayPort ??= message.port;
         control.workerReady(worker);
         return announce();
       case 'dial':
