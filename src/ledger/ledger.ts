@@ -8,7 +8,8 @@ import type { LedgerHead } from '../domain/control-state.ts';
 export interface LedgerWriter {
   /**
    * Appends all events as one unit after the entry whose hash is `expectedHash`, durably before it returns.
-   * @throws LedgerConflict when the head has moved; LedgerUnavailable when the store cannot be written.
+   * @throws LedgerConflict when the head has moved; LedgerUnavailable when the store cannot be written; TypeError for no
+   * events, or an actor or event that cannot be stored.
    */
   append(
     expectedHash: string,
@@ -19,9 +20,12 @@ export interface LedgerWriter {
 
 export interface LedgerReader {
   head(): Promise<LedgerHead>;
-  /** Entries after the given sequence number, oldest first, verified link by link. */
+  /**
+   * Entries after the given sequence number, oldest first, verified link by link.
+   * @throws RangeError for a sequence number that the ledger does not have; LedgerCorrupt, LedgerUnavailable.
+   */
   read(afterSequence: number): AsyncIterable<LedgerEntry>;
-  /** Like `read`, then waits for more until the signal aborts. */
+  /** Like `read`, then waits for more until the signal aborts or the ledger is closed: both end it without an error. */
   follow(afterSequence: number, signal: AbortSignal): AsyncIterable<LedgerEntry>;
 }
 
