@@ -44,12 +44,15 @@ async function stop(): Promise<void> {
   process.exit(0);
 }
 
+/** What a person has to mend is for the supervisor to tell, once; what is ours to mend is told here, with its stack. */
 function fail(error: unknown): void {
-  const detail = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`postern: ${detail}\n`);
   const code = isForPeople(error) ? exitCodes.unusable : exitCodes.failed;
-  if (code === exitCodes.failed && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (code === exitCodes.failed)
+    process.stderr.write(
+      `postern: control process: ${error instanceof Error ? error.stack : String(error)}\n`,
+    );
   if (code !== exitCodes.unusable || !process.connected || process.send === undefined) process.exit(code);
+  const detail = error instanceof Error ? error.message : String(error);
   process.send({ type: 'fatal', detail } satisfies ControlMessage, () => process.exit(code));
 }
 

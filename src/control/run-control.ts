@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { chown, mkdir } from 'node:fs/promises';
 import { once } from 'node:events';
 import type { Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -107,6 +107,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     };
     const flowDirectory = join(data, dataDirectory.flows);
     await mkdir(flowDirectory, { recursive: true, mode: 0o700 });
+    // Workers write there and nowhere else. Only root can run them as another user, and only root gives files away.
+    if (hasWorkers && settings.runAs !== undefined && process.getuid?.() === 0)
+      await chown(flowDirectory, settings.runAs.uid, settings.runAs.gid);
     const startOf = (): Omit<WorkerStart, 'workerNumber' | 'snapshot'> => {
       const { kid, privateKeyPem } = keys.current('assertion');
       return {
@@ -162,7 +165,16 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       clock,
       enforcementTimeoutMs: 2000,
     };
-    const api = hasApi ? await listenApi(parts, settings, deviceTrustAnchorPem, kept, logger) : undefined;
+    const api = hasApi
+      ? await listenApi(
+          parts,
+          settings,
+          start.controlPort ?? settings.control.port,
+          deviceTrustAnchorPem,
+          kept,
+          logger,
+        )
+      : undefined;
     if (api !== undefined) closing.push(() => api.app.close());
 
     const notReady = (): string[] => [
@@ -180,7 +192,11 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           residentBytes: process.memoryUsage.rss(),
         }),
     });
-    const operatorPort = await listen(operator, settings.operator.listen, settings.operator.port);
+    const operatorPort = await listen(
+      operator,
+      settings.operator.listen,
+      start.operatorPort ?? settings.operator.port,
+    );
     closing.push(() => closeServer(operator));
 
     const keepHouse = async (): Promise<void> => {
@@ -248,6 +264,7 @@ function createNetworkAnnouncer(
 async function listenApi(
   parts: ControlParts,
   settings: Settings,
+  port: number,
   deviceTrustAnchorPem: string,
   kept: Pick<Parameters<typeof keepCertificate>[0], 'authority' | 'rootPem' | 'now'>,
   logger: FastifyBaseLogger,
@@ -268,7 +285,7 @@ async function listenApi(
   server.on('tlsClientError', (error) => logger.debug({ err: error }, 'handshake failed'));
   // A name would be listened to at each of its addresses by servers that get no renewed certificate.
   const host = settings.control.listen === 'localhost' ? '127.0.0.1' : settings.control.listen;
-  await app.listen({ host, port: settings.control.port, listenTextResolver: () => 'control plane listens' });
+  await app.listen({ host, port, listenTextResolver: () => 'control plane listens' });
   return { app, port: (server.address() as AddressInfo).port, certificate };
 }
 

@@ -39,7 +39,7 @@ export function createWorkerDesk(parts: {
     // One message holds a whole state, and what comes after it follows in order on the same channel: no gap.
     const snapshot = copyState(store.state);
     send(worker, { type: 'start', start: { ...parts.startOf(worker), workerNumber: worker, snapshot } });
-    fleet.started(worker, snapshot.head.sequence);
+    fleet.started(worker);
     logger.info({ worker, sequence: snapshot.head.sequence }, 'worker started');
   };
 

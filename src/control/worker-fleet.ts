@@ -12,11 +12,14 @@ export interface WorkerFleet {
 
 /** The fleet as the process that talks to the workers keeps it. */
 export interface TrackedFleet extends WorkerFleet {
-  /** A worker was given a state of this sequence; it cannot serve from anything older. */
-  started(worker: number, sequence: number): void;
+  /**
+   * A worker was given a state. What it has in force is known only when it says so: it may be one that was serving
+   * before this process started, with an older state.
+   */
+  started(worker: number): void;
   acknowledged(worker: number, sequence: number): void;
   gone(worker: number): void;
-  /** Numbers of the workers that were started and live. */
+  /** The workers that were started and live, by number, with the sequence that each said it has in force. */
   readonly workers: ReadonlyMap<number, number>;
 }
 
@@ -28,9 +31,8 @@ export function createWorkerFleet(now: () => number = () => performance.now()): 
   };
   return {
     workers,
-    started(worker, sequence) {
-      workers.set(worker, sequence);
-      wake();
+    started(worker) {
+      workers.set(worker, 0);
     },
     acknowledged(worker, sequence) {
       const before = workers.get(worker);

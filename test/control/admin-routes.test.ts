@@ -34,7 +34,10 @@ it('lets nobody administer without a key, with a wrong one, or with one that was
   const { key, event } = createApiKey('second');
   await lab.store.commit('test', () => ({ events: [event], value: true }));
   expect(await lab.ask('GET', '/v1/devices', { key })).toMatchObject({ status: 200 });
-  await lab.store.commit('test', () => ({ events: [{ type: 'api-key-revoked', id: event.id }], value: true }));
+  await lab.store.commit('test', () => ({
+    events: [{ type: 'api-key-revoked', id: event.id }],
+    value: true,
+  }));
   const [, id = '', secret = ''] = lab.apiKey.split('.');
   // Another text for the same 32 bytes: the last digit of base64url has bits that a decoder drops.
   const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
@@ -67,25 +70,36 @@ it('applies resources as one unit, says what changed, and changes nothing when n
   const first = await apply(everything);
   expect(first).toMatchObject({ status: 200, body: { applied: true } });
   expect(first.body.warnings).toEqual([expect.stringContaining('Network finance: attach.direct')]);
-  expect(first.body.changes.map((change: { action: string }) => change.action)).toEqual(everything.map(() => 'create'));
+  expect(first.body.changes.map((change: { action: string }) => change.action)).toEqual(
+    everything.map(() => 'create'),
+  );
   const after = head();
   const second = await apply(everything);
-  expect(second.body.changes.map((change: { action: string }) => change.action)).toEqual(everything.map(() => 'unchanged'));
+  expect(second.body.changes.map((change: { action: string }) => change.action)).toEqual(
+    everything.map(() => 'unchanged'),
+  );
   expect(head()).toBe(after);
 });
 
 it('refuses an unknown key by its name, and applies none of the resources beside it', async () => {
   const before = head();
-  const answer = await apply([{ ...network, name: 'payroll' }, { ...app, name: 'other', upstream: 'http://127.0.0.1:1' }]);
+  const answer = await apply([
+    { ...network, name: 'payroll' },
+    { ...app, name: 'other', upstream: 'http://127.0.0.1:1' },
+  ]);
   expect(answer).toMatchObject({ status: 400, body: { code: 'invalid-input' } });
-  expect(answer.body.problems).toEqual(['App other: upstream: unknown key `upstream`; did you mean `upstreams`?']);
+  expect(answer.body.problems).toEqual([
+    'App other: upstream: unknown key `upstream`; did you mean `upstreams`?',
+  ]);
   expect(head()).toBe(before);
   expect(lab.store.state.networks.has('payroll' as never)).toBe(false);
   expect(await apply([{ ...network, name: 'payroll' }])).toMatchObject({ status: 200 });
 });
 
 it('refuses a policy that names what is not there, with the line', async () => {
-  const answer = await apply([{ ...policy, name: 'typo', cedar: `// comment\n${policy.cedar.replace('grants', 'grant')}` }]);
+  const answer = await apply([
+    { ...policy, name: 'typo', cedar: `// comment\n${policy.cedar.replace('grants', 'grant')}` },
+  ]);
   expect(answer.status).toBe(400);
   expect(answer.body.problems).toEqual(['Policy typo: cedar line 2: there is no App::"grant"']);
 });
@@ -95,9 +109,16 @@ it('refuses a body with another key, a coerced type or the same key twice in the
     status: 400,
     body: { problems: ['body.force: unknown key'] },
   });
-  expect(await lab.ask('POST', '/v1/apply', { body: { resources: [], prune: 'true' } })).toMatchObject({ status: 400 });
-  expect(await lab.ask('POST', '/v1/apply', { raw: '{"resources":[],"__proto__":{"prune":true}}' })).toMatchObject({ status: 400 });
-  expect(await lab.ask('POST', '/v1/apply', { raw: '{"resources":[' })).toMatchObject({ status: 400, body: { code: 'invalid-input' } });
+  expect(await lab.ask('POST', '/v1/apply', { body: { resources: [], prune: 'true' } })).toMatchObject({
+    status: 400,
+  });
+  expect(
+    await lab.ask('POST', '/v1/apply', { raw: '{"resources":[],"__proto__":{"prune":true}}' }),
+  ).toMatchObject({ status: 400 });
+  expect(await lab.ask('POST', '/v1/apply', { raw: '{"resources":[' })).toMatchObject({
+    status: 400,
+    body: { code: 'invalid-input' },
+  });
 });
 
 it('shows resources by kind in singular, plural and any case, and names the kinds it has', async () => {
@@ -109,15 +130,24 @@ it('shows resources by kind in singular, plural and any case, and names the kind
     status: 404,
     body: { problems: ['kind: secrets is none of network, app, group, policy'] },
   });
-  expect(await lab.ask('GET', '/v1/resources/app/none')).toMatchObject({ status: 404, body: { code: 'not-found' } });
+  expect(await lab.ask('GET', '/v1/resources/app/none')).toMatchObject({
+    status: 404,
+    body: { code: 'not-found' },
+  });
 });
 
 it('does not delete what something else refers to, and deletes it afterwards', async () => {
   await apply(everything);
   for (const path of ['network/finance', 'group/finance', 'app/grants'])
-    expect(await lab.ask('DELETE', `/v1/resources/${path}`), path).toMatchObject({ status: 409, body: { code: 'in-use' } });
+    expect(await lab.ask('DELETE', `/v1/resources/${path}`), path).toMatchObject({
+      status: 409,
+      body: { code: 'in-use' },
+    });
   for (const path of ['policy/finance-grants', 'app/grants', 'group/finance', 'network/finance'])
-    expect(await lab.ask('DELETE', `/v1/resources/${path}`), path).toMatchObject({ status: 200, body: { workersPending: 0 } });
+    expect(await lab.ask('DELETE', `/v1/resources/${path}`), path).toMatchObject({
+      status: 200,
+      body: { workersPending: 0 },
+    });
   expect(await lab.ask('DELETE', '/v1/resources/app/grants')).toMatchObject({ status: 404 });
 });
 
@@ -134,13 +164,15 @@ it('keeps revoked and lost final, and remembers which key changed a device', asy
   for (const state of ['active', 'quarantined', 'revoked', 'lost'])
     expect(await set(state), state).toMatchObject({ status: 409, body: { code: 'state-final' } });
   expect(await set('active', '')).toMatchObject({ status: 400 });
-  expect(await lab.ask('POST', '/v1/devices/none/state', { body: { state: 'lost', reason: 'x' } })).toMatchObject({ status: 404 });
+  expect(
+    await lab.ask('POST', '/v1/devices/none/state', { body: { state: 'lost', reason: 'x' } }),
+  ).toMatchObject({ status: 404 });
 });
 
 it('answers a change when every worker has it in force, and says how many have not when it waited long enough', async () => {
   const laptop = await lab.enroll();
-  lab.fleet.started(1, head());
-  lab.fleet.started(2, head());
+  lab.fleet.started(1);
+  lab.fleet.started(2);
   const stop = lab.store.onEntries((entries) => {
     const sequence = entries.at(-1)?.sequence ?? 0;
     lab.fleet.acknowledged(1, sequence);
@@ -164,23 +196,24 @@ it('answers a change when every worker has it in force, and says how many have n
 it('never shows an enrollment token or an API key again', async () => {
   const token = await lab.token('carol@example.org');
   const secrets = [token.split('.').at(-1) ?? '', lab.apiKey.split('.').at(-1) ?? ''];
-  const listed = [...lab.app.swagger().paths ? Object.keys(lab.app.swagger().paths ?? {}) : []];
-  const answers = await Promise.all(
-    listed.map((path) => lab.ask('GET', path.replaceAll(/\{[^}]+\}/g, 'x'))),
-  );
+  const listed = [...(lab.app.swagger().paths ? Object.keys(lab.app.swagger().paths ?? {}) : [])];
+  const answers = await Promise.all(listed.map((path) => lab.ask('GET', path.replaceAll(/\{[^}]+\}/g, 'x'))));
   const entries: string[] = [];
   for (const event of lab.store.state.enrollmentTokens.values()) entries.push(JSON.stringify(event));
   for (const key of lab.store.state.apiKeys.values()) entries.push(JSON.stringify(key));
   expect(entries.length).toBeGreaterThan(1);
   for (const secret of secrets)
-    for (const text of [...answers.map((answer) => answer.text), ...entries, lab.logged()]) expect(text).not.toContain(secret);
+    for (const text of [...answers.map((answer) => answer.text), ...entries, lab.logged()])
+      expect(text).not.toContain(secret);
 });
 
 it('explains a decision for the posture given, the last reported, and none', async () => {
   await apply(everything);
   const laptop = await lab.enroll('alice@example.org');
   const why = (more: object) =>
-    lab.ask('POST', '/v1/why', { body: { user: 'alice@example.org', device: laptop.device, app: 'grants', ...more } });
+    lab.ask('POST', '/v1/why', {
+      body: { user: 'alice@example.org', device: laptop.device, app: 'grants', ...more },
+    });
   const checks = {
     diskEncrypted: true,
     firewallEnabled: 'unknown',
@@ -195,5 +228,8 @@ it('explains a decision for the posture given, the last reported, and none', asy
   await lab.ask('POST', '/v1/device/token', { key: null, client: laptop, body: { posture } });
   expect((await why({})).body).toMatchObject({ effect: 'allow', posture: 'last-reported' });
   expect((await why({ user: 'mallory@example.org', posture })).body).toMatchObject({ effect: 'deny' });
-  expect(await why({ app: 'none' })).toMatchObject({ status: 404, body: { problems: ['app: there is none of the name none'] } });
+  expect(await why({ app: 'none' })).toMatchObject({
+    status: 404,
+    body: { problems: ['app: there is none of the name none'] },
+  });
 });

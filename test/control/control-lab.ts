@@ -90,7 +90,12 @@ export async function startControlLab(): Promise<ControlLab> {
 
   const log: string[] = [];
   const logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(line) });
-  const keys = createSigningKeys({ store, files: openSigningKeyFiles(directory), onChange: () => undefined, logger });
+  const keys = createSigningKeys({
+    store,
+    files: openSigningKeyFiles(directory),
+    onChange: () => undefined,
+    logger,
+  });
   await keys.rotate(Math.floor(clock() / 1000));
   const fleet = createWorkerFleet();
   const parts: ControlParts = {
@@ -107,7 +112,10 @@ export async function startControlLab(): Promise<ControlLab> {
     enforcementTimeoutMs: 100,
   };
   const certificate = await organization.issueControl();
-  const tls = controlTlsOptions({ chainPem: certificate.bundlePem, keyPem: certificate.keyPem }, organization.deviceAuthorityPem);
+  const tls = controlTlsOptions(
+    { chainPem: certificate.bundlePem, keyPem: certificate.keyPem },
+    organization.deviceAuthorityPem,
+  );
   const app = await buildControl(parts, { tls, logger });
   limitConnections(app.server, { perAddress: 500, total: 1000 });
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -139,7 +147,9 @@ export async function startControlLab(): Promise<ControlLab> {
         ...(client === undefined ? {} : { cert: client.chainPem, key: client.keyPem }),
         headers: {
           ...(key === null ? {} : { authorization: `Bearer ${key}` }),
-          ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          ...(payload === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
           ...headers,
         },
       });

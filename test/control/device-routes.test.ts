@@ -45,7 +45,11 @@ it('gives a device a token that is bound to its certificate and carries its post
   const verifier = createTokenVerifier({ domain: 'example.org', keys: () => lab.store.state.signingKeys });
   const now = Math.floor(lab.parts.clock() / 1000);
   const verified = await verifier.verify(answer.body.token, thumbprint, now);
-  expect(verified).toMatchObject({ user: 'alice@example.org', device: laptop.device, posture: { checks: posture.checks } });
+  expect(verified).toMatchObject({
+    user: 'alice@example.org',
+    device: laptop.device,
+    posture: { checks: posture.checks },
+  });
   expect(answer.body.expiresInSeconds).toBe(600);
   const { posture: claimed } = decodeJwt<{ posture: { measuredAt: number } }>(answer.body.token);
   expect(now - claimed.measuredAt).toBeGreaterThanOrEqual(30);
@@ -64,7 +68,13 @@ it('refuses a token to whoever has no certificate, or one of another authority, 
 
 it('gives a quarantined device a token and a revoked one none, also on a connection that was open before', async () => {
   const laptop = await lab.enroll();
-  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: lab.organization.rootPem, cert: laptop.chainPem, key: laptop.keyPem });
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 1,
+    ca: lab.organization.rootPem,
+    cert: laptop.chainPem,
+    key: laptop.keyPem,
+  });
   const sockets = new Set<unknown>();
   const askOnTheSame = async (): Promise<number | undefined> => {
     const outgoing = request({ agent, host: '127.0.0.1', port: lab.port, path: '/v1/device/config' });
@@ -92,19 +102,29 @@ it('lets an API key open nothing that is for devices, and a device nothing that 
   expect(withKey).toMatchObject({ status: 401, body: { code: 'certificate-missing' } });
   const withCertificate = await lab.ask('GET', '/v1/devices', { key: null, client: laptop });
   expect(withCertificate).toMatchObject({ status: 401, body: { code: 'api-key-invalid' } });
-  expect(await lab.ask('GET', '/v1/device/config', { key: null, client: laptop })).toMatchObject({ status: 200 });
+  expect(await lab.ask('GET', '/v1/device/config', { key: null, client: laptop })).toMatchObject({
+    status: 200,
+  });
 });
 
 it('renews a certificate for a new key, so that the renewed one works and the old one still does', async () => {
   const laptop = await lab.enroll();
   const { privateKeyPem, csrPem } = await createKeyAndRequest();
-  const answer = await lab.ask('POST', '/v1/device/renew', { key: null, client: laptop, body: { csr: csrPem } });
+  const answer = await lab.ask('POST', '/v1/device/renew', {
+    key: null,
+    client: laptop,
+    body: { csr: csrPem },
+  });
   expect(answer.status).toBe(200);
   const renewed = { chainPem: answer.body.certificate, keyPem: privateKeyPem };
   expect(await askToken(renewed)).toMatchObject({ status: 200 });
   expect(await askToken(laptop)).toMatchObject({ status: 200 });
   await setState(laptop.device, 'lost');
-  const refused = await lab.ask('POST', '/v1/device/renew', { key: null, client: renewed, body: { csr: csrPem } });
+  const refused = await lab.ask('POST', '/v1/device/renew', {
+    key: null,
+    client: renewed,
+    body: { csr: csrPem },
+  });
   expect(refused).toMatchObject({ status: 403, body: { code: 'device-revoked' } });
 });
 
@@ -115,7 +135,9 @@ it('refuses a posture with a key that is not known, and gives no token for it', 
     status: 400,
     body: { code: 'invalid-input', problems: ['body.posture.checks.jailbroken: unknown key'] },
   });
-  expect(await askToken(laptop, { posture: { ...posture, ageSeconds: '30' } })).toMatchObject({ status: 400 });
+  expect(await askToken(laptop, { posture: { ...posture, ageSeconds: '30' } })).toMatchObject({
+    status: 400,
+  });
   expect(await askToken(laptop, {})).toMatchObject({ status: 200 });
 });
 
@@ -125,7 +147,14 @@ it('tells the agent where the gateways are and which hosts are applications', as
     body: {
       resources: [
         { kind: 'Network', name: 'finance', attach: { direct: true } },
-        { kind: 'App', name: 'grants', network: 'finance', host: 'grants.apps.example.org', protocol: 'http', upstreams: ['http://127.0.0.1:8080'] },
+        {
+          kind: 'App',
+          name: 'grants',
+          network: 'finance',
+          host: 'grants.apps.example.org',
+          protocol: 'http',
+          upstreams: ['http://127.0.0.1:8080'],
+        },
       ],
     },
   });

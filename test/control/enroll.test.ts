@@ -11,16 +11,25 @@ beforeAll(async () => {
 afterAll(() => lab.close());
 
 const enrollWith = async (token: string, csr?: string) =>
-  lab.ask('POST', '/v1/enroll', { key: null, body: { token, csr: csr ?? (await createKeyAndRequest()).csrPem } });
+  lab.ask('POST', '/v1/enroll', {
+    key: null,
+    body: { token, csr: csr ?? (await createKeyAndRequest()).csrPem },
+  });
 
 it('gives a device its certificate for a one-time token, and nothing the second time', async () => {
   const token = await lab.token('alice@example.org');
   const first = await enrollWith(token);
   expect(first.status).toBe(200);
-  expect(first.body).toMatchObject({ user: 'alice@example.org', domain: 'example.org', authority: lab.organization.rootPem });
+  expect(first.body).toMatchObject({
+    user: 'alice@example.org',
+    domain: 'example.org',
+    authority: lab.organization.rootPem,
+  });
   const leaf = new X509Certificate(first.body.certificate);
   expect(leaf.subjectAltName).toBe(`URI:spiffe://example.org/device/${first.body.device}`);
-  expect(lab.store.state.devices.get(first.body.device)?.certificates.at(-1)?.notAfter).toBe(first.body.notAfter);
+  expect(lab.store.state.devices.get(first.body.device)?.certificates.at(-1)?.notAfter).toBe(
+    first.body.notAfter,
+  );
 
   const devices = lab.store.state.devices.size;
   const second = await enrollWith(token);
@@ -44,7 +53,9 @@ it('lets exactly one of a hundred who race with one token enroll', async () => {
     const token = await racing.token();
     const requests = await Promise.all(Array.from({ length: 100 }, () => createKeyAndRequest()));
     const answers = await Promise.all(
-      requests.map(({ csrPem }) => racing.ask('POST', '/v1/enroll', { key: null, body: { token, csr: csrPem } })),
+      requests.map(({ csrPem }) =>
+        racing.ask('POST', '/v1/enroll', { key: null, body: { token, csr: csrPem } }),
+      ),
     );
     const won = answers.filter(({ status }) => status === 200);
     expect(won).toHaveLength(1);
@@ -62,7 +73,9 @@ it('refuses a request that is not signed by its own key, and leaves the token go
   const token = await lab.token();
   const { csrPem } = await createKeyAndRequest();
   const [first = '', ...rest] = csrPem.trim().split('\n').toReversed();
-  const broken = [first, ...rest.map((line, index) => (index === 0 ? line.replace(/.{4}$/, 'AAAA') : line))].toReversed().join('\n');
+  const broken = [first, ...rest.map((line, index) => (index === 0 ? line.replace(/.{4}$/, 'AAAA') : line))]
+    .toReversed()
+    .join('\n');
   const refused = await enrollWith(token, `${broken}\n`);
   expect(refused).toMatchObject({ status: 400, body: { code: 'certificate-request-invalid' } });
   expect(await enrollWith(token)).toMatchObject({ status: 200 });
@@ -73,15 +86,24 @@ it('stops an address that guesses, and lets it try again a minute later', async 
   try {
     const { csrPem: csr } = await createKeyAndRequest();
     const guess = async () =>
-      guarded.ask('POST', '/v1/enroll', { key: null, body: { token: `pet1.${'A'.repeat(43)}.${'B'.repeat(16)}.${'C'.repeat(43)}`, csr } });
+      guarded.ask('POST', '/v1/enroll', {
+        key: null,
+        body: { token: `pet1.${'A'.repeat(43)}.${'B'.repeat(16)}.${'C'.repeat(43)}`, csr },
+      });
     const codes: string[] = [];
     for (let attempt = 0; attempt < 25; attempt += 1) codes.push((await guess()).body.code);
     expect(codes.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 'enrollment-token-invalid'));
     expect(codes.slice(20)).toEqual(Array.from({ length: 5 }, () => 'rate-limited'));
-    const blocked = await guarded.ask('POST', '/v1/enroll', { key: null, body: { token: await guarded.token(), csr } });
+    const blocked = await guarded.ask('POST', '/v1/enroll', {
+      key: null,
+      body: { token: await guarded.token(), csr },
+    });
     expect(blocked).toMatchObject({ status: 429, headers: { 'retry-after': '60' } });
     guarded.pass(60_001);
-    const later = await guarded.ask('POST', '/v1/enroll', { key: null, body: { token: await guarded.token(), csr } });
+    const later = await guarded.ask('POST', '/v1/enroll', {
+      key: null,
+      body: { token: await guarded.token(), csr },
+    });
     expect(later.status).toBe(200);
   } finally {
     await guarded.close();

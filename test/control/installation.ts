@@ -22,7 +22,12 @@ export interface Installation {
 export async function makeInstallation(passphrase?: string): Promise<Installation> {
   const directory = await mkdtemp(join(tmpdir(), 'postern-installation-'));
   const data = join(directory, 'data');
-  const { apiKey, rootPem } = await initData({ directory: data, domain: 'example.org', passphrase, now: new Date() });
+  const { apiKey, rootPem } = await initData({
+    directory: data,
+    domain: 'example.org',
+    passphrase,
+    now: new Date(),
+  });
   const configFile = join(data, 'postern.yaml');
   const document = parseDocument(await readFile(configFile, 'utf8'));
   for (const listener of ['gateway', 'control', 'operator']) {
@@ -48,7 +53,9 @@ export async function makeInstallation(passphrase?: string): Promise<Installatio
         agent: false,
         headers: {
           authorization: `Bearer ${apiKey}`,
-          ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          ...(payload === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
         },
       });
       outgoing.end(payload);

@@ -18,7 +18,11 @@ type Document = { openapi: string; security: unknown[]; paths: Record<string, Re
 const described = async (): Promise<[method: string, path: string, operation: Operation][]> => {
   const { body } = await lab.ask('GET', '/v1/openapi.json', { key: null });
   return Object.entries((body as Document).paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, operation]): [string, string, Operation] => [method.toUpperCase(), path, operation]),
+    Object.entries(operations).map(([method, operation]): [string, string, Operation] => [
+      method.toUpperCase(),
+      path,
+      operation,
+    ]),
   );
 };
 
@@ -29,7 +33,8 @@ function runningRoutes(): string[] {
     .printRoutes({ commonPrefix: false })
     .split('\n')
     .flatMap((line) => {
-      const [, indent = '', part = '', methods = ''] = /^([│ ]*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?/.exec(line) ?? [];
+      const [, indent = '', part = '', methods = ''] =
+        /^([│ ]*)[├└]── (\S+)(?: \(([A-Z, ]+)\))?/.exec(line) ?? [];
       if (part === '') return [];
       parents.length = indent.length / 4;
       const path = `${parents.at(-1) ?? ''}${part}`;
@@ -71,14 +76,23 @@ it('says what it is to a browser, with a policy that lets the page load nothing'
   expect(page).toMatchObject({ status: 200, headers: { 'content-type': 'text/html; charset=utf-8' } });
   expect(page.text).toContain('control plane');
   expect(page.headers['content-security-policy']).toContain("default-src 'none'");
-  expect(await lab.ask('GET', '/nothing', { key: null })).toMatchObject({ status: 404, body: { code: 'not-found' } });
+  expect(await lab.ask('GET', '/nothing', { key: null })).toMatchObject({
+    status: 404,
+    body: { code: 'not-found' },
+  });
 });
 
 it('publishes the keys of assertions and not those of session tokens, and no private part', async () => {
   const { body } = await lab.ask('GET', '/.well-known/postern/jwks.json', { key: null });
   const published = (body.keys as { kid: string }[]).map(({ kid }) => kid).sort();
   const keys = [...lab.store.state.signingKeys.values()];
-  expect(published).toEqual(keys.filter(({ use }) => use === 'assertion').map(({ kid }) => kid).sort());
+  expect(published).toEqual(
+    keys
+      .filter(({ use }) => use === 'assertion')
+      .map(({ kid }) => kid)
+      .sort(),
+  );
   expect(keys.some(({ use }) => use === 'session')).toBe(true);
-  for (const key of body.keys) expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+  for (const key of body.keys)
+    expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
 });

@@ -24,13 +24,16 @@ it('leaves no secret of an enrollment token or API key on disk, in the log or in
 
     const files = await readdir(lab.directory, { recursive: true, withFileTypes: true });
     const contents = await Promise.all(
-      files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name), 'latin1')),
+      files
+        .filter((file) => file.isFile())
+        .map((file) => readFile(join(file.parentPath, file.name), 'latin1')),
     );
     // What is searched does hold the token's id: the search would find the secret.
     expect(contents.some((text) => text.includes(id))).toBe(true);
     expect(lab.logged()).toContain('enrollment-token-invalid');
     for (const secret of [token.split('.').at(-1) ?? '', lab.apiKey.split('.').at(-1) ?? ''])
-      for (const text of [...contents, lab.logged(), enrolled.text, refused.text]) expect(text).not.toContain(secret);
+      for (const text of [...contents, lab.logged(), enrolled.text, refused.text])
+        expect(text).not.toContain(secret);
   } finally {
     await lab.close();
   }
@@ -41,7 +44,10 @@ it('lets a token enroll for its own user and role only, and has no route that li
   try {
     const token = await lab.token('alice@example.org');
     const { csrPem: csr } = await createKeyAndRequest();
-    const asBob = await lab.ask('POST', '/v1/enroll', { key: null, body: { token, csr, user: 'bob@example.org' } });
+    const asBob = await lab.ask('POST', '/v1/enroll', {
+      key: null,
+      body: { token, csr, user: 'bob@example.org' },
+    });
     expect(asBob).toMatchObject({ status: 400, body: { problems: ['body.user: unknown key'] } });
     for (const path of ['/v1/enrollment-tokens', `/v1/enrollment-tokens/${token.split('.')[2]}`])
       expect(await lab.ask('GET', path)).toMatchObject({ status: 404 });

@@ -24,13 +24,17 @@ it('counts failed enrollments by the address of the connection, whatever the hea
       headers: { 'x-forwarded-for': address, forwarded: `for=${address}`, 'x-real-ip': address },
     });
   const codes: string[] = [];
-  for (let attempt = 0; attempt < 21; attempt += 1) codes.push((await guess(`198.51.100.${attempt}`)).body.code);
+  for (let attempt = 0; attempt < 21; attempt += 1)
+    codes.push((await guess(`198.51.100.${attempt}`)).body.code);
   expect(codes.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 'enrollment-token-invalid'));
   expect(codes[20]).toBe('rate-limited');
 });
 
 it('links to nothing by a host that the client chose', async () => {
-  const page = await lab.ask('GET', '/', { key: null, headers: { 'x-forwarded-host': 'evil.example', host: 'evil.example' } });
+  const page = await lab.ask('GET', '/', {
+    key: null,
+    headers: { 'x-forwarded-host': 'evil.example', host: 'evil.example' },
+  });
   const document = await lab.ask('GET', '/v1/openapi.json', { key: null, headers: { host: 'evil.example' } });
   expect(page.status).toBe(200);
   expect(page.text + document.text).not.toContain('evil.example');

@@ -55,7 +55,9 @@ it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSO
       status: 400,
       body: { code: 'invalid-input', problems: ['body.force: unknown key'] },
     });
-    expect(await lab.ask('POST', path, { headers, body: { state: 'revoked', reason: 'right' } })).toMatchObject({ status: 200 });
+    expect(
+      await lab.ask('POST', path, { headers, body: { state: 'revoked', reason: 'right' } }),
+    ).toMatchObject({ status: 200 });
   },
 );
 
@@ -80,6 +82,8 @@ it('refuses a body without Content-Type, and one with two', async () => {
     return text;
   };
   expect(await send([])).toContain('"content-type-malformed"');
-  expect(await send(['Content-Type: application/json', 'Content-Type: text/plain'])).toContain('"content-type-malformed"');
+  expect(await send(['Content-Type: application/json', 'Content-Type: text/plain'])).toContain(
+    '"content-type-malformed"',
+  );
   expect(await send(['Content-Type: application/json'])).toContain('"not-found"');
 });

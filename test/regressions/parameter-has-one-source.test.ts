@@ -16,10 +16,18 @@ afterAll(() => lab.close());
 it('refuses an id in the body of a change whose id is in the path, and changes neither device', async () => {
   const [one, other] = [await lab.enroll(), await lab.enroll()];
   const change = (body: object, query = '') =>
-    lab.ask('POST', `/v1/devices/${one.device}/state${query}`, { body: { state: 'revoked', reason: 'test', ...body } });
-  expect(await change({ id: other.device })).toMatchObject({ status: 400, body: { problems: ['body.id: unknown key'] } });
+    lab.ask('POST', `/v1/devices/${one.device}/state${query}`, {
+      body: { state: 'revoked', reason: 'test', ...body },
+    });
+  expect(await change({ id: other.device })).toMatchObject({
+    status: 400,
+    body: { problems: ['body.id: unknown key'] },
+  });
   expect(lab.store.state.devices.get(one.device as never)?.state).toBe('active');
-  expect(await change({}, `?id=${other.device}&state=active`)).toMatchObject({ status: 200, body: { device: { id: one.device, state: 'revoked' } } });
+  expect(await change({}, `?id=${other.device}&state=active`)).toMatchObject({
+    status: 200,
+    body: { device: { id: one.device, state: 'revoked' } },
+  });
   expect(lab.store.state.devices.get(other.device as never)?.state).toBe('active');
 });
 
@@ -33,7 +41,8 @@ it('no route has a name in its path that its body has too', async () => {
       const schema = requestBody?.content?.['application/json']?.schema;
       if (schema === undefined) continue;
       looked += 1;
-      for (const [, name = ''] of path.matchAll(/\{([^}]+)\}/g)) if (name in (schema.properties ?? {})) twice.push(`${path} ${name}`);
+      for (const [, name = ''] of path.matchAll(/\{([^}]+)\}/g))
+        if (name in (schema.properties ?? {})) twice.push(`${path} ${name}`);
     }
   expect(twice).toEqual([]);
   expect(looked).toBeGreaterThanOrEqual(6);

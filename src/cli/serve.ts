@@ -1,0 +1,140 @@
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+import { pino } from 'pino';
+import { dataDirectory } from '../contract/data-directory.ts';
+import type { Settings } from '../contract/settings.ts';
+import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
+import { loadSettings, SettingsError } from '../control/settings-file.ts';
+import { startSupervisor } from '../supervisor/supervisor.ts';
+import type { ServerReady } from '../supervisor/supervisor.ts';
+import { CliError, exitCodes } from './cli-error.ts';
+import { contextPath, readContext } from './context-file.ts';
+import { printLine } from './output.ts';
+import { readPassphrase } from './passphrase.ts';
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly role: 'all' | 'gateway' | 'control';
+  readonly workers?: number;
+  readonly passphraseFile?: string;
+}
+
+const maxWorkers = 256;
+
+function parseWorkers(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > maxWorkers)
+    throw new InvalidArgumentError(`a number from 1 to ${maxWorkers}`);
+  return count;
+}
+
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run the gateway and the control plane until SIGTERM, which drains')
+    .option(
+      '--config <file>',
+      'settings (default: postern.yaml of the data directory in the context file, or here)',
+    )
+    .addOption(
+      new Option('--role <role>', 'which part to run here')
+        .choices(['all', 'gateway', 'control'])
+        .default('all'),
+    )
+    .option('--workers <number>', 'workers of the gateway, instead of those in the settings', parseWorkers)
+    .option('--passphrase-file <file>', 'opens encrypted keys (or POSTERN_PASSPHRASE_FILE)')
+    .addHelpText(
+      'after',
+      `
+It prints one line, ready, with its URLs, when every part can be used. The log goes to standard error.
+
+Examples:
+  postern serve --config /var/lib/postern/postern.yaml
+  postern serve --config ./data/postern.yaml --workers 2`,
+    )
+    .action(async (options: ServeOptions) => {
+      process.exitCode = await serve(options);
+    });
+}
+
+async function serve(options: ServeOptions): Promise<number> {
+  const configFile = resolve(options.config ?? (await findConfig()));
+  const settings = openSettings(configFile);
+  const passphrase = await readPassphrase(options.passphraseFile);
+  const logger = pino(
+    { level: settings.log.level, base: { process: 'supervisor' } },
+    pino.destination({ fd: 2, sync: true }),
+  );
+  const workers = options.workers ?? settings.gateway.workers;
+  const supervisor = startSupervisor({
+    configFile,
+    role: options.role,
+    workers: workers === 'auto' ? Math.min(availableParallelism(), maxWorkers) : workers,
+    passphrase,
+    dialTimeoutMs: settings.limits.dialTimeoutMs,
+    drainTimeoutMs: settings.limits.drainTimeoutMs,
+    log: logger,
+    onReady: (ready) => printLine(readyLine(settings, ready)),
+    ...(settings.runAs === undefined ? {} : { runAs: settings.runAs }),
+  });
+  const stop = (): void => supervisor.stop();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  const { code, detail } = await supervisor.ended;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
+  if (detail !== undefined) process.stderr.write(`postern: ${detail}\n`);
+  return code;
+}
+
+async function findConfig(): Promise<string> {
+  const { data } = await readContext(contextPath());
+  const candidates = [
+    ...(data === undefined ? [] : [join(data, dataDirectory.settings)]),
+    dataDirectory.settings,
+  ];
+  const found = candidates.find((path) => existsSync(path));
+  if (found === undefined)
+    throw new CliError(
+      exitCodes.invalid,
+      'no settings are known: give --config FILE, as `postern init` made it',
+    );
+  return found;
+}
+
+/** Before any process starts, so that what a person has to mend is said in one place and at once. */
+function openSettings(configFile: string): Settings {
+  try {
+    const settings = loadSettings(configFile);
+    checkDataDirectory(dataPathOf(configFile, settings.data));
+    return settings;
+  } catch (error) {
+    if (error instanceof SettingsError)
+      throw new CliError(exitCodes.invalid, 'the settings cannot be used', error.problems);
+    if (error instanceof DataDirectoryError) throw new CliError(exitCodes.invalid, error.message);
+    throw error;
+  }
+}
+
+/** A wildcard is where it listens, not where anyone connects to. */
+function urlOf(scheme: 'http' | 'https', listen: string, port: number): string {
+  const host = ['0.0.0.0', '::', ''].includes(listen)
+    ? 'localhost'
+    : listen.includes(':')
+      ? `[${listen}]`
+      : listen;
+  return `${scheme}://${host}:${port}`;
+}
+
+const readyLine = (
+  settings: Settings,
+  { gatewayPort, controlPort, operatorPort, workers }: ServerReady,
+): string =>
+  [
+    'ready',
+    ...(gatewayPort === undefined ? [] : [`gateway=${urlOf('https', settings.gateway.listen, gatewayPort)}`]),
+    ...(controlPort === undefined ? [] : [`control=${urlOf('https', settings.control.listen, controlPort)}`]),
+    `operator=${urlOf('http', settings.operator.listen, operatorPort)}`,
+    ...(gatewayPort === undefined ? [] : [`workers=${workers}`]),
+  ].join(' ');
