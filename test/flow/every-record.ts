@@ -1,7 +1,17 @@
 import type { FlowFacts } from '../../src/domain/flow.ts';
 import type { FlowId } from '../../src/domain/ids.ts';
 import type { SpoolingFlowRecorder } from '../../src/flow/recorder.ts';
-import { allowedFacts, answered, app, connection, deniedFacts, monday, refused, request } from './samples.ts';
+import {
+  allowedFacts,
+  answered,
+  app,
+  connection,
+  deniedFacts,
+  monday,
+  refused,
+  request,
+  subject,
+} from './samples.ts';
 
 const anonymous: FlowFacts = {
   id: '019b8c4e-4444-7000-8000-000000000004' as FlowId,
