@@ -25,7 +25,7 @@ export interface FlowProblem {
   /** Sequence numbers concerned, both included. */
   readonly from?: number;
   readonly to?: number;
-  /** The whole of it in words. */
+  /** In words, for someone who is shown the place beside it. */
   readonly message: string;
 }
 

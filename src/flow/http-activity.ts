@@ -37,7 +37,8 @@ export function createHttpActivity(
     if (request === undefined) return draftOf(unknown, facts, outcome, context, '"url":{"path":""}', []);
     const known = activities.get(request.method);
     const activity =
-      known ?? activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method) || 'Other', origin);
+      known ??
+      activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method) || 'Other', origin);
     const path = pathOnly(request.path);
     const members =
       (known === undefined ? '' : `"http_method":"${request.method}",`) +

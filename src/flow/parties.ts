@@ -95,7 +95,8 @@ export function splitAuthority(authority: string): { host: string; port?: number
 /** Where the flow went, or would have gone: the application, its network, and the address that was really dialled. */
 export function targetObject({ app, upstream, request, connection }: FlowFacts): object {
   const asked = request === undefined ? undefined : splitAuthority(request.authority);
-  const hostname = app?.host ?? asked?.host ?? connection.tls?.serverName;
+  // A request that could not be read has an empty authority.
+  const hostname = app?.host ?? (asked?.host || connection.tls?.serverName);
   const port = upstream?.port ?? asked?.port;
   return {
     hostname: bound(hostname === undefined || hostname === '' ? 'unknown' : hostname, textLimits.host),

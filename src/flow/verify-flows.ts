@@ -66,7 +66,7 @@ async function findStreams(directory: string): Promise<StreamFiles[]> {
     const entry = entryOf(stream);
     entry.head = parseHead(text);
     // Empty until the first sync.
-    if (entry.head === undefined && text !== '') entry.headProblem = `${name}: is no head of a chain`;
+    if (entry.head === undefined && text !== '') entry.headProblem = 'is no head of a chain';
   }
   for (const name of await readdir(directory).then((found) => found.toSorted())) {
     const parsed = parseSegmentName(name);

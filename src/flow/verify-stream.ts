@@ -36,8 +36,7 @@ export async function verifyStream(
     message: string,
     more: { line?: number; from?: number; to?: number } = {},
   ): void => {
-    const place = more.line === undefined ? file : `${file}:${more.line}`;
-    problems.push({ kind, worker: stream.worker, file, ...more, message: `${place}: ${message}` });
+    problems.push({ kind, worker: stream.worker, file, ...more, message });
   };
 
   for (const { name, segment } of missingSegments(stream, segments, head))

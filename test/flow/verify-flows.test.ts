@@ -74,7 +74,8 @@ describe('verifying flow records', () => {
     changeLines(file, (lines) => lines.with(3, line(lines, 4).replace('alice@', 'mallory@')));
     const report = await verifyFlows(directory);
     expect(kindsOf(report)).toEqual([['edited', 4, 4, 4]]);
-    expect(report.problems[0]?.message).toContain(`${segmentsIn(directory)[0]}:4`);
+    expect(report.problems[0]).toMatchObject({ worker: 1, file: segmentsIn(directory)[0] });
+    expect(report.problems[0]?.message).toContain('sequence 4');
   });
 
   test('names the last record when it is the one that was edited', async () => {
