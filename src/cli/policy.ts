@@ -54,7 +54,8 @@ interface Finding {
 }
 
 async function checkResourceFiles(paths: readonly string[]): Promise<Finding[]> {
-  const { resources: located, problems, place } = await loadResources(paths);
+  const loaded = await loadResources(paths);
+  const { resources: located, problems } = loaded;
   if (problems.length > 0)
     throw new CliError(
       exitCodes.invalid,
@@ -67,7 +68,7 @@ async function checkResourceFiles(paths: readonly string[]): Promise<Finding[]> 
   const context = { apps: namesOf('App'), groups: namesOf('Group'), networks: namesOf('Network') };
   const policies = resources.filter((resource): resource is Policy => resource.kind === 'Policy');
   return checkPolicies(policies, context).map(({ policy: name, severity, message, line }) => {
-    const at = place({
+    const at = loaded.place({
       kind: 'Policy',
       name,
       key: 'cedar',

@@ -74,9 +74,7 @@ function read(error: Partial<FastifyError> & { problems?: unknown; detail?: unkn
  * anyone else gets the code and what to do, since the detail could tell a stranger which tokens and devices exist.
  */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const { code, problems, detail } = read(
-    typeof error === 'object' && error !== null ? (error as Partial<FastifyError>) : {},
-  );
+  const { code, problems, detail } = read(typeof error === 'object' && error !== null ? error : {});
   const level = code === 'internal-error' ? 'error' : code === 'store-unavailable' ? 'warn' : 'info';
   request.log[level](
     { code, detail, ...(level === 'info' ? {} : { err: error }), path: request.routeOptions.url },

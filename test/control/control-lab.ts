@@ -30,8 +30,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
-  /** The body as JSON; undefined where it is none. */
-  readonly body: any;
+  /** The body as JSON, to be compared with what is expected; undefined where it is none. */
+  readonly body: ReturnType<typeof JSON.parse>;
 }
 
 export interface Identity {

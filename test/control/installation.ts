@@ -15,8 +15,13 @@ export interface Installation {
   readonly configFile: string;
   readonly apiKey: string;
   readonly rootPem: string;
-  api(port: number, method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
-  remove(): Promise<void>;
+  api(
+    port: number,
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }>;
+  readonly remove: () => Promise<void>;
 }
 
 export async function makeInstallation(passphrase?: string): Promise<Installation> {

@@ -270,7 +270,7 @@ it('follows the ledger of another process in the role of a gateway, and has no A
     resources: [{ kind: 'Group', name: 'staff', members: [] }],
   });
   const { entries } = await gateway.toWorker(0, 'ledger');
-  expect(entries.map(({ data }) => JSON.parse(data).type)).toEqual(['resource-put']);
+  expect(entries.map(({ data }) => (JSON.parse(data) as { type: string }).type)).toEqual(['resource-put']);
   expect(await operator((await control.see('ready')).operatorPort, '/readyz')).toMatchObject({ status: 200 });
 });
 

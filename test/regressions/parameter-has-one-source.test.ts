@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startControlLab } from '../control/control-lab.ts';
-import type { ControlLab } from '../control/control-lab.ts';
+import type { Answer, ControlLab } from '../control/control-lab.ts';
 
 let lab: ControlLab;
 beforeAll(async () => {
@@ -33,7 +33,7 @@ it('refuses an id in the body of a change whose id is in the path, and changes n
 
 it('no route has a name in its path that its body has too', async () => {
   const { body } = await lab.ask('GET', '/v1/openapi.json', { key: null });
-  const paths = body.paths as Record<string, Record<string, { requestBody?: any }>>;
+  const paths = body.paths as Record<string, Record<string, { requestBody?: Answer['body'] }>>;
   const twice: string[] = [];
   let looked = 0;
   for (const [path, operations] of Object.entries(paths))
