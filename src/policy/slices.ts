@@ -94,8 +94,8 @@ export function compileSlice(
     ),
   ];
   const { groups: mentioned } = usage;
-  let projections = new WeakMap<GroupSet, GroupSet>();
-  let projectedBy: GroupMembership | undefined;
+  // Sets of a new membership are new objects, so what is kept for those of an old one is never found.
+  const projections = new WeakMap<GroupSet, GroupSet>();
   return {
     app: name,
     network,
@@ -109,10 +109,6 @@ export function compileSlice(
     groups: mentioned,
     keyArity: steps.length + 1,
     keyOf(inputs, groups, membership) {
-      if (projectedBy !== membership) {
-        projections = new WeakMap();
-        projectedBy = membership;
-      }
       let projected = mentioned === 'all' ? groups : projections.get(groups);
       if (projected === undefined) {
         projected = membership.project(groups, mentioned as ReadonlySet<string>);

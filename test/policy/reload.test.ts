@@ -29,6 +29,18 @@ test('stamps each decision with the ledger head that it was made under, denials 
   }
 });
 
+test('keeps no decision over a load that changed nothing that it stood on but the ledger head', () => {
+  const state = stateOf();
+  const engine = createPolicyEngine();
+  engine.load(state);
+  const facts = factsOf();
+  const before = engine.decide(facts);
+  expect(before).toEqual(allowed('finance-grants'));
+  state.head = { ...state.head, sequence: 8 };
+  engine.load(state);
+  expect(engine.decide(facts)).toEqual({ ...before, policyVersion: '8-abcdef01' });
+});
+
 test('puts a changed, an added and a removed policy into force at the load', () => {
   const engine = engineOf({ policies: [everyone] });
   expect(engine.decide(factsOf())).toEqual(allowed('everyone'));
