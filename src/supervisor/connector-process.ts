@@ -22,7 +22,8 @@ export interface ConnectorProcess {
 
 interface PendingDial {
   readonly answer: (result: DialResult) => void;
-  readonly timer: NodeJS.Timeout;
+  /** Runs from when the connector could have read the question: to start it takes longer than to dial. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /** How much longer to wait than the connector itself, whose answer says more. */
@@ -56,10 +57,18 @@ export function startConnector(
     dial.answer(result);
     return true;
   };
+  const watch = (id: number, dial: PendingDial): void => {
+    dial.timer = setTimeout(() => {
+      settle(id, { failure: 'timeout', detail: `no answer from the connector in ${timeoutMs + graceMs} ms` });
+      // A connector keeps time itself: one that lets it pass hangs, and would let the next dials wait as well.
+      child.kill();
+    }, timeoutMs + graceMs);
+  };
   const receive = (message: ConnectorMessage, handle: unknown): void => {
     if (message.type === 'ready') {
       isReady = true;
       clearTimeout(startTimer);
+      for (const [id, dial] of pending) watch(id, dial);
     } else if (message.type === 'dial-failed') {
       settle(message.id, { failure: message.failure, detail: message.detail });
     } else if (!isTcpHandle(handle)) {
@@ -106,16 +115,9 @@ export function startConnector(
     register: (changed) => child.send({ type: 'register', registration: changed }),
     dial(upstream, answer) {
       const id = ++lastId;
-      const wasReady = isReady;
-      const timer = setTimeout(() => {
-        settle(id, {
-          failure: 'timeout',
-          detail: `no answer from the connector in ${timeoutMs + graceMs} ms`,
-        });
-        // A connector keeps time itself: one that lets it pass hangs, and would let the next dials wait as well.
-        if (wasReady) child.kill();
-      }, timeoutMs + graceMs);
-      pending.set(id, { answer, timer });
+      const dial: PendingDial = { answer, timer: undefined };
+      pending.set(id, dial);
+      if (isReady) watch(id, dial);
       child.send({ type: 'dial', id, upstream, timeoutMs });
     },
     async end() {
