@@ -56,7 +56,13 @@ export function parseSettings(text: string, name: string): Settings {
       }),
     );
   }
-  const value: unknown = document.toJS();
+  let value: unknown;
+  try {
+    value = document.toJS();
+  } catch (error) {
+    // Aliases that multiply themselves.
+    throw new SettingsError([`${name}: ${(error as Error).message}`]);
+  }
   const problems = findProblems(value, document, lines, name);
   if (problems.length > 0) throw new SettingsError(problems);
   return deepFreeze(value as Settings);

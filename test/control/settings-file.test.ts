@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest';
+import { settingsTemplate } from '../../src/cli/settings-template.ts';
+import { loadSettings, parseSettings, SettingsError } from '../../src/control/settings-file.ts';
+
+const template = settingsTemplate({ domain: 'example.org', controlNames: ['localhost', '127.0.0.1', '::1'] });
+const problemsOf = (text: string): readonly string[] => {
+  try {
+    parseSettings(text, 'postern.yaml');
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
+};
+
+it('reads what init writes into a value that nothing can change', () => {
+  const settings = parseSettings(template, 'postern.yaml');
+  expect(settings).toMatchObject({
+    version: 1,
+    domain: 'example.org',
+    data: '.',
+    control: { names: ['localhost', '127.0.0.1', '::1'] },
+  });
+  expect(() => {
+    (settings.limits as { maxHeaderBytes: number }).maxHeaderBytes = 1;
+  }).toThrow(TypeError);
+  expect(() => settings.control.names.push('x')).toThrow(TypeError);
+});
+
+it('reads the settings that are commented out once they are commented in', () => {
+  const all = template
+    .replace(/^# (runAs:)\n# ( {2}uid: \d+)\n# ( {2}gid: \d+)$/m, '$1\n$2\n$3')
+    .replace(/^# (upstreamAuthorities: .*)$/m, '$1');
+  expect(parseSettings(all, 'postern.yaml')).toMatchObject({
+    runAs: { uid: 990, gid: 990 },
+    upstreamAuthorities: 'upstream-ca.pem',
+  });
+});
+
+it('reports every problem at once, each with file, line and key', () => {
+  const wrong = template
+    .replace('  port: 8443', '  prot: 8443')
+    .replace('minTlsVersion: TLSv1.3', 'minTlsVersion: TLSv1.1')
+    .replace('level: info', 'level: loud')
+    .replace('  dialTimeoutMs: 5000\n', '');
+  const lineOf = (text: string): number => wrong.split('\n').findIndex((line) => line.includes(text)) + 1;
+  const problems = problemsOf(wrong);
+  expect(problems).toEqual([
+    expect.stringMatching(new RegExp(`^postern\\.yaml:\\d+: gateway: \`port\` is missing`)),
+    expect.stringMatching(new RegExp(`^postern\\.yaml:${lineOf('prot:')}: gateway\\.prot: unknown key`)),
+    expect.stringMatching(new RegExp(`^postern\\.yaml:${lineOf('TLSv1.1')}: gateway\\.minTlsVersion: `)),
+    expect.stringMatching(new RegExp(`^postern\\.yaml:\\d+: limits: \`dialTimeoutMs\` is missing`)),
+    expect.stringMatching(new RegExp(`^postern\\.yaml:${lineOf('loud')}: log\\.level: `)),
+  ]);
+});
+
+it.each([
+  ['a key that is given twice', `${template}\nversion: 1\n`, /Map keys must be unique/],
+  ['text that is no YAML', 'version: [1\n', /^postern\.yaml:\d+: /],
+  ['nothing at all', '', /must be a set of keys and values/],
+  ['a list', '- version: 1\n', /must be a set of keys and values/],
+  [
+    'an alias bomb',
+    `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c]\n`,
+    /^postern\.yaml/,
+  ],
+])('refuses %s', (_what, text, says) => {
+  expect(problemsOf(text).join('\n')).toMatch(says);
+});
+
+it('says that a file is not there', () => {
+  expect(() => loadSettings('/nonexistent/postern.yaml')).toThrow('/nonexistent/postern.yaml: no such file');
+});
