@@ -11,7 +11,7 @@ export class AgentError extends Error {
   readonly values: MessageValues;
 
   constructor(exitCode: ExitCode, key: MessageKey, values: MessageValues = {}, cause?: unknown) {
-    super(key, cause === undefined ? undefined : { cause });
+    super([key, ...Object.values(values)].join(' '), cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
     this.key = key;
     this.values = values;

@@ -110,9 +110,8 @@ function exchange(
       reject(error);
     };
     const outgoing = request({
+      // With this and no agent, no proxy of the environment comes in between: it could lead back to ourselves.
       createConnection: () => socket,
-      // No shared agent, so no proxy from the environment either: that could lead back to ourselves.
-      agent: false,
       method,
       path,
       signal: ended,

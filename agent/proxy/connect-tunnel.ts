@@ -1,4 +1,3 @@
-import { constants } from 'node:http2';
 import type { ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
@@ -6,7 +5,7 @@ import { parseProblemText } from '../control/problem.ts';
 import { formatHostPort, parseHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import { findApp } from './find-app.ts';
-import { awaitAnswer, isSessionLost, NoAnswer, readBody } from './flow-stream.ts';
+import { awaitAnswer, breakOff, isSessionLost, NoAnswer, pipeWhole, readBody } from './flow-stream.ts';
 import { fieldLines } from './headers.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -47,7 +46,7 @@ export async function openTunnel(context: ProxyContext, target: HostPort): Promi
       const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
       if (status === 200) return { stream };
       const body = await readBody(stream, maxProblemBytes);
-      stream.close(constants.NGHTTP2_CANCEL);
+      breakOff(stream);
       const [, contentType = 'text/plain'] =
         [...fieldLines(rawHeaders)].find(([name]) => name === 'content-type') ?? [];
       last = { answer: { status, contentType, body } };
@@ -108,22 +107,19 @@ export function joinTunnel(socket: Duplex, stream: ClientHttp2Stream, head: Buff
     socket.setNoDelay(true);
   }
   if (socket.destroyed) {
-    stream.close(constants.NGHTTP2_CANCEL);
+    breakOff(stream);
     return;
   }
-  let streamEnded = false;
-  stream.once('end', () => (streamEnded = true));
-  stream.on('error', () => {});
-  stream.once('close', () => {
-    if (streamEnded && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
+  pipeWhole(stream, socket, () => {
+    // A reset, not an end, is what the program on the laptop must see.
     if (socket instanceof Socket) socket.resetAndDestroy();
     else socket.destroy();
   });
   socket.once('close', () => {
-    // RFC 9113, section 8.5: how a TCP connection that broke is told.
-    if (!stream.closed) stream.close(constants.NGHTTP2_CONNECT_ERROR);
+    // Both ends were passed on; what is left in the stream's buffer may still go out.
+    if (socket.readableEnded && socket.writableFinished) return;
+    breakOff(stream);
   });
   if (head.length > 0) stream.write(head);
   socket.pipe(stream);
-  stream.pipe(socket);
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:http2';
 import type { ClientHttp2Stream } from 'node:http2';
+import type { Writable } from 'node:stream';
 import type { GatewaySession } from '../session/gateway-session.ts';
 
 /** Final answer of the gateway on a stream. */
@@ -31,7 +32,7 @@ export function awaitAnswer(stream: ClientHttp2Stream, limitMs?: number): Promis
         ? undefined
         : setTimeout(() => {
             fail('no answer in time', true);
-            stream.close(constants.NGHTTP2_CANCEL);
+            breakOff(stream);
           }, limitMs);
     stream.once('response', (headers, _flags, rawHeaders) => {
       clearTimeout(timer);
@@ -57,6 +58,33 @@ export async function readBody(stream: ClientHttp2Stream, limit: number): Promis
     // What arrived is what there is.
   }
   return Buffer.concat(chunks).subarray(0, limit);
+}
+
+/**
+ * Breaks a stream off so that the peer sees a reset. `stream.close(code)` would not do: Node first ends an open writable
+ * side, and half an upload or half a tunnel would arrive with the mark of a whole one.
+ */
+export function breakOff(stream: ClientHttp2Stream): void {
+  stream.on('error', () => {});
+  if (!stream.closed && !stream.destroyed) stream.destroy(new Error('broken off'));
+}
+
+/**
+ * Pipes what arrives on a stream, and ends the destination only where the peer ended the stream. Node also emits `end`
+ * on a stream that the peer reset; passed on, half an answer would look like a whole one.
+ */
+export function pipeWhole(stream: ClientHttp2Stream, to: Writable, onBroken: () => void): void {
+  let isWhole = false;
+  stream.on('error', () => {});
+  stream.once('end', () => {
+    if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) return onBroken();
+    isWhole = true;
+    to.end();
+  });
+  stream.once('close', () => {
+    if (!isWhole) onBroken();
+  });
+  stream.pipe(to, { end: false });
 }
 
 /** True when the same question may be put again on another session: this one died under it. */

@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { constants } from 'node:http2';
 import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { parseProblemText } from '../control/problem.ts';
 import type { GatewaySession } from '../session/gateway-session.ts';
 import { findApp } from './find-app.ts';
-import { awaitAnswer, isSessionLost } from './flow-stream.ts';
+import { awaitAnswer, breakOff, isSessionLost, pipeWhole } from './flow-stream.ts';
 import type { StreamAnswer } from './flow-stream.ts';
 import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './headers.ts';
 import { answerProblem } from './problem-answer.ts';
@@ -79,7 +78,7 @@ async function openStream(
       if (attempt === 0) continue;
       return { refusal: 'agent-not-connected' };
     }
-    const cancel = (): void => stream.close(constants.NGHTTP2_CANCEL);
+    const cancel = (): void => breakOff(stream);
     response.once('close', cancel);
     try {
       const received = await passInterim(stream, request, response);
@@ -110,7 +109,9 @@ function startStream(
     stream.once('wantTrailers', () => stream.sendTrailers(trailerFields(request.rawTrailers)));
   }
   // A client that broke off in its body must not look like one that finished.
-  request.once('aborted', () => stream.close(constants.NGHTTP2_CANCEL));
+  request.once('close', () => {
+    if (!request.complete) breakOff(stream);
+  });
   request.pipe(stream);
   return stream;
 }
@@ -177,18 +178,13 @@ function answer(
   response.writeHead(status, responseHeaders(rawHeaders));
   // Before the first byte of a body that may be long in coming, such as an event stream.
   response.flushHeaders();
-  let finished = false;
   stream.once('trailers', (_headers, _flags, rawTrailers) => {
     if (request.httpVersion === '1.1') response.addTrailers(trailerFields(rawTrailers ?? []));
   });
-  stream.once('end', () => (finished = true));
-  stream.once('close', () => {
-    // An answer that broke off is broken off towards the client too, never ended as if it were whole.
-    if (!finished || stream.rstCode !== constants.NGHTTP2_NO_ERROR) response.destroy();
-  });
   response.once('close', () => {
-    if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
+    if (!response.writableFinished) breakOff(stream);
   });
-  if (response.destroyed) stream.close(constants.NGHTTP2_CANCEL);
-  stream.pipe(response);
+  if (response.destroyed) return breakOff(stream);
+  // An answer that broke off is broken off towards the client too.
+  pipeWhole(stream, response, () => response.destroy());
 }

@@ -97,6 +97,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
 
   const sessions = createSessionSet((session) => {
     log.info({ gateway: session.address }, 'gateway session ended');
+    if (state === 'connected' && sessions.current() === undefined) setState('connecting');
   });
   const save = (): void => {
     const known = config.current();

@@ -1,4 +1,4 @@
-import { AgentError, describeError } from '../agent-error.ts';
+import { describeError } from '../agent-error.ts';
 import { ControlRefused, ControlUnreachable } from '../control/control-client.ts';
 import type { PeerProblem } from '../control/problem.ts';
 
@@ -49,10 +49,7 @@ export function classifyFailure(error: unknown, certificateExpired: boolean): Fa
     const state = problem.code === 'device-revoked' ? 'revoked' : 'refused';
     return { state, reason: problem.title, problem, slow };
   }
-  const reason =
-    error instanceof AgentError
-      ? `${error.key} ${Object.values(error.values).join(' ')}`
-      : describeError(error);
+  const reason = describeError(error);
   if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };
   return {
     state: error instanceof ControlUnreachable ? 'control-unreachable' : 'gateway-unreachable',

@@ -43,7 +43,7 @@ export interface GatewaySession {
   readonly leaving: Promise<void>;
   /** Resolves when the connection is gone, with the reason where there is one. */
   readonly ended: Promise<Error | undefined>;
-  /** Takes no new streams and ends after the last open one. */
+  /** For no new flows from now on; ends after the last open one, and can be given tokens until then. */
   drain(): void;
   end(): void;
 }
@@ -98,6 +98,7 @@ export async function openGatewaySession(options: SessionOptions): Promise<Gatew
 function wrapSession(session: ClientHttp2Session, address: string, options: SessionOptions): GatewaySession {
   let open = 0;
   let leavingSeen = false;
+  let draining = false;
   let failure: Error | undefined;
   const leaving = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<Error | undefined>();
@@ -113,10 +114,17 @@ function wrapSession(session: ClientHttp2Session, address: string, options: Sess
     ended.resolve(failure);
   });
 
+  // Not session.close(): that would refuse the probes that bring the last flows their fresh tokens.
+  const endWhenDrained = (): void => {
+    if (draining && open === 0) session.close();
+  };
   const openStream = (headers: OutgoingHttpHeaders, streamOptions: StreamOptions = {}): ClientHttp2Stream => {
     const stream = session.request(headers, { ...streamOptions });
     open += 1;
-    stream.once('close', () => (open -= 1));
+    stream.once('close', () => {
+      open -= 1;
+      endWhenDrained();
+    });
     return stream;
   };
 
@@ -133,8 +141,9 @@ function wrapSession(session: ClientHttp2Session, address: string, options: Sess
     leaving: leaving.promise,
     ended: ended.promise,
     drain: () => {
+      draining = true;
       leave();
-      session.close();
+      endWhenDrained();
     },
     end: () => session.destroy(undefined, constants.NGHTTP2_NO_ERROR),
   };

@@ -39,7 +39,8 @@ export function createSessionSet(onEnd: (session: GatewaySession) => void): Sess
       const limit = clock.sleep(limitMs, ending).then(() => true);
       try {
         for (;;) {
-          const isOver = usable() !== undefined || (await Promise.race([arrival.promise.then(() => false), limit]));
+          const isOver =
+            usable() !== undefined || (await Promise.race([arrival.promise.then(() => false), limit]));
           if (isOver) return usable();
         }
       } finally {

@@ -1,0 +1,160 @@
+import { EventEmitter, on, once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { createSecureServer } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { certificateThumbprint } from '../../../certs/thumbprint.ts';
+import { buildProblem } from '../../../src/contract/refusals.ts';
+import type { RefusalCode } from '../../../src/contract/refusals.ts';
+import type { Organization } from '../../lab/pki.ts';
+
+export interface GatewayRequest {
+  readonly headers: IncomingHttpHeaders;
+  /** Counts the TLS connections of this gateway from 0. */
+  readonly session: number;
+}
+
+/** Whom a token is for; what the gateway of a test believes. */
+export type TokenBook = ReadonlyMap<string, { readonly thumbprint: string }>;
+
+/** A gateway as the agent sees it: TLS 1.3 with client certificates, HTTP/2, a token a session, CONNECT to real sockets. */
+export interface GatewayServer {
+  readonly address: string;
+  readonly requests: GatewayRequest[];
+  readonly sessions: ServerHttp2Session[];
+  /** `host:port` of a CONNECT to the port on 127.0.0.1 that it leads to. */
+  readonly tunnels: Map<string, number>;
+  /** Answers of applications, by `:authority`. */
+  readonly apps: Map<string, (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void>;
+  /** When set, everything is refused so. */
+  refuseAll: RefusalCode | undefined;
+  /** Tokens that are no longer believed. */
+  readonly distrusted: Set<string>;
+  /** Resolves with the nth session (from 0) once it has been accepted. */
+  session(nth: number): Promise<ServerHttp2Session>;
+  /** Resolves with the nth probe (from 1) that carried a token. */
+  probe(nth?: number): Promise<GatewayRequest>;
+  /** Cuts all connections, as a crash does, and stays away until `restart`. */
+  crash(): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startGatewayServer(options: {
+  readonly organization: Organization;
+  readonly tokens: TokenBook;
+}): Promise<GatewayServer> {
+  const { organization, tokens } = options;
+  const certificate = await organization.issueGateway();
+  const events = new EventEmitter().setMaxListeners(100);
+  const server = createSecureServer({
+    key: certificate.keyPem,
+    cert: certificate.chainPem,
+    ca: [organization.rootPem],
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.3',
+    settings: { initialWindowSize: 4 * 1024 * 1024 },
+  });
+  const held = new WeakMap<ServerHttp2Session, string>();
+
+  server.on('session', (session) => {
+    gateway.sessions.push(session);
+    session.on('error', () => {});
+    events.emit('change');
+  });
+  server.on('sessionError', () => {});
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (session === undefined) return;
+    stream.on('error', () => {});
+    const nth = gateway.sessions.indexOf(session);
+    gateway.requests.push({ headers, session: nth });
+    const refuse = (code: RefusalCode): void => {
+      const problem = buildProblem(code, 'en', { flowId: '01HZY' });
+      stream.respond({ ':status': problem.status, 'content-type': 'application/problem+json' });
+      stream.end(JSON.stringify(problem));
+    };
+    const shown = headers['proxy-authorization'];
+    if (shown !== undefined) held.set(session, String(shown).replace('Bearer ', ''));
+    queueMicrotask(() => events.emit('change'));
+    const thumbprint = certificateThumbprint((session.socket as TLSSocket).getPeerCertificate().raw);
+    const token = held.get(session);
+    if (gateway.refuseAll !== undefined) return refuse(gateway.refuseAll);
+    if (token === undefined) return refuse('token-missing');
+    if (gateway.distrusted.has(token)) return refuse('token-expired');
+    if (tokens.get(token)?.thumbprint !== thumbprint) return refuse('token-bound-elsewhere');
+    if (headers[':method'] === 'CONNECT') return openTunnel(gateway, stream, headers, refuse);
+    if (headers[':authority'] === `gateway.${organization.domain}`) {
+      stream.respond({ ':status': 200, 'content-type': 'application/json' });
+      return void stream.end('{"status":"ok"}');
+    }
+    const app = gateway.apps.get(headers[':authority'] ?? '');
+    if (app === undefined) return refuse('application-unknown');
+    app(stream, headers);
+  });
+
+  const listen = async (port: number): Promise<number> => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  const crash = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    for (const session of gateway.sessions) session.destroy();
+    await closed;
+  };
+  const wait = async <T>(look: () => T | undefined): Promise<T> => {
+    const changes = on(events, 'change');
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      await changes.next();
+    }
+  };
+
+  const gateway: GatewayServer = {
+    address: `127.0.0.1:${port}`,
+    requests: [],
+    sessions: [],
+    tunnels: new Map(),
+    apps: new Map(),
+    refuseAll: undefined,
+    distrusted: new Set(),
+    session: (nth) => wait(() => gateway.sessions[nth]),
+    probe: (nth = 1) =>
+      wait(
+        () => gateway.requests.filter(({ headers }) => headers['proxy-authorization'] !== undefined)[nth - 1],
+      ),
+    crash,
+    restart: async () => void (await listen(port)),
+    close: async () => {
+      if (server.listening) await crash();
+    },
+  };
+  return gateway;
+}
+
+function openTunnel(
+  gateway: GatewayServer,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  refuse: (code: RefusalCode) => void,
+): void {
+  const port = gateway.tunnels.get(headers[':authority'] ?? '');
+  if (port === undefined) return refuse('port-unknown');
+  const socket = connectTcp({ host: '127.0.0.1', port, allowHalfOpen: true });
+  socket.once('connect', () => {
+    stream.respond({ ':status': 200 });
+    socket.pipe(stream);
+    stream.pipe(socket);
+  });
+  socket.on('error', (error) => stream.destroy(error));
+  stream.once('close', () => {
+    if (stream.rstCode === 0) socket.destroySoon();
+    else socket.resetAndDestroy();
+  });
+}
