@@ -69,10 +69,13 @@ export function openSegments(directory: string, wanted: FlowStream): Segments {
     sync: (done) => sync(current, done),
     writeHead: (head) => void writeSync(headFile, formatHead(head), 0, 'latin1'),
     close(head) {
-      fdatasyncSync(current);
-      closeSync(current);
-      if (head !== undefined) writeSync(headFile, formatHead(head), 0, 'latin1');
-      closeSync(headFile);
+      try {
+        fdatasyncSync(current);
+        if (head !== undefined) writeSync(headFile, formatHead(head), 0, 'latin1');
+      } finally {
+        closeSync(current);
+        closeSync(headFile);
+      }
     },
   };
 }

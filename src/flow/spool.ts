@@ -61,12 +61,13 @@ export function openSpool(options: SpoolOptions): Spool {
   function fail(error: Error): void {
     const isNews = failure === undefined;
     failure = error;
-    if (isNews) onFailure?.(error);
+    // Not from here: a listener that records something must not do it in the middle of a record.
+    if (isNews && onFailure !== undefined) queueMicrotask(() => onFailure(error));
   }
 
-  function flush(): void {
-    flushing = undefined;
-    if (isClosed || isBeyondRepair) return;
+  /** Hands what waits to the operating system. Whoever waits for it is told later, by `flush`. */
+  function writeOut(): boolean {
+    if (isClosed || isBeyondRepair) return false;
     try {
       // Only between lines: a segment begins with a record, never with the rest of one.
       if (segments.size >= segmentBytes && from === 0 && to > 0) segments.rotate(failForGood);
@@ -77,7 +78,7 @@ export function openSpool(options: SpoolOptions): Spool {
         retry = undefined;
         flush();
       }, retryAfterMs).unref();
-      return;
+      return false;
     }
     failure = undefined;
     from = 0;
@@ -85,6 +86,12 @@ export function openSpool(options: SpoolOptions): Spool {
     if (buffer.length > usualBufferBytes) buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
     written += linesWaiting;
     linesWaiting = 0;
+    return true;
+  }
+
+  function flush(): void {
+    flushing = undefined;
+    if (!writeOut()) return;
     const told = callbacks;
     callbacks = [];
     for (const callback of told) runGuarded(callback);
@@ -98,7 +105,8 @@ export function openSpool(options: SpoolOptions): Spool {
   /** Makes room for a line, by writing what waits or, while that does not work, by more memory up to a bound. */
   function reserve(length: number): boolean {
     if (to + length <= buffer.length) return true;
-    if (failure === undefined) flush();
+    // Callbacks must not run from here: they may record, and this record already has its place in the chain.
+    if (failure === undefined && writeOut()) flushing ??= setImmediate(flush);
     if (to + length <= buffer.length) return true;
     const size = Math.max(buffer.length * 2, to - from + length);
     if (size > mostBufferBytes) return false;
@@ -181,9 +189,13 @@ export function openSpool(options: SpoolOptions): Spool {
       clearTimeout(retry);
       syncer.stop();
       const isWhole = failure === undefined && !isBeyondRepair;
-      segments.close(
-        isWhole ? { sequence: written, hash: head, segment: segments.segment, isClosed: true } : undefined,
-      );
+      try {
+        segments.close(
+          isWhole ? { sequence: written, hash: head, segment: segments.segment, isClosed: true } : undefined,
+        );
+      } catch (error) {
+        fail(error as Error);
+      }
     },
   };
 }

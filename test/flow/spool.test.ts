@@ -73,6 +73,17 @@ describe('the spool of a worker', () => {
     expect(await verifyFlows(directory)).toMatchObject({ records: 2000, problems: [], torn: [] });
   });
 
+  test('keeps its order when those who are told record more, in a turn that overflows the buffer', async () => {
+    const directory = makeFlowDirectory();
+    const recorder = openRecorder(directory);
+    recorder.request(allowedFacts, answered);
+    recorder.whenWritten(() => recorder.request(allowedFacts, answered));
+    for (let index = 0; index < 1000; index += 1) recorder.request(allowedFacts, answered);
+    await whenWritten(recorder);
+    await whenWritten(recorder);
+    expect(await verifyFlows(directory)).toMatchObject({ records: 1002, problems: [], torn: [] });
+  });
+
   test('leaves the file of an earlier worker alone, even one of the same boot, number and time', async () => {
     const directory = makeFlowDirectory();
     const first = openRecorder(directory);
