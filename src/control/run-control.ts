@@ -41,6 +41,9 @@ export interface ControlProcessOptions {
   readonly housekeepingMs?: number;
 }
 
+/** The ledger counts as away until nothing was heard of trouble for this long. */
+const ledgerTroubleMs = 5000;
+
 /** The running control process, but for its channel. */
 export interface ControlProcess {
   receive(message: Exclude<SupervisorToControl, { type: 'start' | 'drain' }>): void;
@@ -64,10 +67,13 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
   const authorities = await loadAuthorities(data, passphrase);
   const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
   const troubles = new Set<string>();
+  let unavailableAt = Number.NEGATIVE_INFINITY;
   const store = await openLedgerStore(openSqliteLedger(join(data, dataDirectory.ledger)), {
     snapshotPath: join(data, `${dataDirectory.ledger}.snapshot`),
     onProblem: (problem, error) => {
       if (problem === 'ledger-corrupt') troubles.add('ledger corrupt');
+      // Said again every second for as long as it lasts.
+      if (problem === 'ledger-unavailable') unavailableAt = clock();
       logger[problem === 'snapshot-not-used' ? 'warn' : 'error']({ problem, err: error }, 'ledger trouble');
     },
   });
@@ -179,6 +185,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
 
     const notReady = (): string[] => [
       ...troubles,
+      ...(clock() - unavailableAt < ledgerTroubleMs ? ['ledger'] : []),
       ...(store.state.domain === '' ? ['organization'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
     ];

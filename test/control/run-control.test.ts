@@ -37,13 +37,17 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-async function installation(): Promise<Installation> {
-  const made = await makeInstallation();
+async function installation(passphrase?: string): Promise<Installation> {
+  const made = await makeInstallation(passphrase);
   ends.push(made.remove);
   return made;
 }
 
-function start({ configFile }: Installation, role: 'all' | 'gateway' | 'control' = 'all'): Process {
+function start(
+  { configFile }: Installation,
+  role: 'all' | 'gateway' | 'control' = 'all',
+  passphrase?: string,
+): Process {
   const child = fork(program, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   const exit = once(child, 'exit') as Promise<[number | null]>;
   const messages: ControlMessage[] = [];
@@ -84,7 +88,7 @@ function start({ configFile }: Installation, role: 'all' | 'gateway' | 'control'
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await exit;
   });
-  process.send({ type: 'start', configFile, bootId: 'boot-1', role, passphrase: undefined });
+  process.send({ type: 'start', configFile, bootId: 'boot-1', role, passphrase });
   return process;
 }
 
@@ -240,6 +244,40 @@ it('certifies a worker’s key for the host of an app, and for nothing that is n
     message: { type: 'certify-app', id: 3, app: 'grants', csr: 'nonsense' },
   });
   expect(await control.toWorker(4, 'app-certificate-refused')).toMatchObject({ id: 3 });
+});
+
+it('gives a worker that says hello again the newest state, and waits for it as for any other', async () => {
+  const made = await installation();
+  const control = start(made);
+  const { controlPort = 0 } = await control.see('ready');
+  control.send({ type: 'from-worker', worker: 5, message: { type: 'hello' } });
+  await control.toWorker(5, 'start');
+  const apply = (name: string) =>
+    made.api(controlPort, 'POST', '/v1/apply', { resources: [{ kind: 'Group', name, members: [] }] });
+  const first = apply('one');
+  const { entries } = await control.toWorker(5, 'ledger');
+  const sequence = entries.at(-1)?.sequence ?? 0;
+  control.send({ type: 'from-worker', worker: 5, message: { type: 'applied', sequence } });
+  expect((await first).status).toBe(200);
+  control.messages.length = 0;
+  control.send({ type: 'from-worker', worker: 5, message: { type: 'hello' } });
+  const again = await control.toWorker(5, 'start');
+  expect([...again.start.snapshot.groups.keys()]).toEqual(['one']);
+  expect(again.start.snapshot.head.sequence).toBe(sequence);
+});
+
+it('opens encrypted keys with their passphrase, and ends with 2 for another one', async () => {
+  const made = await installation('correct horse');
+  const control = start(made, 'control', 'correct horse');
+  await control.see('ready');
+  const wrong = start(made, 'control', 'battery staple');
+  expect(await wrong.ended()).toBe(2);
+  expect(wrong.messages).toEqual([{ type: 'fatal', detail: expect.stringContaining('wrong passphrase') }]);
+  const none = start(made, 'control');
+  expect(await none.ended()).toBe(2);
+  expect(none.messages).toEqual([
+    { type: 'fatal', detail: expect.stringContaining('no passphrase was given') },
+  ]);
 });
 
 it('drains to exit code 0, and the next start has all that was applied', async () => {
