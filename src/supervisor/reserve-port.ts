@@ -7,8 +7,8 @@ export interface ReservedPort {
 }
 
 /**
- * Takes a free port for all workers, without a gap in which another process could: the socket is bound and never
- * listens, so that it is given no connection. The kernel lets only processes of the same user share a port with it.
+ * Takes a free port for all workers, without a gap in which the kernel would give it to another who asks for a free
+ * one: the socket is bound and never listens, so that it gets no connection. Only processes of the same user share it.
  * `undefined` where Node (before 26.4) has no such sockets; the control process then looks for a free port.
  */
 export function reservePort(host: string): ReservedPort | undefined {

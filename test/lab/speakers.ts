@@ -7,6 +7,8 @@ export interface Greeter {
   readonly port: number;
   /** Addresses that connected, in order. */
   readonly peers: readonly string[];
+  /** Connections that have not ended. */
+  readonly open: number;
   close(): Promise<void>;
 }
 
@@ -26,6 +28,9 @@ export async function startGreeter(greeting: string, address = '127.0.0.1', port
   return {
     port: (server.address() as AddressInfo).port,
     peers,
+    get open() {
+      return open.size;
+    },
     async close() {
       const closed = once(server, 'close');
       server.close();

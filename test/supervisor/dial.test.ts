@@ -97,11 +97,11 @@ describe('a dial from worker through supervisor and connector', () => {
     const upstream = { host: '127.0.0.1', port };
     expect(await dial(worker, 'lab', upstream)).toMatchObject({ banner: 'hello' });
     const first = await logged('connector started');
-    process.kill(first['pid'], 'SIGKILL');
+    process.kill(first.pid, 'SIGKILL');
     await logged('connector ended');
     expect(await dial(worker, 'lab', upstream)).toMatchObject({ banner: 'hello' });
     const second = await logged('connector started');
-    expect(second['pid']).not.toBe(first['pid']);
+    expect(second.pid).not.toBe(first.pid);
   });
 
   it('tells those that waited when a connector dies under them', async () => {

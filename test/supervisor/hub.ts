@@ -9,17 +9,32 @@ import { pathToFileURL } from 'node:url';
 import type { Programs } from '../../src/supervisor/commands.ts';
 import { ownPrograms } from '../../src/supervisor/commands.ts';
 
-type Event = Record<string, any>;
+/** What a stand-in says; which fields there are depends on `event`. */
+export interface PeerEvent {
+  readonly event: string;
+  readonly tag?: number;
+  readonly program: string;
+  readonly pid: number;
+  readonly env: readonly string[];
+  readonly message: PeerMessage | undefined;
+}
+
+/** A message that the supervisor sent to a stand-in. */
+export interface PeerMessage {
+  readonly type: string;
+  readonly worker: number;
+  readonly message: unknown;
+}
 
 /** A stand-in process as the test sees it. */
 export interface Peer {
   readonly pid: number;
-  readonly started: Event;
+  readonly started: PeerEvent;
   send(command: Record<string, unknown>): void;
   /** The next event, from the first that was not taken yet, that fits. */
-  next(fits: (event: Event) => boolean): Promise<Event>;
+  next(fits: (event: PeerEvent) => boolean): Promise<PeerEvent>;
   /** The next message from the supervisor of a type. */
-  message(type: string): Promise<any>;
+  readonly message: (type: string) => Promise<PeerMessage>;
   readonly ended: Promise<void>;
 }
 
@@ -41,20 +56,19 @@ export async function createHub(): Promise<Hub> {
     sockets.add(socket);
     socket.on('error', () => undefined);
     const ended = once(socket, 'close').then(() => void sockets.delete(socket));
-    const events = createQueue<Event>();
+    const events = createQueue<PeerEvent>();
     const next: Peer['next'] = (fits) => events.take(fits);
     createInterface({ input: socket }).on('line', (line) => {
-      const event = JSON.parse(line) as Event;
-      if (event['event'] !== 'started') return events.add(event);
+      const event = JSON.parse(line) as PeerEvent;
+      if (event.event !== 'started') return events.add(event);
       arrived.add({
-        program: event['program'],
-        pid: event['pid'],
+        program: event.program,
+        pid: event.pid,
         started: event,
         ended,
         next,
         send: (command) => void socket.write(`${JSON.stringify(command)}\n`),
-        message: async (type) =>
-          (await next((other) => other['event'] === 'message' && other['message'].type === type))['message'],
+        message: async (type) => (await next(({ message }) => message?.type === type)).message as PeerMessage,
       });
     });
   });

@@ -85,10 +85,10 @@ describe('a supervised server', () => {
     const environment = { ...secrets, NODE_OPTIONS: '--no-warnings', LANG: 'C' };
     const { control, worker } = await serving({ environment, passphrase: 'open sesame' });
     expect(await control.message('start')).toMatchObject({ passphrase: 'open sesame' });
-    expect(control.started['env']).not.toContain('POSTERN_PASSPHRASE');
-    expect(control.started['env'].toSorted()).toEqual(['AWS_SECRET_ACCESS_KEY', 'HUB', 'LANG']);
+    expect(control.started.env).not.toContain('POSTERN_PASSPHRASE');
+    expect(control.started.env.toSorted()).toEqual(['AWS_SECRET_ACCESS_KEY', 'HUB', 'LANG']);
     // HUB is the stand-in's own doing.
-    expect(worker.started['env'].toSorted()).toEqual(['HUB', 'LANG']);
+    expect(worker.started.env.toSorted()).toEqual(['HUB', 'LANG']);
   });
 
   it('replaces a worker that dies under a new number, and tells the control process', async () => {
@@ -123,7 +123,7 @@ describe('a supervised server', () => {
     const { pid: connector } = await logged('connector started');
     // The control process is told only after the worker is gone: an answer on the way proves that it was not yet.
     worker.send({ send: { type: 'for-control', message: { type: 'applied', sequence: 7 } } });
-    expect((await control.next(({ message }) => message?.type !== 'start'))['message']).toMatchObject({
+    expect((await control.next(({ message }) => message?.type !== 'start')).message).toMatchObject({
       type: 'from-worker',
     });
     worker.send({ exit: 0 });
@@ -199,8 +199,8 @@ describe('a server that cannot start', () => {
     });
     const delays = server.log
       .filter(({ sentence }) => sentence === 'worker ended')
-      .map(({ facts }) => facts['delayMs']);
+      .map(({ facts }) => facts.delayMs);
     expect(delays[0]).toBe(0);
-    expect(delays.slice(1).every((delay: number) => delay > 0)).toBe(true);
+    expect(delays.slice(1).every((delay) => delay > 0)).toBe(true);
   });
 });

@@ -1,4 +1,5 @@
 import type { NetworkRegistration } from '../../src/contract/ipc.ts';
+import type { Programs } from '../../src/supervisor/commands.ts';
 import { startSupervisor } from '../../src/supervisor/supervisor.ts';
 import type { ServerReady, Supervisor, SupervisorOptions } from '../../src/supervisor/supervisor.ts';
 import { createHub } from './hub.ts';
@@ -11,22 +12,33 @@ export interface LabServer {
   readonly ready: Promise<ServerReady>;
   readonly log: readonly LogLine[];
   /** The next line of the log with this sentence, from the first that was not taken yet. */
-  logged(sentence: string): Promise<Record<string, any>>;
+  readonly logged: (sentence: string) => Promise<LogFacts>;
   close(): Promise<void>;
 }
 
+/** What lines of the log say that tests ask for; each line has only some of it. */
+export interface LogFacts {
+  readonly pid: number;
+  readonly network: string;
+  readonly detail: string;
+  readonly delayMs: number;
+}
+
 interface LogLine {
-  readonly facts: Record<string, any>;
+  readonly facts: LogFacts;
   readonly sentence: string;
 }
 
-export async function startLabServer(options: Partial<SupervisorOptions> = {}): Promise<LabServer> {
+export async function startLabServer(
+  options: Partial<SupervisorOptions> = {},
+  programs: Partial<Programs> = {},
+): Promise<LabServer> {
   const hub = await createHub();
   const log: LogLine[] = [];
   const untaken: LogLine[] = [];
   const lookers = new Set<() => void>();
   const note = (facts: object, sentence: string): void => {
-    const line = { facts: facts as Record<string, any>, sentence };
+    const line = { facts: facts as LogFacts, sentence };
     log.push(line);
     untaken.push(line);
     for (const look of lookers) look();
@@ -41,7 +53,7 @@ export async function startLabServer(options: Partial<SupervisorOptions> = {}): 
     drainTimeoutMs: 10_000,
     log: { info: note, warn: note, error: note },
     onReady,
-    programs: hub.programs,
+    programs: { ...hub.programs, ...programs },
     ...options,
   });
   return {
@@ -55,7 +67,7 @@ export async function startLabServer(options: Partial<SupervisorOptions> = {}): 
           const index = untaken.findIndex((line) => line.sentence === sentence);
           if (index < 0) return;
           lookers.delete(look);
-          resolve(untaken.splice(index, 1)[0]?.facts ?? {});
+          resolve((untaken.splice(index, 1)[0] as LogLine).facts);
         };
         lookers.add(look);
         look();
@@ -73,8 +85,9 @@ export async function startLabServer(options: Partial<SupervisorOptions> = {}): 
 export async function startServing(
   networks: readonly NetworkRegistration[],
   options: Partial<SupervisorOptions> = {},
+  programs: Partial<Programs> = {},
 ): Promise<LabServer & { readonly control: Peer; readonly worker: Peer }> {
-  const server = await startLabServer(options);
+  const server = await startLabServer(options, programs);
   const control = await server.hub.peer('control');
   const worker = await server.hub.peer('worker');
   await announce(control, worker, networks);
@@ -94,14 +107,25 @@ export async function announce(
 
 let lastTag = 0;
 
+/** What became of a dial: `dialled` with what was read, or `dial-error` with why. */
+export interface DialOutcome {
+  readonly event: 'dialled' | 'dial-error';
+  readonly banner?: string;
+  readonly echo?: string;
+  readonly address?: string;
+  readonly tookMs?: number;
+  readonly failure?: string;
+  readonly detail?: string;
+}
+
 /** What became of a dial by this worker. */
 export async function dial(
   worker: Peer,
   network: string,
   upstream: { host: string; port: number },
-): Promise<Record<string, any>> {
+): Promise<DialOutcome> {
   const tag = ++lastTag;
   worker.send({ dial: { network, upstream }, tag });
-  const { tag: _, event, ...result } = await worker.next((event) => event['tag'] === tag);
-  return { event, ...result };
+  const { tag: _, ...outcome } = await worker.next((event) => event.tag === tag);
+  return outcome as unknown as DialOutcome;
 }
