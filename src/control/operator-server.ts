@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 /** What the operator's endpoints show. */
 export interface OperatorView {
@@ -55,4 +57,23 @@ export function createOperatorServer(view: OperatorView): Server {
   );
   server.maxConnections = 100;
   return server;
+}
+
+/** Listens, and says where; closing cuts what is open, since scrapers ask again. */
+export async function listenOperator(
+  view: OperatorView,
+  address: { readonly host: string; readonly port: number },
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = createOperatorServer(view);
+  server.listen(address.port, address.host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }

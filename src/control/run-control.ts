@@ -1,34 +1,24 @@
-import { chown, mkdir } from 'node:fs/promises';
-import { once } from 'node:events';
-import type { Server } from 'node:net';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
-import { dataDirectory } from '../contract/data-directory.ts';
-import type { ControlMessage, SupervisorToControl, WorkerStart } from '../contract/ipc.ts';
+import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
-import { openLedgerStore } from '../ledger/store.ts';
-import type { LedgerStore } from '../ledger/store.ts';
-import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
 import { createPolicyEngine } from '../policy/engine.ts';
-import { registrations } from '../routing/registrations.ts';
 import { loadAuthorities } from './authorities.ts';
-import { buildControl } from './build-control.ts';
-import { limitConnections } from './connection-limit.ts';
-import type { ControlApp, ControlParts } from './control-parts.ts';
-import { findFreePort } from './free-port.ts';
+import type { ControlParts } from './control-parts.ts';
+import { listenApi } from './listen-api.ts';
 import { renderMetrics } from './metrics.ts';
+import { createNetworkAnnouncer } from './network-announcer.ts';
 import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
-import { createOperatorServer } from './operator-server.ts';
+import { openStore } from './open-store.ts';
+import { listenOperator } from './operator-server.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
 import { createSigningKeys } from './signing-keys.ts';
-import { controlTlsOptions } from './tls-options.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
+import { chooseGatewayPort, describeWorkerStart, prepareFlowDirectory } from './worker-start.ts';
 
 export interface ControlProcessOptions {
   readonly start: Extract<SupervisorToControl, { type: 'start' }>;
@@ -37,12 +27,7 @@ export interface ControlProcessOptions {
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly logger: FastifyBaseLogger;
-  /** How often certificates and signing keys are looked at. */
-  readonly housekeepingMs?: number;
 }
-
-/** The ledger counts as away until nothing was heard of trouble for this long. */
-const ledgerTroubleMs = 5000;
 
 /** The running control process, but for its channel. */
 export interface ControlProcess {
@@ -51,32 +36,25 @@ export interface ControlProcess {
   close(): Promise<void>;
 }
 
+/** How often signing keys and certificates are looked at. */
+const housekeepingMs = 600_000;
+const enforcementTimeoutMs = 2000;
+
 /**
  * Opens the data directory, keys and ledger, answers workers, and listens. With the embedded store, the role `gateway`
  * is this without the API: it follows the same file. @throws what cannot be served from, with a sentence that says why.
  */
 export async function runControl(options: ControlProcessOptions): Promise<ControlProcess> {
   const { start, settings, send, clock, logger } = options;
-  const { role, passphrase } = start;
-  const hasApi = role !== 'gateway';
-  const hasWorkers = role !== 'control';
+  const hasApi = start.role !== 'gateway';
+  const hasWorkers = start.role !== 'control';
   const now = (): number => Math.floor(clock() / 1000);
 
   const data = dataPathOf(start.configFile, settings.data);
   checkDataDirectory(data);
-  const authorities = await loadAuthorities(data, passphrase);
+  const authorities = await loadAuthorities(data, start.passphrase);
   const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
-  const troubles = new Set<string>();
-  let unavailableAt = Number.NEGATIVE_INFINITY;
-  const store = await openLedgerStore(openSqliteLedger(join(data, dataDirectory.ledger)), {
-    snapshotPath: join(data, `${dataDirectory.ledger}.snapshot`),
-    onProblem: (problem, error) => {
-      if (problem === 'ledger-corrupt') troubles.add('ledger corrupt');
-      // Said again every second for as long as it lasts.
-      if (problem === 'ledger-unavailable') unavailableAt = clock();
-      logger[problem === 'snapshot-not-used' ? 'warn' : 'error']({ problem, err: error }, 'ledger trouble');
-    },
-  });
+  const { store, troubles } = await openStore(data, clock, logger);
   const closing: (() => Promise<void> | void)[] = [() => store.close()];
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -86,63 +64,53 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const engine = createPolicyEngine();
     engine.load(store.state);
 
-    const keys = createSigningKeys({
-      store,
-      files: openSigningKeyFiles(data, passphrase),
-      logger,
-      onChange: (use, { kid, privateKeyPem }) => {
-        if (use === 'assertion') desk.broadcast({ type: 'assertion-key', kid, privateKeyPem });
-      },
-    });
-    await (hasApi ? keys.rotate(now()) : keys.refresh());
-
-    const kept = { authority: authorities.service, rootPem: authorities.rootPem, now: now() };
-    const gatewayCertificate = await keepCertificate({
-      ...kept,
-      profile: 'gateway',
-      names: [settings.gateway.name],
-      onRenewed: ({ chainPem, keyPem }) =>
-        desk.broadcast({ type: 'gateway-certificate', certificatePem: chainPem, keyPem }),
-    });
-
-    const gatewayPort = start.gatewayPort ?? (await chooseGatewayPort(settings, hasWorkers));
-    const workerSettings: Settings = {
-      ...settings,
-      data,
-      gateway: { ...settings.gateway, port: gatewayPort },
-    };
-    const flowDirectory = join(data, dataDirectory.flows);
-    await mkdir(flowDirectory, { recursive: true, mode: 0o700 });
-    // Workers write there and nowhere else. Only root can run them as another user, and only root gives files away.
-    if (hasWorkers && settings.runAs !== undefined && process.getuid?.() === 0)
-      await chown(flowDirectory, settings.runAs.uid, settings.runAs.gid);
-    const startOf = (): Omit<WorkerStart, 'workerNumber' | 'snapshot'> => {
-      const { kid, privateKeyPem } = keys.current('assertion');
-      return {
-        settings: workerSettings,
-        bootId: start.bootId,
-        flowDirectory,
-        rootPem: authorities.rootPem,
-        deviceAuthorityPem: deviceTrustAnchorPem,
-        serviceAuthorityPem: authorities.service.certificatePem,
-        gatewayCertificatePem: gatewayCertificate.current.chainPem,
-        gatewayKeyPem: gatewayCertificate.current.keyPem,
-        assertionKey: { kid, privateKeyPem },
-      };
-    };
+    // Before what tells workers of changes: a key may change hands while this starts.
     const fleet = createWorkerFleet();
     const readyWorkers = new Set<number>();
     const desk = createWorkerDesk({
       store,
       fleet,
       service: authorities.service,
-      startOf,
+      startOf: () =>
+        describeWorkerStart({
+          settings,
+          data,
+          gatewayPort,
+          bootId: start.bootId,
+          flowDirectory,
+          authorities,
+          deviceTrustAnchorPem,
+          gatewayCertificate,
+          keys,
+        }),
       send: (worker, message) => send({ type: 'for-worker', worker, message }),
       clock,
       logger,
     });
 
-    const announceNetworks = createNetworkAnnouncer(store, hasWorkers ? send : () => undefined);
+    const keys = createSigningKeys({
+      store,
+      files: openSigningKeyFiles(data, start.passphrase),
+      logger,
+      onChange: (use, { kid, privateKeyPem }) => {
+        if (use === 'assertion') desk.broadcast({ type: 'assertion-key', kid, privateKeyPem });
+      },
+    });
+    await (hasApi ? keys.rotate(now()) : keys.refresh());
+    const authority = { authority: authorities.service, rootPem: authorities.rootPem, now: now() };
+    const gatewayCertificate = await keepCertificate({
+      ...authority,
+      profile: 'gateway',
+      names: [settings.gateway.name],
+      onRenewed: ({ chainPem, keyPem }) =>
+        desk.broadcast({ type: 'gateway-certificate', certificatePem: chainPem, keyPem }),
+    });
+    const gatewayPort = hasWorkers
+      ? await chooseGatewayPort(settings, start.gatewayPort)
+      : settings.gateway.port;
+    const flowDirectory = await prepareFlowDirectory(data, hasWorkers ? settings.runAs : undefined);
+
+    const announceNetworks = createNetworkAnnouncer(store.state, hasWorkers ? send : () => undefined);
     announceNetworks();
     closing.push(
       store.onEntries((entries) => {
@@ -169,42 +137,32 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       postures: createPostureMemory(),
       engine,
       clock,
-      enforcementTimeoutMs: 2000,
+      enforcementTimeoutMs,
     };
+    const port = start.controlPort ?? settings.control.port;
     const api = hasApi
-      ? await listenApi(
-          parts,
-          settings,
-          start.controlPort ?? settings.control.port,
-          deviceTrustAnchorPem,
-          kept,
-          logger,
-        )
+      ? await listenApi(parts, { settings, port, deviceTrustAnchorPem, authority, logger })
       : undefined;
-    if (api !== undefined) closing.push(() => api.app.close());
+    if (api !== undefined) closing.push(() => api.close());
 
+    let isDraining = false;
     const notReady = (): string[] => [
-      ...troubles,
-      ...(clock() - unavailableAt < ledgerTroubleMs ? ['ledger'] : []),
-      ...(store.state.domain === '' ? ['organization'] : []),
+      ...troubles(),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
+      ...(isDraining ? ['draining'] : []),
     ];
-    const operator = createOperatorServer({
-      notReady,
-      metrics: () =>
-        renderMetrics({
-          state: store.state,
-          counters: desk.counters,
-          ready: notReady().length === 0,
-          residentBytes: process.memoryUsage.rss(),
-        }),
-    });
-    const operatorPort = await listen(
-      operator,
-      settings.operator.listen,
-      start.operatorPort ?? settings.operator.port,
+    const metrics = (): string =>
+      renderMetrics({
+        state: store.state,
+        counters: desk.counters,
+        ready: notReady().length === 0,
+        residentBytes: process.memoryUsage.rss(),
+      });
+    const operator = await listenOperator(
+      { notReady, metrics },
+      { host: settings.operator.listen, port: start.operatorPort ?? settings.operator.port },
     );
-    closing.push(() => closeServer(operator));
+    closing.push(() => operator.close());
 
     const keepHouse = async (): Promise<void> => {
       if (hasApi) await keys.rotate(now());
@@ -213,15 +171,16 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));
-    }, options.housekeepingMs ?? 600_000);
-    closing.push(() => clearInterval(timer));
-    closing.push(() => void troubles.add('draining'));
+    }, housekeepingMs);
+    closing.push(() => {
+      clearInterval(timer);
+      isDraining = true;
+    });
 
-    send({ type: 'ready', controlPort: api?.port, operatorPort });
-    logger.info(
-      { role, controlPort: api?.port, operatorPort, sequence: store.state.head.sequence },
-      'control process ready',
-    );
+    const listening = { controlPort: api?.port, operatorPort: operator.port };
+    send({ type: 'ready', ...listening });
+    const { sequence } = store.state.head;
+    logger.info({ role: start.role, ...listening, sequence }, 'control process ready');
 
     return {
       receive(message) {
@@ -246,65 +205,4 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     await close();
     throw error;
   }
-}
-
-async function chooseGatewayPort(settings: Settings, hasWorkers: boolean): Promise<number> {
-  const { port, listen: host } = settings.gateway;
-  return port === 0 && hasWorkers ? findFreePort(host) : port;
-}
-
-/** Tells the supervisor what may be dialled, when that has changed. */
-function createNetworkAnnouncer(
-  store: Pick<LedgerStore, 'state'>,
-  send: (message: ControlMessage) => void,
-): () => void {
-  let announced: string | undefined;
-  return () => {
-    const networks = registrations(store.state);
-    const text = JSON.stringify(networks);
-    if (text === announced) return;
-    announced = text;
-    send({ type: 'networks', networks });
-  };
-}
-
-async function listenApi(
-  parts: ControlParts,
-  settings: Settings,
-  port: number,
-  deviceTrustAnchorPem: string,
-  kept: Pick<Parameters<typeof keepCertificate>[0], 'authority' | 'rootPem' | 'now'>,
-  logger: FastifyBaseLogger,
-): Promise<{ app: ControlApp; port: number; certificate: Awaited<ReturnType<typeof keepCertificate>> }> {
-  const certificate = await keepCertificate({
-    ...kept,
-    profile: 'control',
-    names: settings.control.names,
-    onRenewed: (renewed) => server.setSecureContext(controlTlsOptions(renewed, deviceTrustAnchorPem)),
-  });
-  const app = await buildControl(parts, {
-    tls: controlTlsOptions(certificate.current, deviceTrustAnchorPem),
-    logger,
-  });
-  const server = app.server as unknown as import('node:https').Server;
-  limitConnections(server, { perAddress: settings.limits.maxConnectionsPerAddress, total: 20_000 });
-  // Scans and impatient clients; without a listener each would be an unhandled error of its socket.
-  server.on('tlsClientError', (error) => logger.debug({ err: error }, 'handshake failed'));
-  // A name would be listened to at each of its addresses by servers that get no renewed certificate.
-  const host = settings.control.listen === 'localhost' ? '127.0.0.1' : settings.control.listen;
-  await app.listen({ host, port, listenTextResolver: () => 'control plane listens' });
-  return { app, port: (server.address() as AddressInfo).port, certificate };
-}
-
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  server.listen(port, host);
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
-}
-
-async function closeServer(server: import('node:http').Server): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
 }

@@ -9,7 +9,7 @@ export interface KeptCertificate {
   renewIfDue(now: number): Promise<void>;
 }
 
-export async function keepCertificate(options: {
+export interface KeptCertificateOptions {
   readonly authority: AuthorityCertificate;
   readonly rootPem: string;
   readonly profile: 'gateway' | 'control';
@@ -18,7 +18,9 @@ export async function keepCertificate(options: {
   readonly onRenewed: (certificate: ServerCertificate) => void;
   /** Epoch seconds. */
   readonly now: number;
-}): Promise<KeptCertificate> {
+}
+
+export async function keepCertificate(options: KeptCertificateOptions): Promise<KeptCertificate> {
   const { authority, rootPem, profile, names, onRenewed } = options;
   let current = await issueServerCertificate(authority, rootPem, profile, names, options.now);
   return {

@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import { dataDirectory } from '../contract/data-directory.ts';
+import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
+import { openLedgerStore } from '../ledger/store.ts';
+import type { LedgerStore } from '../ledger/store.ts';
+
+/** The ledger counts as away until nothing was heard of trouble for this long. */
+const troubleMs = 5000;
+
+export interface WatchedStore {
+  readonly store: LedgerStore;
+  /** What is wrong with the ledger now, in words for /readyz; empty when nothing is. */
+  readonly troubles: () => readonly string[];
+}
+
+/** Opens the ledger of a data directory. @throws LedgerCorrupt, LedgerUnavailable */
+export async function openStore(
+  directory: string,
+  clock: () => number,
+  logger: FastifyBaseLogger,
+): Promise<WatchedStore> {
+  let isCorrupt = false;
+  let unavailableAt = Number.NEGATIVE_INFINITY;
+  const path = join(directory, dataDirectory.ledger);
+  const store = await openLedgerStore(openSqliteLedger(path), {
+    snapshotPath: `${path}.snapshot`,
+    onProblem: (problem, error) => {
+      if (problem === 'ledger-corrupt') isCorrupt = true;
+      // Said again every second for as long as it lasts.
+      if (problem === 'ledger-unavailable') unavailableAt = clock();
+      logger[problem === 'snapshot-not-used' ? 'warn' : 'error']({ problem, err: error }, 'ledger trouble');
+    },
+  });
+  return {
+    store,
+    troubles: () => [
+      ...(isCorrupt ? ['ledger corrupt'] : []),
+      ...(clock() - unavailableAt < troubleMs ? ['ledger'] : []),
+      ...(store.state.domain === '' ? ['organization'] : []),
+    ],
+  };
+}

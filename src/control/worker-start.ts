@@ -1,0 +1,53 @@
+import { chown, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dataDirectory } from '../contract/data-directory.ts';
+import type { WorkerStart } from '../contract/ipc.ts';
+import type { Settings } from '../contract/settings.ts';
+import type { RunningAuthorities } from './authorities.ts';
+import { findFreePort } from './free-port.ts';
+import type { KeptCertificate } from './server-certificates.ts';
+import type { SigningKeys } from './signing-keys.ts';
+
+/**
+ * The port that all workers share: the one where they listen already, or of the settings, or, for 0, one that is free.
+ */
+export async function chooseGatewayPort(settings: Settings, known: number | undefined): Promise<number> {
+  const { port, listen } = settings.gateway;
+  return known ?? (port === 0 ? findFreePort(listen) : port);
+}
+
+/** Workers write there and nowhere else. Only root can run them as another user, and only root gives files away. */
+export async function prepareFlowDirectory(data: string, runAs: Settings['runAs']): Promise<string> {
+  const directory = join(data, dataDirectory.flows);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (runAs !== undefined && process.getuid?.() === 0) await chown(directory, runAs.uid, runAs.gid);
+  return directory;
+}
+
+/** All that a worker is started with but its number and the state, as it is when it asks. */
+export function describeWorkerStart(parts: {
+  readonly settings: Settings;
+  readonly data: string;
+  readonly gatewayPort: number;
+  readonly bootId: string;
+  readonly flowDirectory: string;
+  readonly authorities: RunningAuthorities;
+  readonly deviceTrustAnchorPem: string;
+  readonly gatewayCertificate: KeptCertificate;
+  readonly keys: Pick<SigningKeys, 'current'>;
+}): Omit<WorkerStart, 'workerNumber' | 'snapshot'> {
+  const { settings, authorities } = parts;
+  const { chainPem, keyPem } = parts.gatewayCertificate.current;
+  const { kid, privateKeyPem } = parts.keys.current('assertion');
+  return {
+    settings: { ...settings, data: parts.data, gateway: { ...settings.gateway, port: parts.gatewayPort } },
+    bootId: parts.bootId,
+    flowDirectory: parts.flowDirectory,
+    rootPem: authorities.rootPem,
+    deviceAuthorityPem: parts.deviceTrustAnchorPem,
+    serviceAuthorityPem: authorities.service.certificatePem,
+    gatewayCertificatePem: chainPem,
+    gatewayKeyPem: keyPem,
+    assertionKey: { kid, privateKeyPem },
+  };
+}
