@@ -13,7 +13,7 @@ import { identifySystem } from './os-release.ts';
 import type { Finding, PostureCriterion } from './posture-check.ts';
 import { createSystemFiles } from './system-files.ts';
 
-const StatedPosture = Type.Partial(PostureChecks);
+const StatedPosture = Type.Partial(PostureChecks, { additionalProperties: false });
 
 /** In the agent version that the control plane and the records see: no report of this kind passes for a measured one. */
 export const unsafeVersion = `${agentVersion}+unsafe-posture`.slice(0, 32);
