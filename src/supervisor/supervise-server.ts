@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Settings } from '../contract/settings.ts';
+import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
 import { prepareFlowDirectory, UnusableMachine } from './flow-directory.ts';
 import { reservePort } from './reserve-port.ts';
@@ -19,6 +20,7 @@ export interface SuperviseOptions {
   readonly log: SupervisorLog;
   /** Called once, when every worker and the control process answer. */
   readonly onReady: (ready: ServerReady) => void;
+  readonly programs?: Programs;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     onReady: options.onReady,
     ...(reserved === undefined ? {} : { gatewayPort: reserved.port }),
     ...(runAs === undefined ? {} : { runAs }),
+    ...(options.programs === undefined ? {} : { programs: options.programs }),
   });
   const stop = (): void => supervisor.stop();
   const signals = ['SIGTERM', 'SIGINT'] as const;

@@ -5,7 +5,7 @@ import { connectorCommand, controlCommand, ownPrograms, workerCommand } from './
 import type { Programs, RunAs } from './commands.ts';
 import { createConnectorPool } from './connector-pool.ts';
 import { createControlKeeper } from './control-keeper.ts';
-import { relayDial } from './relay-dial.ts';
+import { createDialRelay } from './relay-dial.ts';
 import type { SupervisorLog } from './log.ts';
 import { createWorkers } from './workers.ts';
 import type { RunningWorker } from './workers.ts';
@@ -87,7 +87,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
         control.workerReady(worker);
         return announce();
       case 'dial':
-        return relayDial(connectors, workers, worker.number, message);
+        return relay.dial(worker.number, message);
       case 'for-control':
         return control.fromWorker(worker, message.message);
     }
@@ -99,9 +99,14 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     log,
     command: workerCommand(programs.worker, environment, options.runAs),
     onMessage: onWorkerMessage,
-    onGone: (worker) => control.workerGone(worker),
+    onGone: (worker) => {
+      relay.forget(worker.number);
+      control.workerGone(worker);
+    },
     onHopeless: (detail) => giveUp(1, detail),
   });
+
+  const relay = createDialRelay(connectors, workers);
 
   const control = createControlKeeper({
     ...tuning,

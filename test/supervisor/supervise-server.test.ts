@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Settings } from '../../src/contract/settings.ts';
+import { superviseServer } from '../../src/supervisor/supervise-server.ts';
+import { createHub } from './hub.ts';
+import type { Hub } from './hub.ts';
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** Only what the supervisor looks at. */
+const settingsOf = (more: Partial<Settings> = {}): Settings =>
+  ({
+    gateway: { listen: '127.0.0.1', port: 0, workers: 1 },
+    limits: { dialTimeoutMs: 5000, drainTimeoutMs: 10_000 },
+    ...more,
+  }) as Settings;
+const optionsOf = (hub: Hub, more: Partial<Settings> = {}) => ({
+  configFile: '/nowhere/postern.yaml',
+  settings: settingsOf(more),
+  flowDirectory: join(hub.directory, 'flows'),
+  role: 'all' as const,
+  programs: hub.programs,
+});
+
+/** A server as a process of its own, with stand-ins for its parts. */
+async function serve() {
+  const hub = await createHub();
+  closing.push(() => hub.close());
+  const script = join(import.meta.dirname, 'fixtures/serve.ts');
+  const child = spawn(process.execPath, [script, JSON.stringify(optionsOf(hub))], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  closing.push(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  const lines = createInterface({ input: child.stdout });
+  const line = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      lines.on('line', (found) => {
+        if (found.includes(text)) resolve();
+      });
+    });
+  return { child, exited, line, control: await hub.peer('control'), worker: await hub.peer('worker') };
+}
+
+describe('a served server', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and exits 0', async (signal) => {
+    const { child, exited, control, worker } = await serve();
+    child.kill(signal);
+    await worker.message('drain');
+    worker.send({ exit: 0 });
+    await control.message('drain');
+    control.send({ exit: 0 });
+    expect(await exited).toEqual([0, null]);
+  });
+
+  it('ends all at once at a second signal', async () => {
+    const { child, exited, control, worker } = await serve();
+    child.kill('SIGTERM');
+    await worker.message('drain');
+    child.kill('SIGTERM');
+    await Promise.all([worker.ended, control.ended]);
+    expect(await exited).toEqual([1, null]);
+  });
+
+  it('leaves no process behind when it is killed', async () => {
+    const { child, exited, control, worker } = await serve();
+    child.kill('SIGKILL');
+    await exited;
+    await Promise.all([worker.ended, control.ended]);
+  });
+
+  it('chooses the port of its workers once, where the settings leave it open', async () => {
+    const { control } = await serve();
+    const { gatewayPort } = (await control.message('start')) as unknown as { gatewayPort: number };
+    expect(gatewayPort).toBeGreaterThan(0);
+  });
+});
+
+describe('a server that cannot be served', () => {
+  const isRoot = process.getuid?.() === 0;
+  const quiet = { log: { info() {}, warn() {}, error() {} }, onReady() {} };
+
+  const title = isRoot
+    ? 'ends with 2 where the user of its workers cannot get to their records'
+    : 'ends with 2 where it may not become the user of its workers';
+  it(title, async () => {
+    const hub = await createHub();
+    closing.push(() => hub.close());
+    await chmod(hub.directory, 0o700);
+    const options = optionsOf(hub, { runAs: { uid: 64_990, gid: 64_990 } });
+    expect(await superviseServer({ ...options, ...quiet })).toEqual({
+      code: 2,
+      detail: isRoot
+        ? `${hub.directory} cannot be entered by user 64990 (runAs), whose flow records go to ${options.flowDirectory}: chmod o+x ${hub.directory}`
+        : 'runAs needs a server that is started by root: start it so, or leave runAs out',
+    });
+  });
+
+  it('ends with 2 where the directory of records cannot be made', async () => {
+    const hub = await createHub();
+    closing.push(() => hub.close());
+    const options = { ...optionsOf(hub), flowDirectory: join(hub.programs.control, 'flows') };
+    expect(await superviseServer({ ...options, ...quiet })).toMatchObject({
+      code: 2,
+      detail: expect.stringContaining('ENOTDIR') as string,
+    });
+  });
+});
