@@ -4,12 +4,15 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
 import { openLedgerStore } from '../ledger/store.ts';
 import type { LedgerStore } from '../ledger/store.ts';
+import { createRecentEntries, maxRecentEntries } from './recent-entries.ts';
+import type { RecentEntries } from './recent-entries.ts';
 
 /** The ledger counts as away until nothing was heard of trouble for this long. */
 const troubleMs = 5000;
 
 export interface WatchedStore {
   readonly store: LedgerStore;
+  readonly recent: Pick<RecentEntries, 'all'>;
   /** What is wrong with the ledger now, in words for /readyz; empty when nothing is. */
   readonly troubles: () => readonly string[];
 }
@@ -23,7 +26,8 @@ export async function openStore(
   let isCorrupt = false;
   let unavailableAt = Number.NEGATIVE_INFINITY;
   const path = join(directory, dataDirectory.ledger);
-  const store = await openLedgerStore(openSqliteLedger(path), {
+  const ledger = openSqliteLedger(path);
+  const store = await openLedgerStore(ledger, {
     snapshotPath: `${path}.snapshot`,
     onProblem: (problem, error) => {
       if (problem === 'ledger-corrupt') isCorrupt = true;
@@ -32,8 +36,14 @@ export async function openStore(
       logger[problem === 'snapshot-not-used' ? 'warn' : 'error']({ problem, err: error }, 'ledger trouble');
     },
   });
+  const recent = createRecentEntries();
+  // Listens before it reads, so that nothing falls in between.
+  store.onEntries((entries) => recent.add(entries));
+  const after = Math.max(0, store.state.head.sequence - maxRecentEntries);
+  recent.add(await Array.fromAsync(ledger.read(after)));
   return {
     store,
+    recent,
     troubles: () => [
       ...(isCorrupt ? ['ledger corrupt'] : []),
       ...(clock() - unavailableAt < troubleMs ? ['ledger'] : []),

@@ -7,6 +7,7 @@ import type { AppName } from '../domain/ids.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import { copyState } from '../ledger/fold.ts';
 import type { LedgerStore } from '../ledger/store.ts';
+import type { RecentEntries } from './recent-entries.ts';
 import type { TrackedFleet } from './worker-fleet.ts';
 
 /** Where the control process answers its workers. */
@@ -23,6 +24,7 @@ export interface WorkerDesk {
 
 export function createWorkerDesk(parts: {
   readonly store: Pick<LedgerStore, 'state'>;
+  readonly recent: Pick<RecentEntries, 'all'>;
   readonly fleet: TrackedFleet;
   readonly service: AuthorityCertificate;
   /** All that a worker is started with but its number and the state. */
@@ -38,8 +40,22 @@ export function createWorkerDesk(parts: {
   const start = (worker: number): void => {
     // One message holds a whole state, and what comes after it follows in order on the same channel: no gap.
     const snapshot = copyState(store.state);
-    send(worker, { type: 'start', start: { ...parts.startOf(worker), workerNumber: worker, snapshot } });
+    const given = parts.startOf(worker);
+    send(worker, { type: 'start', start: { ...given, workerNumber: worker, snapshot } });
     fleet.started(worker);
+    // A worker that was serving before this process began keeps its own state, and catches up with these; to one that
+    // begins with the snapshot they say nothing new. It answers with what it has in force. The certificate and the key
+    // that it has are of the process before this one, which is not there to renew them.
+    send(worker, {
+      type: 'gateway-certificate',
+      certificatePem: given.gatewayCertificatePem,
+      keyPem: given.gatewayKeyPem,
+    });
+    send(worker, { type: 'assertion-key', ...given.assertionKey });
+    send(worker, {
+      type: 'ledger',
+      entries: parts.recent.all().filter(({ sequence }) => sequence <= snapshot.head.sequence),
+    });
     logger.info({ worker, sequence: snapshot.head.sequence }, 'worker started');
   };
 

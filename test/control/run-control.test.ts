@@ -8,6 +8,7 @@ import { X509Certificate } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import type { ControlMessage, ControlToWorker, SupervisorToControl } from '../../src/contract/ipc.ts';
+import type { LedgerEntry } from '../../src/domain/events.ts';
 import { createStateFollower } from '../../src/ledger/state-follower.ts';
 import { makeInstallation } from './installation.ts';
 import type { Installation } from './installation.ts';
@@ -25,6 +26,8 @@ interface Process {
     type: Type,
     fits?: (message: Extract<ControlMessage, { type: Type }>) => boolean,
   ): Promise<Extract<ControlMessage, { type: Type }>>;
+  /** The next change that a worker is told of, after what it is told at its start. */
+  change(worker: number): Promise<readonly LedgerEntry[]>;
   toWorker<Type extends ControlToWorker['type']>(
     worker: number,
     type: Type,
@@ -75,6 +78,14 @@ function start(
         look();
         exit.then(([code]) => reject(new Error(`ended with ${code}: ${errors}`))).catch(reject);
       }),
+    async change(worker) {
+      const isChange = (message: ControlMessage): boolean =>
+        message.type === 'for-worker' && message.worker === worker && message.message.type === 'ledger';
+      await process.toWorker(worker, 'ledger');
+      await process.see('for-worker', (message) => isChange(message) && messages.filter(isChange).length > 1);
+      const last = messages.findLast(isChange);
+      return last?.type === 'for-worker' && last.message.type === 'ledger' ? last.message.entries : [];
+    },
     async toWorker(worker, type) {
       const found = await process.see(
         'for-worker',
@@ -147,7 +158,7 @@ it('starts a worker with all that it needs, follows it with entries, and is read
       },
     ],
   });
-  const { entries } = await control.toWorker(3, 'ledger');
+  const entries = await control.change(3);
   follower.apply(entries);
   expect([...follower.state.apps.keys()]).toEqual(['grants']);
   control.send({
@@ -187,7 +198,7 @@ it('tells what may be dialled before a worker hears of the app, and again when t
     },
   ];
   const answer = made.api(controlPort, 'POST', '/v1/apply', { resources });
-  const { entries } = await control.toWorker(0, 'ledger');
+  const entries = await control.change(0);
   control.send({
     type: 'from-worker',
     worker: 0,
@@ -197,7 +208,7 @@ it('tells what may be dialled before a worker hears of the app, and again when t
   const order = control.messages.map((message) =>
     message.type === 'for-worker' ? message.message.type : message.type,
   );
-  expect(order.lastIndexOf('networks')).toBeLessThan(order.indexOf('ledger'));
+  expect(order.lastIndexOf('networks')).toBeLessThan(order.lastIndexOf('ledger'));
   const last = control.messages.findLast((message) => message.type === 'networks');
   expect(last).toMatchObject({
     networks: [{ name: 'finance', upstreams: [{ host: '127.0.0.1', port: 8080 }] }],
@@ -255,7 +266,7 @@ it('gives a worker that says hello again the newest state, and waits for it as f
   const apply = (name: string) =>
     made.api(controlPort, 'POST', '/v1/apply', { resources: [{ kind: 'Group', name, members: [] }] });
   const first = apply('one');
-  const { entries } = await control.toWorker(5, 'ledger');
+  const entries = await control.change(5);
   const sequence = entries.at(-1)?.sequence ?? 0;
   control.send({ type: 'from-worker', worker: 5, message: { type: 'applied', sequence } });
   expect((await first).status).toBe(200);
@@ -307,7 +318,7 @@ it('follows the ledger of another process in the role of a gateway, and has no A
   await made.api(controlPort, 'POST', '/v1/apply', {
     resources: [{ kind: 'Group', name: 'staff', members: [] }],
   });
-  const { entries } = await gateway.toWorker(0, 'ledger');
+  const entries = await gateway.change(0);
   expect(entries.map(({ data }) => (JSON.parse(data) as { type: string }).type)).toEqual(['resource-put']);
   expect(await operator((await control.see('ready')).operatorPort, '/readyz')).toMatchObject({ status: 200 });
 });
