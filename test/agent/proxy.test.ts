@@ -127,8 +127,17 @@ it('carries an absolute-form request with its body, both trailers and an early h
     });
   });
   const { output } = await curl([
-    ...['--proxy', `http://127.0.0.1:${laptop.port}`, '--include', '--raw', '-X', 'POST'],
-    ...['-H', 'Transfer-Encoding: chunked', '-H', 'Expect:', '-d', 'hello', `${grants}/a/%2e%2e/b?c=%20d`],
+    '--proxy',
+    `http://127.0.0.1:${laptop.port}`,
+    '--include',
+    '--raw',
+    '--header',
+    'Transfer-Encoding: chunked',
+    '--header',
+    'Expect:',
+    '--data',
+    'hello',
+    `${grants}/a/%2e%2e/b?c=%20d`,
   ]);
   expect(output).toMatch(/^HTTP\/1.1 103 .*link: <\/a.css>; rel=preload.*HTTP\/1.1 201/is);
   expect(output).toContain('x-path: /a/%2e%2e/b?c=%20d\r\n');
@@ -220,7 +229,7 @@ it.each([
     stream.respond({ ':status': 200 });
     stream.end();
   });
-  const answer = await ask(laptop.port, path, { headers: headers as Record<string, string> });
+  const answer = await ask(laptop.port, path, { headers });
   expect([answer.status, JSON.parse(answer.body)]).toEqual([status, expect.objectContaining({ code })]);
 });
 

@@ -77,7 +77,7 @@ export async function startGatewayServer(options: {
       stream.end(JSON.stringify(problem));
     };
     const shown = headers['proxy-authorization'];
-    if (shown !== undefined) held.set(session, String(shown).replace('Bearer ', ''));
+    if (shown !== undefined) held.set(session, shown.replace('Bearer ', ''));
     queueMicrotask(() => events.emit('change'));
     const thumbprint = certificateThumbprint((session.socket as TLSSocket).getPeerCertificate().raw);
     const token = held.get(session);
