@@ -29,7 +29,12 @@ Examples:
   postern demo --check    see it work in less than a minute`,
     )
     .action(async (options: { check?: true; direct?: true }) => {
-      process.exitCode = await runDemo(options.check === true, options.direct === true);
+      try {
+        process.exitCode = await runDemo(options.check === true, options.direct === true);
+      } finally {
+        // The channel to whoever started us would keep this process up.
+        if (process.connected) process.disconnect?.();
+      }
     });
 }
 
@@ -70,7 +75,6 @@ async function runDemo(check: boolean, direct: boolean): Promise<number> {
     return 0;
   } finally {
     await stage.close();
-    if (process.connected) process.disconnect?.();
   }
 }
 
