@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { makeInstallation } from '../control/installation.ts';
@@ -13,6 +13,9 @@ import type { Installation } from '../control/installation.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import { runPostern } from './run-postern.ts';
 import type { Run } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 

@@ -3,10 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { runPostern } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 let made: Installation;
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { FlowOutcome } from '../../src/domain/flow.ts';
 import { describeFlow } from '../../src/cli/flow-line.ts';
 import {
@@ -16,6 +16,9 @@ import {
 } from '../flow/flow-directory.ts';
 import { allowedFacts, deny, monday } from '../flow/samples.ts';
 import { runPostern } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const answered: FlowOutcome = {

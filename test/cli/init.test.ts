@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { X509Certificate } from 'node:crypto';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { readPrivateKeyFile } from '../../certs/key-file.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
@@ -10,6 +10,9 @@ import { verifyApiKey } from '../../src/control/api-key.ts';
 import { emptyState, applyEntry } from '../../src/ledger/fold.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
 import { runPostern } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 let directory: string;
 beforeEach(async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Command } from 'commander';
 import { registerApply } from '../../src/cli/apply.ts';
 import { registerDelete } from '../../src/cli/delete.ts';
@@ -15,6 +15,9 @@ import { createProgram } from '../../src/cli/program.ts';
 import { registerServe } from '../../src/cli/serve.ts';
 import { registerWhy } from '../../src/cli/why.ts';
 import { runPostern } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 let directory: string;
 beforeAll(async () => {

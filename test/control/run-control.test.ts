@@ -5,13 +5,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { X509Certificate } from 'node:crypto';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import type { ControlMessage, ControlToWorker, SupervisorToControl } from '../../src/contract/ipc.ts';
 import type { LedgerEntry } from '../../src/domain/events.ts';
 import { createStateFollower } from '../../src/ledger/state-follower.ts';
 import { makeInstallation } from './installation.ts';
 import type { Installation } from './installation.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 const program = fileURLToPath(new URL('../../src/control/main.ts', import.meta.url));
 
