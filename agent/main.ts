@@ -5,11 +5,6 @@ import { AgentError, describeError } from './agent-error.ts';
 import type { ExitCode } from './agent-error.ts';
 import { systemClock } from './clock.ts';
 import type { CommandContext } from './commands/command-context.ts';
-import { addEnrollCommand } from './commands/enroll.ts';
-import { addLeaveCommand } from './commands/leave.ts';
-import { addStatusCommand } from './commands/status.ts';
-import { addTokenCommand } from './commands/token.ts';
-import { addUpCommand } from './commands/up.ts';
 import { languageOf } from './language.ts';
 import { message } from './messages.ts';
 import { agentVersion } from './version.ts';
@@ -23,13 +18,24 @@ const context: CommandContext = {
   exit: (code) => (process.exitCode = code),
 };
 
+type AddCommand = (program: Command, context: CommandContext) => void;
+
+// Each is loaded when it is asked for; `--help` asks for all of them.
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  enroll: async () => (await import('./commands/enroll.ts')).addEnrollCommand,
+  up: async () => (await import('./commands/up.ts')).addUpCommand,
+  status: async () => (await import('./commands/status.ts')).addStatusCommand,
+  token: async () => (await import('./commands/token.ts')).addTokenCommand,
+  leave: async () => (await import('./commands/leave.ts')).addLeaveCommand,
+};
+
 const program = new Command('postern-agent')
   .description('The laptop side of Postern: enrolls, connects, and carries the flows of this laptop.')
   .version(agentVersion)
   .exitOverride();
-for (const add of [addEnrollCommand, addUpCommand, addStatusCommand, addTokenCommand, addLeaveCommand]) {
-  add(program, context);
-}
+const asked = process.argv[2] ?? '';
+const loaders = Object.hasOwn(commands, asked) ? [commands[asked]] : Object.values(commands);
+for (const load of loaders) (await load?.())?.(program, context);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,3 @@
-import { createRequest } from '../../certs/request.ts';
 import { renewalTime } from '../../certs/profiles.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import type { DeviceApi } from '../control/device-api.ts';
@@ -27,6 +26,8 @@ export async function renewCertificate(
   now: Date,
   signal?: AbortSignal,
 ): Promise<Credentials> {
+  // Loaded when it is due, every few days: an agent that only carries flows needs no certificate library in memory.
+  const { createRequest } = await import('../../certs/request.ts');
   const answer = await api.renew(credentials, await createRequest(credentials.keyPem), signal);
   const [root] = parseCertificates(credentials.authorityPem);
   if (root === undefined) throw new TypeError('no authority');

@@ -46,7 +46,7 @@ it('passes on bytes that came right behind the CONNECT', async () => {
   socket.destroy();
 });
 
-it('stops reading from an application whose client does not read, and loses nothing', async () => {
+it('stops reading from an application whose client does not read, holds up no other, and loses nothing', async () => {
   let sent = 0;
   const total = 64 * 1024 * 1024;
   const stalled = Promise.withResolvers<void>();
@@ -69,6 +69,12 @@ it('stops reading from an application whose client does not read, and loses noth
   const { socket, rest } = await connectThrough(laptop.port, ledger);
   await stalled.promise;
   expect(sent).toBeLessThan(total);
+  // The stalled flow holds its own window and not that of the session.
+  world.gateway.tunnels.set(ledger, await world.serve((other) => other.pipe(other)));
+  const { socket: other } = await connectThrough(laptop.port, ledger);
+  other.write('not held up');
+  await readUntil(other, 'not held up');
+  other.destroy();
   let received = rest.length;
   for await (const chunk of socket as AsyncIterable<Buffer>) received += chunk.length;
   expect(received).toBe(total);

@@ -49,9 +49,9 @@ it('jitters over the whole interval, never beyond the cap, however many failures
       const full = fullJitter(attempt, reconnectLimits, () => dice);
       const slow = slowJitter(attempt, refusedLimits, () => dice);
       expect(full).toBeGreaterThanOrEqual(0);
-      expect(full).toBeLessThan(reconnectLimits.capMs);
+      expect(full).toBeLessThanOrEqual(reconnectLimits.capMs);
       expect(slow).toBeGreaterThanOrEqual(refusedLimits.baseMs / 2);
-      expect(slow).toBeLessThan(refusedLimits.capMs);
+      expect(slow).toBeLessThanOrEqual(refusedLimits.capMs);
     }),
   );
   expect([0, 1, 2, 20].map((attempt) => fullJitter(attempt, reconnectLimits, () => 0.999_999))).toEqual([
