@@ -18,7 +18,12 @@ import { openSigningKeyFiles } from './signing-key-files.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
-import { chooseGatewayPort, describeWorkerStart, prepareFlowDirectory } from './worker-start.ts';
+import {
+  chooseGatewayPort,
+  describeWorkerStart,
+  prepareFlowDirectory,
+  readUpstreamAuthorities,
+} from './worker-start.ts';
 
 export interface ControlProcessOptions {
   readonly start: Extract<SupervisorToControl, { type: 'start' }>;
@@ -83,6 +88,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           deviceTrustAnchorPem,
           gatewayCertificate,
           keys,
+          upstreamAuthoritiesPem,
         }),
       send: (worker, message) => send({ type: 'for-worker', worker, message }),
       clock,
@@ -109,6 +115,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const gatewayPort = hasWorkers
       ? await chooseGatewayPort(settings, start.gatewayPort)
       : settings.gateway.port;
+    const upstreamAuthoritiesPem = await readUpstreamAuthorities(settings, data);
     const flowDirectory = await prepareFlowDirectory(data, hasWorkers ? settings.runAs : undefined);
 
     const announceNetworks = createNetworkAnnouncer(store.state, hasWorkers ? send : () => undefined);

@@ -1,5 +1,5 @@
-import { chown, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chown, mkdir, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { WorkerStart } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
@@ -24,6 +24,15 @@ export async function prepareFlowDirectory(data: string, runAs: Settings['runAs'
   return directory;
 }
 
+/**
+ * Authorities for https upstreams, as PEM; the path is relative to the settings file, which lies in the data directory.
+ * @throws when the file cannot be read: upstreams would be refused one by one, and nobody would know why.
+ */
+export async function readUpstreamAuthorities(settings: Settings, data: string): Promise<string | undefined> {
+  if (settings.upstreamAuthorities === undefined) return undefined;
+  return await readFile(resolve(data, settings.upstreamAuthorities), 'utf8');
+}
+
 /** All that a worker is started with but its number and the state, as it is when it asks. */
 export function describeWorkerStart(parts: {
   readonly settings: Settings;
@@ -35,6 +44,7 @@ export function describeWorkerStart(parts: {
   readonly deviceTrustAnchorPem: string;
   readonly gatewayCertificate: KeptCertificate;
   readonly keys: Pick<SigningKeys, 'current'>;
+  readonly upstreamAuthoritiesPem: string | undefined;
 }): Omit<WorkerStart, 'workerNumber' | 'snapshot'> {
   const { settings, authorities } = parts;
   const { chainPem, keyPem } = parts.gatewayCertificate.current;
@@ -49,5 +59,8 @@ export function describeWorkerStart(parts: {
     gatewayCertificatePem: chainPem,
     gatewayKeyPem: keyPem,
     assertionKey: { kid, privateKeyPem },
+    ...(parts.upstreamAuthoritiesPem === undefined
+      ? {}
+      : { upstreamAuthoritiesPem: parts.upstreamAuthoritiesPem }),
   };
 }

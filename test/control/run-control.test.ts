@@ -179,7 +179,9 @@ it('starts a worker with all that it needs, follows it with entries, and is read
   expect(text).toContain('postern_worker_refusals_total{worker="3",code="other"} 3');
   expect(text).not.toContain('made-up');
   control.send({ type: 'worker-gone', worker: 3 });
-  await expect.poll(async () => (await operator(operatorPort, '/readyz')).status).toBe(503);
+  await expect
+    .poll(async () => (await operator(operatorPort, '/readyz')).status, { timeout: 20_000 })
+    .toBe(503);
 });
 
 it('tells what may be dialled before a worker hears of the app, and again when that changes', async () => {

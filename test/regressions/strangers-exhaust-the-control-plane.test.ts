@@ -94,9 +94,9 @@ it('closes what is over an address’s bound of connections, and serves again wh
     await once(socket, 'connect');
   });
   await Promise.allSettled(opened);
-  await expect.poll(() => refused).toBeGreaterThanOrEqual(20);
+  await expect.poll(() => refused, { timeout: 20_000 }).toBeGreaterThanOrEqual(20);
   const before = refused;
   expect(before).toBeLessThan(60);
   for (const socket of sockets) socket.destroy();
-  await expect.poll(() => isServing().catch(() => false)).toBe(true);
+  await expect.poll(() => isServing().catch(() => false), { timeout: 20_000 }).toBe(true);
 });
