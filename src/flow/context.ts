@@ -47,8 +47,7 @@ export function createContexts(recorder: Recorder): (facts: FlowFacts) => Contex
   const contexts = new WeakMap<ConnectionFacts, CachedContext[]>();
   return (facts) => {
     const known = contexts.get(facts.connection);
-    const found = known?.find(({ key }) => isSameContext(key, facts));
-    if (found !== undefined) return found;
+    if (known !== undefined) for (const cached of known) if (isSameContext(cached.key, facts)) return cached;
     const context = { key: contextKey(facts), ...buildContext(recorder, facts) };
     // A refusal before an application was found names a host that the client chose: seen once, not worth keeping.
     if (facts.app === undefined) return context;

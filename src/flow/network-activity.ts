@@ -1,17 +1,20 @@
 import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
-import type { Draft, Origin } from './envelope.ts';
+import type { Activity, Draft, Origin } from './envelope.ts';
 import { truncatedTexts } from './http-activity.ts';
 import { splitAuthority } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
 import { trafficMembers } from './traffic.ts';
 import { judgeOutcome } from './verdict.ts';
 
+type Outcome = (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft;
+
 export interface NetworkActivity {
-  opened(facts: FlowFacts, time: number, context: Context): Draft;
-  /** @param wasOpen whether it ever carried bytes; one that did not was refused, or failed at the upstream. */
-  ended(facts: FlowFacts, outcome: FlowOutcome, wasOpen: boolean, context: Context): Draft;
+  readonly opened: (facts: FlowFacts, time: number, context: Context) => Draft;
+  readonly closed: Outcome;
+  /** One that never carried bytes: refused, or failed at the upstream. */
+  readonly refused: Outcome;
 }
 
 /** OCSF class 4001: a tunnel or an upgraded connection. Both records of one bear the same flow id. */
@@ -33,21 +36,23 @@ export function createNetworkActivity(origin: Origin): NetworkActivity {
       context,
       ...detailsOf(facts),
     }),
-    ended(facts, outcome, wasOpen, context) {
+    closed: (facts, outcome, context) => endOf(activities.close, facts, outcome, context),
+    refused(facts, outcome, context) {
       const { action } = judgeOutcome(outcome.refusal, facts.decision?.effect === 'allow');
-      const activity = wasOpen ? 'close' : action === 'Denied' ? 'refuse' : 'fail';
-      return {
-        activity: activities[activity],
-        facts,
-        outcome,
-        time: outcome.endedAt,
-        members: `${urlMember(facts)},${trafficMembers(outcome)},${context.network}`,
-        context,
-        ...detailsOf(facts, outcome),
-      };
+      return endOf(action === 'Denied' ? activities.refuse : activities.fail, facts, outcome, context);
     },
   };
 }
+
+const endOf = (activity: Activity, facts: FlowFacts, outcome: FlowOutcome, context: Context): Draft => ({
+  activity,
+  facts,
+  outcome,
+  time: outcome.endedAt,
+  members: `${urlMember(facts)},${trafficMembers(outcome)},${context.network}`,
+  context,
+  ...detailsOf(facts, outcome),
+});
 
 function urlMember({ request }: FlowFacts): string {
   if (request === undefined) return '';

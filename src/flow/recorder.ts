@@ -1,7 +1,8 @@
-import type { FlowFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
+import type { FlowFacts, FlowRecorder } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
 import { createAuthentication } from './authentication.ts';
 import { createContexts } from './context.ts';
+import type { Context } from './context.ts';
 import { formatRecord } from './envelope.ts';
 import type { Draft } from './envelope.ts';
 import { createHttpActivity } from './http-activity.ts';
@@ -65,7 +66,13 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   let sequence = 0;
   let lost = 0;
 
-  function write(draft: () => Draft, outcome: FlowOutcome | undefined): void {
+  /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
+  function write<Argument>(
+    draftOf: (facts: FlowFacts, argument: Argument, context: Context) => Draft,
+    facts: FlowFacts,
+    argument: Argument,
+    isUrgent: boolean,
+  ): void {
     try {
       const loggedTime = Math.trunc(now());
       const place = {
@@ -75,34 +82,30 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
         lost,
         previous: spool.head,
       };
-      if (!spool.append(formatRecord(draft(), place))) {
+      if (!spool.append(formatRecord(draftOf(facts, argument, contextOf(facts)), place))) {
         lost += 1;
         return;
       }
       sequence += 1;
       lost = 0;
-      spool.syncWithin(outcome?.refusal === undefined ? syncWithinMs : syncSoonMs);
+      spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
     } catch (error) {
-      // A record that cannot be built must not end a flow halfway, and is not passed over in silence either.
       lost += 1;
       options.onFailure?.(error as Error);
     }
   }
 
   return {
-    request: (facts, outcome) => write(() => httpActivity(facts, outcome, contextOf(facts)), outcome),
-    tunnelOpened(facts: FlowFacts) {
+    request: (facts, outcome) => write(httpActivity, facts, outcome, outcome.refusal !== undefined),
+    tunnelOpened(facts) {
       openTunnels.add(facts.id);
-      write(() => networkActivity.opened(facts, now(), contextOf(facts)), undefined);
+      write(networkActivity.opened, facts, now(), false);
     },
     tunnelClosed(facts, outcome) {
-      const wasOpen = openTunnels.delete(facts.id);
-      write(() => networkActivity.ended(facts, outcome, wasOpen, contextOf(facts)), outcome);
+      const draftOf = openTunnels.delete(facts.id) ? networkActivity.closed : networkActivity.refused;
+      write(draftOf, facts, outcome, outcome.refusal !== undefined);
     },
-    authentication(facts, outcome) {
-      write(() => authentication(facts, outcome, contextOf(facts)), outcome);
-      spool.syncWithin(syncSoonMs);
-    },
+    authentication: (facts, outcome) => write(authentication, facts, outcome, true),
     whenWritten: (callback) => spool.whenWritten(callback),
     healthy: () => spool.isHealthy,
     written: () => spool.written,

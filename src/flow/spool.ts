@@ -118,11 +118,12 @@ export function openSpool(options: SpoolOptions): Spool {
 
   function createSyncer() {
     let timer: NodeJS.Timeout | undefined;
-    let dueAt = Number.POSITIVE_INFINITY;
+    /** Milliseconds that the timer was set to; infinite without one. */
+    let waiting = Number.POSITIVE_INFINITY;
     let isSyncing = false;
     function run(): void {
       timer = undefined;
-      dueAt = Number.POSITIVE_INFINITY;
+      waiting = Number.POSITIVE_INFINITY;
       if (isClosed || isBeyondRepair || isSyncing) return;
       if (flushing !== undefined) {
         clearImmediate(flushing);
@@ -145,10 +146,10 @@ export function openSpool(options: SpoolOptions): Spool {
       });
     }
     function within(milliseconds: number): void {
-      const at = performance.now() + milliseconds;
-      if (at >= dueAt) return;
+      // Asked for each record: the clock is not looked at while as short a wait is under way.
+      if (milliseconds >= waiting) return;
       clearTimeout(timer);
-      dueAt = at;
+      waiting = milliseconds;
       timer = setTimeout(run, milliseconds).unref();
     }
     return { within, stop: () => clearTimeout(timer) };
