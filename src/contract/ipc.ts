@@ -91,6 +91,8 @@ export interface WorkerStart {
   readonly gatewayKeyPem: string;
   /** Signs `Postern-Assertion`; the session key never reaches a worker. PKCS#8 PEM. */
   readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
+  /** What `upstreamAuthorities` of the settings names, read by whoever may read files. */
+  readonly upstreamAuthoritiesPem?: string;
   readonly snapshot: StateSnapshot;
 }
 

@@ -1,238 +1,276 @@
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
-import type { WorkerCounters } from '../contract/ipc.ts';
-import { refuse } from '../contract/refusals.ts';
-import type { ConnectionFacts, FlowOutcome } from '../domain/flow.ts';
-import type { Refusal } from '../contract/refusals.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import type { LedgerEntry } from '../domain/events.ts';
+import type { DeviceId, FlowId } from '../domain/ids.ts';
+import { createTokenVerifier } from '../identity/session-token.ts';
+import type { TokenVerifier } from '../identity/session-token.ts';
+import { createUuidV7 } from '../flow/uuid.ts';
+import { createStateFollower } from '../ledger/state-follower.ts';
+import { parseEvent } from '../ledger/event-schema.ts';
 import { buildAppTable } from '../routing/app-table.ts';
-import { createUpstreamChoice } from '../routing/upstream-choice.ts';
-import type { ClientConnection, Origin } from './connection.ts';
-import { createUnreadExchange, factsOf } from './exchange.ts';
-import { createForwardedHeaders } from './forwarded-headers.ts';
-import { createForwarder } from './forward.ts';
-import { v7 } from './flow-id.ts';
-import type { GatewayCore } from './gateway-core.ts';
-import type { GatewayParts, ServerIdentity } from './gateway-parts.ts';
-import { createLiveFlows } from './grants.ts';
-import { createHttpServers } from './http-servers.ts';
+import { createAppCertificates } from './app-certificates.ts';
+import { createAssertions } from './assertions.ts';
+import { answerMalformed } from './answer-malformed.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { Gateway } from './gateway.ts';
+import { createGrants } from './grants.ts';
+import { createHttp1Server } from './http1/http1-server.ts';
+import { createHttp2Sessions } from './http2/http2-sessions.ts';
 import { createListener } from './listener.ts';
-import { buildRefusalAnswer } from './refusal-answer.ts';
-import { createServerNames } from './server-names.ts';
-import { serveRequest } from './serve-request.ts';
-import { serveTunnel } from './tunnel.ts';
-import { serveUpgrade } from './upgrade.ts';
-import { createUpstreamPools } from './upstream-pools.ts';
+import { handleExchange } from './pipeline.ts';
+import type { GatewayPorts } from './ports.ts';
+import { createFlowLog } from './record-flow.ts';
+import { identifyDevice } from './steps/identify-device.ts';
+import { createTlsContexts } from './tls-contexts.ts';
+import { createTunnels } from './tunnel.ts';
+import { createUpstreams } from './upstream/upstreams.ts';
 
-/** A policy enforcement point in this process. */
-export interface Gateway {
-  /** @param port 0 takes a free one. @returns the port. */
-  listen(port: number, options?: { readonly reusePort?: boolean }): Promise<number>;
-  /** The state has moved: new rules are in force and what they deny is cut when this returns. */
-  changed(): void;
-  /** Decides live flows again, for what time alone ends. */
-  review(): void;
-  replaceIdentity(identity: ServerIdentity): void;
-  counters(): WorkerCounters;
-  /** Takes nothing new, lets what is under way end, and closes after `drainTimeoutMs` at the latest. */
+export interface RunningGateway {
+  /** Accepts connections. @returns the port. */
+  listen(): Promise<number>;
+  /**
+   * Moves the state on; when it returns, what the change denies is cut.
+   * @throws LedgerCorrupt: the gateway must then stop serving.
+   */
+  applyEntries(entries: readonly LedgerEntry[]): void;
+  /** A whole state takes the place of the one that is in force, which may have missed something. */
+  replaceState(snapshot: ControlState): void;
+  setCertificate(certificatePem: string, keyPem: string): void;
+  setAssertionKey(kid: string, privateKeyPem: string): void;
+  /** Takes no more, lets flows end for as long as the settings say, then ends what is left. */
   drain(): Promise<void>;
+  /** Ends everything at once. */
   close(): Promise<void>;
+  counters(): GatewayCounters;
 }
 
-export function buildGateway(parts: GatewayParts): Gateway {
-  const { settings, state, engine, recorder, now } = parts;
-  const { limits } = settings;
-  engine.load(state);
-  let table = buildAppTable(state.apps.values());
-  let listenerPort = settings.gateway.port;
-  const names = createServerNames(parts, state);
-  const choice = createUpstreamChoice();
-  const pools = createUpstreamPools(parts.dialer, limits, parts.upstreamAuthorities);
-  const seconds = (): number => Math.floor(now() / 1000);
-  const sockets = new Set<Duplex>();
+export interface GatewayCounters {
+  readonly sequence: number;
+  readonly connections: number;
+  readonly flowsOpen: number;
+  readonly requestsTotal: number;
+  readonly refusalsTotal: Readonly<Record<string, number>>;
+}
 
-  const stillKnown = ({ certificate }: ClientConnection, at: number): Refusal | undefined => {
-    const device = state.devices.get(certificate.device);
-    if (device === undefined) return refuse('device-unknown', certificate.device);
-    if (device.state === 'revoked' || device.state === 'lost')
-      return refuse('device-revoked', `${device.id} is ${device.state}`);
-    if (!device.certificates.some(({ thumbprint }) => thumbprint === certificate.thumbprint))
-      return refuse('certificate-unknown', certificate.serial);
-    return certificate.notAfter <= at ? refuse('certificate-expired', certificate.serial) : undefined;
-  };
-  const live = createLiveFlows(engine, stillKnown);
+/** How often time alone is asked whether it changed an answer. */
+const reviewIntervalMs = 250;
+const renewalIntervalMs = 60_000;
 
-  const authentication = (
-    facts: ConnectionFacts,
-    more: object,
-    outcome: Pick<FlowOutcome, 'refusal' | 'detail' | 'endedBy'>,
-  ): void =>
-    recorder.authentication(
-      { id: v7(), connection: facts, startedAt: facts.startedAt, ...more },
-      { endedAt: now(), bytesIn: 0, bytesOut: 0, ...outcome },
-    );
+/** The policy enforcement point, whole but for its process. Everything outside comes through the ports. */
+export function buildGateway(ports: GatewayPorts): RunningGateway {
+  const { settings, engine, clock, log } = ports;
+  const nowSeconds = (): number => Math.floor(clock() / 1000);
+  const newFlowId = (): FlowId => createUuidV7(clock()) as FlowId;
+  let follower = createStateFollower(ports.snapshot);
+  let verifier: { readonly domain: string; readonly verify: TokenVerifier['verify'] } | undefined;
+  let isDraining = false;
+  let drained: (() => void) | undefined;
 
-  const core: GatewayCore = {
-    ...parts,
-    live,
-    choice,
-    forwarder: createForwarder(pools, choice, limits.bodyIdleTimeoutMs, now),
-    forwardedHeaders: createForwardedHeaders(settings.domain, parts.assertionKey),
-    counters: { requests: 0, records: 0, refusals: new Map() },
-    routes: () => ({ table, gatewayName: settings.gateway.name, listenerPort }),
-    tokenAccepted: (exchange, subject) => {
-      authentication(exchange.origin.connection.facts, { subject }, { endedBy: 'client' });
-      live.review(seconds());
-    },
-  };
+  const state = (): ControlState => follower.state;
+  const contexts = createTlsContexts(settings, ports.deviceAuthorityPem);
+  const appCertificates = createAppCertificates({
+    certify: ports.certifyApp,
+    createContext: (certificatePem, keyPem) => contexts.create(certificatePem, keyPem),
+    rootPem: ports.rootPem,
+    now: nowSeconds,
+    log,
+  });
+  const record = createFlowLog({ recorder: ports.recorder, newFlowId, now: clock });
+  const grants = createGrants({ engine, state, now: nowSeconds, onEmpty: () => drained?.() });
+  const tunnels = createTunnels({
+    gateway: () => gateway,
+    certificates: appCertificates,
+    handshakeTimeoutMs: settings.limits.handshakeTimeoutMs,
+    servers: { serve: (owner) => http1.serve(owner) },
+  });
 
-  const http = createHttpServers(
-    limits,
-    {
-      request: (exchange, expectsContinue) =>
-        guarded(() => serveRequest(core, exchange, expectsContinue), exchange.origin.connection),
-      upgrade: (exchange, client, head) =>
-        guarded(() => serveUpgrade(core, exchange, client, head), exchange.origin.connection),
-      tunnel: (exchange, client) =>
-        guarded(() => serveTunnel(core, exchange, client, serveInside), exchange.origin.connection),
-      malformed: (origin, refusal) => {
-        const exchange = createUnreadExchange(origin, now());
-        core.counters.refusals.set(refusal.code, (core.counters.refusals.get(refusal.code) ?? 0) + 1);
-        const answer = buildRefusalAnswer(refusal, exchange);
-        recorder.request(factsOf(exchange), {
-          endedAt: now(),
-          status: answer.status,
-          bytesIn: 0,
-          bytesOut: Buffer.byteLength(answer.body),
-          refusal: refusal.code,
-          endedBy: 'gateway',
-          ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
-        });
-        return answer;
-      },
-    },
-    now,
-  );
-
-  /** Whatever goes wrong with one client's request ends that client's connection and nothing else. */
-  function guarded(work: () => void, { transport }: ClientConnection): void {
-    try {
-      work();
-    } catch (error) {
-      parts.log.error({ err: error }, 'request failed');
-      transport.destroy();
-    }
-  }
-
-  function serveInside(stream: Duplex, origin: Origin): void {
-    const app = origin.tunnel?.app;
-    if (app === undefined) throw new TypeError('not in a tunnel');
-    if (origin.tunnel?.scheme === 'http') return http.serve(stream, origin, 'http/1.1');
-    names.inner(app).then(
-      (secureContext) => {
-        // HTTP/1.1 only: Node's h2 sessions do not start on TLS over a stream of another h2 session (26.10).
-        const inner = new TLSSocket(stream as never, {
-          isServer: true,
-          secureContext,
-          ALPNProtocols: ['http/1.1'],
-        });
-        const bound = setTimeout(() => inner.destroy(), limits.handshakeTimeoutMs);
-        inner.on('error', () => inner.destroy());
-        inner.once('close', () => clearTimeout(bound));
-        inner.once('secure', () => {
-          clearTimeout(bound);
-          const { servername } = inner as { servername?: string | false };
-          if (typeof servername === 'string' && servername !== '' && servername.toLowerCase() !== app.host)
-            return void inner.destroy();
-          guarded(() => http.serve(inner, origin, 'http/1.1'), origin.connection);
-        });
-      },
-      () => stream.destroy(),
-    );
-  }
-
-  const listener = createListener(parts, names, {
-    connected: (connection, protocol) => {
-      const { transport } = connection;
-      if (draining) return void transport.destroy();
-      if (!recorder.healthy()) {
-        authentication(connection.facts, {}, { endedBy: 'gateway', refusal: 'not-ready' });
-        return void transport.destroy();
+  const gateway: Gateway = {
+    settings,
+    name: settings.gateway.name.toLowerCase(),
+    state,
+    engine,
+    apps: buildAppTable(ports.snapshot.apps.values()),
+    grants,
+    record,
+    upstreams: createUpstreams({
+      dialer: ports.dialer,
+      settings,
+      authoritiesPem: ports.upstreamAuthoritiesPem,
+      now: clock,
+    }),
+    assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
+    tunnels,
+    inspections: new Set(),
+    log,
+    verifyToken(raw, thumbprint, now) {
+      const { domain } = state();
+      if (verifier?.domain !== domain) {
+        verifier = { domain, ...createTokenVerifier({ domain, keys: () => state().signingKeys }) };
       }
-      live.connections.add(connection);
-      transport.once('close', () => live.connections.delete(connection));
-      guarded(() => http.serve(transport, { connection }, protocol), connection);
+      return verifier.verify(raw, thumbprint, now);
     },
-    refused: (facts, refusal) => {
-      core.counters.refusals.set(refusal.code, (core.counters.refusals.get(refusal.code) ?? 0) + 1);
-      authentication(
-        facts,
-        {},
-        {
-          endedBy: 'gateway',
-          refusal: refusal.code,
-          ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
-        },
-      );
-    },
+    listenPort: () => listener.port,
+    newFlowId,
+    now: clock,
+    nowSeconds,
+    isDraining: () => isDraining,
+    isReady: () => state().domain !== '' && hasSessionKey(state()),
+  };
+
+  const http1 = createHttp1Server(settings, {
+    handle: (exchange) => handleExchange(gateway, exchange),
+    malformed: (owner, refusal) => answerMalformed(gateway, owner, refusal),
   });
-  listener.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+  const http2 = createHttp2Sessions(settings, (exchange) => handleExchange(gateway, exchange));
+
+  const listener = createListener({
+    settings,
+    contextOptions: contexts.options,
+    certificate: withRoot(ports.certificate, ports.rootPem),
+    reusePort: ports.reusePort ?? false,
+    newFlowId,
+    now: clock,
+    contextFor(name) {
+      if (name === gateway.name) return undefined;
+      const app = findHttpApp(state(), gateway, name);
+      return app === undefined ? null : appCertificates.contextFor(app);
+    },
+    onRefused: (connection, refusal) => record.handshake(connection, refusal),
+    onSecure(socket, start) {
+      const { facts, certificate } = identifyDevice(socket, start, state(), nowSeconds());
+      if ('code' in certificate) {
+        record.handshake(facts, certificate);
+        socket.destroy();
+        return;
+      }
+      const serverName = facts.tls?.serverName?.toLowerCase();
+      const connection: ClientConnection = {
+        facts,
+        certificate,
+        socket,
+        appHost: serverName === gateway.name ? undefined : serverName,
+        session: undefined,
+        verifying: undefined,
+        grants: new Set(),
+      };
+      record.handshake(facts, undefined);
+      grants.adopt(connection);
+      socket.once('close', () => grants.release(connection));
+      if (socket.alpnProtocol === 'h2') http2.serve({ connection, tunnel: undefined, socket });
+      else http1.serve({ connection, tunnel: undefined, scheme: 'https', socket });
+    },
   });
 
-  let draining = false;
-  // Time alone ends tokens and lets postures grow old; once a second is soon enough for both.
-  const timer = setInterval(() => live.review(seconds()), 1000).unref();
-  names.refresh();
+  const takeOver = (devices: ReadonlySet<DeviceId> | 'all'): void => {
+    engine.load(state());
+    if (devices === 'all') {
+      gateway.apps = buildAppTable(state().apps.values());
+      gateway.upstreams.retain(state().apps.values());
+      appCertificates.follow(state());
+    }
+    grants.revalidate(devices);
+  };
+  takeOver('all');
+
+  const review = setInterval(() => {
+    grants.review();
+    record.expire();
+  }, reviewIntervalMs);
+  const renewal = setInterval(() => appCertificates.renew(), renewalIntervalMs);
 
   const close = async (): Promise<void> => {
-    clearInterval(timer);
-    const closed = new Promise<void>((resolve) => listener.close(() => resolve()));
-    for (const socket of sockets) socket.destroy();
-    await closed;
-    await pools.close();
+    clearInterval(review);
+    clearInterval(renewal);
+    listener.stop();
+    listener.destroyConnections();
+    http2.close();
+    http1.close();
+    gateway.upstreams.close();
   };
 
   return {
-    listen: (port, options = {}) =>
-      new Promise((resolve, reject) => {
-        listener.once('error', reject);
-        listener.listen(
-          { port, host: settings.gateway.listen, reusePort: options.reusePort === true, backlog: 1024 },
-          () => {
-            listener.off('error', reject);
-            listener.on('error', (error) => parts.log.error({ err: error }, 'listener failed'));
-            listenerPort = (listener.address() as AddressInfo).port;
-            resolve(listenerPort);
-          },
-        );
-      }),
-    changed() {
-      engine.load(state);
-      table = buildAppTable(state.apps.values());
-      live.review(seconds());
-      names.refresh();
-      pools.keepOnly(state.apps.values());
+    listen: () => listener.listen(),
+    applyEntries(entries) {
+      follower.apply(entries);
+      takeOver(devicesConcerned(entries));
     },
-    review: () => live.review(seconds()),
-    replaceIdentity: (identity) => names.replaceGateway(identity),
-    counters: () => ({
-      connections: live.connections.size,
-      flowsOpen: live.open,
-      requestsTotal: core.counters.requests,
-      refusalsTotal: Object.fromEntries(core.counters.refusals),
-      recordsWritten: core.counters.records,
-      residentBytes: process.memoryUsage.rss(),
-    }),
+    replaceState(snapshot) {
+      follower = createStateFollower(snapshot);
+      takeOver('all');
+    },
+    setCertificate(certificatePem, keyPem) {
+      const { certificatePem: chain } = withRoot({ certificatePem, keyPem }, ports.rootPem);
+      listener.setCertificate(chain, keyPem);
+    },
+    setAssertionKey: (kid, privateKeyPem) => gateway.assertions.setKey(kid, privateKeyPem),
     async drain() {
-      draining = true;
-      listener.close();
-      http.drain();
-      const deadline = now() + limits.drainTimeoutMs;
-      while (live.open > 0 && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 25));
+      if (isDraining) return;
+      isDraining = true;
+      listener.stop();
+      http2.drain();
+      http1.drain();
+      if (grants.size > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, settings.limits.drainTimeoutMs);
+          drained = () => {
+            clearTimeout(timer);
+            // What was just answered is on its way out.
+            setTimeout(resolve, 50);
+          };
+        });
+      }
       await close();
     },
     close,
+    counters: () => ({
+      sequence: state().head.sequence,
+      connections: listener.connections,
+      flowsOpen: grants.size,
+      requestsTotal: record.requests,
+      refusalsTotal: record.refusals,
+    }),
   };
+}
+
+const hasSessionKey = ({ signingKeys }: ControlState): boolean => {
+  for (const { use } of signingKeys.values()) if (use === 'session') return true;
+  return false;
+};
+
+const withRoot = (
+  { certificatePem, keyPem }: { certificatePem: string; keyPem: string },
+  rootPem: string,
+): { certificatePem: string; keyPem: string } => ({
+  certificatePem: certificatePem.includes(rootPem.trim())
+    ? certificatePem
+    : `${certificatePem.trimEnd()}\n${rootPem}`,
+  keyPem,
+});
+
+function findHttpApp({ apps }: ControlState, gateway: Gateway, host: string) {
+  if (!gateway.apps.hasHost(host)) return undefined;
+  for (const app of apps.values()) if (app.host === host && app.protocol === 'http') return app;
+  return undefined;
+}
+
+/** Most of what happens concerns one device, and looking at every flow for it would make a revocation slow. */
+function devicesConcerned(entries: readonly LedgerEntry[]): ReadonlySet<DeviceId> | 'all' {
+  const devices = new Set<DeviceId>();
+  for (const { data } of entries) {
+    const event = parseEvent(data);
+    switch (event.type) {
+      case 'device-state-changed':
+      case 'device-certificate-renewed':
+      case 'device-enrolled':
+        devices.add(event.device);
+        break;
+      case 'enrollment-token-created':
+      case 'api-key-created':
+      case 'api-key-revoked':
+      case 'key-published':
+        break;
+      default:
+        return 'all';
+    }
+  }
+  return devices;
 }

@@ -1,93 +1,162 @@
-import type { RefusalCode } from '../contract/refusals.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
-import type { AccessRequest, Decision } from '../domain/decision.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import { portsOf } from '../domain/app-ports.ts';
+import type { AccessFacts, Decision } from '../domain/decision.ts';
+import type { AppName, DeviceId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
+import type { Subject } from '../domain/subject.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
-import type { ClientConnection } from './connection.ts';
+import type { ClientConnection } from './client-connection.ts';
+import { endsTheDevice, isCarrier, isOnlyPolicy, refusalOfDecision } from './decision-refusal.ts';
+import type { Flow } from './flow.ts';
 
-/** The right of one live flow to go on. It dies with what it depended on: device, token, posture, policy, app. */
+/** A live flow's leave to go on. It dies with what it depended on. */
 export interface Grant {
-  readonly connection: ClientConnection;
-  readonly app: App;
-  readonly request: AccessRequest;
-  /** Ends the flow at once, both sides, and has it recorded as ended by the gateway. Called once at most. */
-  readonly cut: (why: Refusal) => void;
+  readonly flow: Flow;
+  facts: AccessFacts;
+  decision: Decision;
+  /** Epoch seconds: decided again then at the latest. 0 until somebody looked: most flows end before. */
+  reviewAt: number;
+  /** How to end the flow at once; set by whoever carries it. */
+  cut: ((refusal: Refusal) => void) | undefined;
+  /** Why it was cut, also before anybody carried it. */
+  ended: Refusal | undefined;
 }
 
-/** How a denial is told to the peer. The record has the reasons themselves. */
-export function refusalOf(decision: Decision): Refusal | undefined {
-  if (decision.effect === 'allow') return undefined;
-  if (decision.effect === 'challenge') return refuse('denied', decision.missing.join(','));
-  const [first = 'no-policy-permits'] = decision.reasons;
-  return refuse(codes[first] ?? 'denied', decision.reasons.join(','));
+/** All live flows of a worker, found by the device they depend on. */
+export interface Grants {
+  open(flow: Flow, facts: AccessFacts, decision: Decision): Grant;
+  close(grant: Grant): void;
+  /** A connection got a fresh token: its flows go on under it, or end. */
+  renew(connection: ClientConnection, subject: Subject): void;
+  /** Decides again what depends on these devices, or everything. Cuts what is denied, at once. */
+  revalidate(devices: ReadonlySet<DeviceId> | 'all'): void;
+  /** Decides again what time alone may have changed. */
+  review(): void;
+  adopt(connection: ClientConnection): void;
+  release(connection: ClientConnection): void;
+  readonly size: number;
 }
 
-const codes: Partial<Record<string, RefusalCode>> = {
-  'device-revoked': 'device-revoked',
-  'device-lost': 'device-revoked',
-  'device-unknown': 'device-unknown',
-  'device-quarantined': 'device-quarantined',
-  'certificate-unknown': 'certificate-unknown',
-  'token-expired': 'token-expired',
-};
+export function createGrants(parts: {
+  readonly engine: PolicyEngine;
+  readonly state: () => ControlState;
+  /** Epoch seconds. */
+  readonly now: () => number;
+  /** Called when the last flow has ended. */
+  readonly onEmpty: () => void;
+}): Grants {
+  const { engine, state, now, onEmpty } = parts;
+  const connections = new Map<DeviceId, Set<ClientConnection>>();
+  let size = 0;
 
-/** Every live flow of a worker. */
-export interface LiveFlows {
-  readonly connections: Set<ClientConnection>;
-  readonly open: number;
-  /** Decides every live flow again and cuts what is denied. `now` in epoch seconds. */
-  review(now: number): void;
-  hold(grant: Grant): void;
-  release(grant: Grant): void;
-}
-
-export function createLiveFlows(
-  engine: PolicyEngine,
-  stillKnown: (connection: ClientConnection, now: number) => Refusal | undefined,
-): LiveFlows {
-  const connections = new Set<ClientConnection>();
-  let open = 0;
-
-  const cut = (grant: Grant, why: Refusal): void => {
-    if (!grant.connection.grants.delete(grant)) return;
-    open -= 1;
-    grant.cut(why);
+  const cut = (grant: Grant, refusal: Refusal): void => {
+    grant.ended = refusal;
+    grant.cut?.(refusal);
   };
 
-  function reviewConnection(connection: ClientConnection, now: number): void {
-    const unknown = stillKnown(connection, now);
-    if (unknown !== undefined) {
-      for (const grant of connection.grants) cut(grant, unknown);
-      connection.endedBecause = unknown;
-      connection.transport.destroy();
-      return;
+  const decideAgain = (grant: Grant): void => {
+    if (grant.ended !== undefined) return;
+    grant.facts = { ...grant.facts, app: currentApp(grant, state()), now: now() };
+    grant.decision = engine.decide(grant.facts);
+    grant.reviewAt = now() + engine.nextReviewSeconds(grant.facts);
+    if (grant.decision.effect === 'allow') return;
+    // A tunnel to an http app carries requests that are each decided by themselves; it ends with what all of them need.
+    if (isCarrier(grant.facts) && isOnlyPolicy(grant.decision)) return;
+    // The record shows what ended the flow, not what began it.
+    grant.flow.decision = grant.decision;
+    cut(grant, refusalOfDecision(grant.decision, 'grant-ended'));
+  };
+
+  const revalidateConnection = (connection: ClientConnection): void => {
+    for (const grant of [...connection.grants]) decideAgain(grant);
+    // An agent's session without a flow has nothing to cut but itself.
+    if (!isKnownDevice(connection, state())) connection.socket.destroy();
+  };
+
+  const reviewConnection = (connection: ClientConnection, time: number): void => {
+    for (const grant of [...connection.grants]) {
+      if (grant.reviewAt === 0) grant.reviewAt = grant.facts.now + engine.nextReviewSeconds(grant.facts);
+      if (grant.reviewAt > time) continue;
+      decideAgain(grant);
+      if (grant.ended !== undefined && endsTheDevice(grant.decision)) connection.socket.destroy();
     }
-    for (const grant of connection.grants) {
-      const { subject } = connection;
-      const why =
-        subject === undefined
-          ? refuse('grant-ended')
-          : refusalOf(engine.decide({ subject, app: grant.app, request: grant.request, now }));
-      if (why === undefined) continue;
-      cut(grant, why.code === 'denied' ? refuse('grant-ended', why.detail) : why);
-    }
-  }
+  };
 
   return {
-    connections,
-    get open() {
-      return open;
+    get size() {
+      return size;
     },
-    review(now) {
-      for (const connection of connections) reviewConnection(connection, now);
+    open(flow, facts, decision) {
+      const grant: Grant = { flow, facts, decision, reviewAt: 0, cut: undefined, ended: undefined };
+      flow.exchange.connection.grants.add(grant);
+      size += 1;
+      return grant;
     },
-    hold(grant) {
-      grant.connection.grants.add(grant);
-      open += 1;
+    close(grant) {
+      if (!grant.flow.exchange.connection.grants.delete(grant)) return;
+      size -= 1;
+      if (size === 0) onEmpty();
     },
-    release(grant) {
-      if (grant.connection.grants.delete(grant)) open -= 1;
+    renew(connection, subject) {
+      for (const grant of [...connection.grants]) {
+        if (grant.facts.subject.token.user !== subject.token.user) {
+          cut(grant, refuse('grant-ended', 'the session is another user’s now'));
+          continue;
+        }
+        grant.facts = { ...grant.facts, subject };
+        grant.flow.subject = subject;
+        decideAgain(grant);
+      }
+    },
+    revalidate(devices) {
+      const concerned = devices === 'all' ? connections.keys() : devices;
+      for (const device of [...concerned]) {
+        for (const connection of [...(connections.get(device) ?? [])]) revalidateConnection(connection);
+      }
+    },
+    review() {
+      if (size === 0) return;
+      const time = now();
+      for (const each of connections.values()) {
+        for (const connection of each) if (connection.grants.size > 0) reviewConnection(connection, time);
+      }
+    },
+    adopt(connection) {
+      const { device } = connection.certificate;
+      const known = connections.get(device);
+      if (known === undefined) connections.set(device, new Set([connection]));
+      else known.add(connection);
+    },
+    release(connection) {
+      const { device } = connection.certificate;
+      const known = connections.get(device);
+      known?.delete(connection);
+      if (known?.size === 0) connections.delete(device);
     },
   };
+}
+
+function isKnownDevice({ certificate }: ClientConnection, { devices }: ControlState): boolean {
+  const device = devices.get(certificate.device);
+  if (device === undefined || device.state === 'revoked' || device.state === 'lost') return false;
+  return device.certificates.some(({ thumbprint }) => thumbprint === certificate.thumbprint);
+}
+
+/**
+ * The app as the ledger has it now, where the flow would still be led the same way. A change of what does not concern
+ * a live flow (another upstream beside its own, a health check) does not end it.
+ */
+function currentApp({ facts: { app }, flow }: Grant, { apps }: ControlState): App {
+  const now = apps.get(app.name as AppName);
+  if (now === undefined || now === app) return app;
+  const isSamePlace =
+    now.network === app.network &&
+    now.host === app.host &&
+    now.protocol === app.protocol &&
+    (flow.upstreamText === undefined || now.upstreams.includes(flow.upstreamText)) &&
+    (now.inspect ?? []).join(',') === (app.inspect ?? []).join(',') &&
+    (flow.port === undefined || portsOf(now).includes(flow.port));
+  return isSamePlace ? now : app;
 }

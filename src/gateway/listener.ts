@@ -1,199 +1,196 @@
-import { constants } from 'node:crypto';
-import type { X509Certificate } from 'node:crypto';
-import type { Socket } from 'node:net';
+import { X509Certificate } from 'node:crypto';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
-import type { SecureContext, Server } from 'node:tls';
-import { certificateThumbprint } from '../../certs/thumbprint.ts';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { refuse } from '../contract/refusals.ts';
-import type { Refusal, RefusalCode } from '../contract/refusals.ts';
+import type { Refusal } from '../contract/refusals.ts';
+import type { Settings } from '../contract/settings.ts';
 import type { ConnectionFacts } from '../domain/flow.ts';
-import type { VerifiedCertificate } from '../domain/subject.ts';
-import { identifyDevice } from '../identity/device-identity.ts';
-import type { ClientConnection } from './connection.ts';
-import { v7 } from './flow-id.ts';
-import type { GatewayParts } from './gateway-parts.ts';
-import { UnknownServerName } from './server-names.ts';
-import type { ServerNames } from './server-names.ts';
+import type { FlowId } from '../domain/ids.ts';
+import { buildConnectionFacts, describeCertificate, endsOf } from './connection-facts.ts';
+import type { ConnectionStart } from './connection-facts.ts';
+import { refusalOfHandshake, ServerNameUnknown } from './handshake-refusal.ts';
 
-export interface ListenerEvents {
-  readonly connected: (connection: ClientConnection, protocol: 'h2' | 'http/1.1') => void;
-  readonly refused: (facts: ConnectionFacts, refusal: Refusal) => void;
+/** `fatal, unrecognized_name` (RFC 6066, section 3) as it stands before any key is agreed on. */
+const unrecognizedName = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
+
+export interface Listener {
+  /** @returns the port. */
+  listen(): Promise<number>;
+  readonly port: number;
+  readonly connections: number;
+  /** New handshakes get this certificate; connections stay. */
+  setCertificate(certificatePem: string, keyPem: string): void;
+  /** Accepts no more. */
+  stop(): void;
+  /** Ends every connection. */
+  destroyConnections(): void;
 }
 
-/**
- * The TLS listener: a client certificate is required in every handshake, OpenSSL verifies its chain to the device authority, then it must
- * be one that the ledger knows. Bounds hold before anything is known of the peer; no callback throws (CVE-2026-21637).
- */
-export function createListener(
-  parts: Pick<GatewayParts, 'settings' | 'clientAuthorityPem' | 'gatewayIdentity' | 'state' | 'now' | 'log'>,
-  names: ServerNames,
-  events: ListenerEvents,
-): Server {
-  const { limits, gateway } = parts.settings;
-  const openByAddress = new Map<string, number>();
+export interface ListenerParts {
+  readonly settings: Settings;
+  readonly contextOptions: SecureContextOptions;
+  readonly certificate: { readonly certificatePem: string; readonly keyPem: string };
+  readonly reusePort: boolean;
+  readonly newFlowId: () => FlowId;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** The context for a lower-case name; undefined for the gateway's own certificate, null for nobody's name. */
+  readonly contextFor: (name: string) => Promise<SecureContext> | undefined | null;
+  readonly onSecure: (socket: TLSSocket, start: ConnectionStart) => void;
+  readonly onRefused: (connection: ConnectionFacts, refusal: Refusal) => void;
+}
 
-  const server = createTlsServer({
-    cert: parts.gatewayIdentity.certificatePem,
-    key: parts.gatewayIdentity.privateKeyPem,
-    ca: parts.clientAuthorityPem,
-    requestCert: true,
-    rejectUnauthorized: true,
-    minVersion: gateway.minTlsVersion,
-    ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: limits.handshakeTimeoutMs,
-    // Agents hold one session for hours: a ticket is 10 KB that nobody comes back with, and a certificate that is not looked at again.
-    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    SNICallback(
-      this: unknown,
-      serverName: string,
-      callback: (error: Error | null, context?: SecureContext) => void,
-    ) {
-      names.find(serverName.toLowerCase()).then(
-        (context) => callback(null, context),
-        (error: unknown) => callback(error instanceof Error ? error : new Error(String(error))),
-      );
-    },
-  });
+/** Accepts TCP connections, bounds what each address may open, and completes handshakes that prove a device. */
+export function createListener(parts: ListenerParts): Listener {
+  const { settings, newFlowId, now, onRefused } = parts;
+  const { limits, gateway } = settings;
+  const perAddress = new Map<string, number>();
+  const sockets = new Set<Socket>();
+  /** Presented certificates of handshakes that are about to be refused for them. */
+  const presented = new WeakMap<TLSSocket, X509Certificate>();
+  const starts = new WeakMap<Socket, ConnectionStart>();
+  let port = gateway.port;
 
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
-    const open = openByAddress.get(address) ?? 0;
-    if (open >= limits.maxConnectionsPerAddress) {
-      events.refused(factsOf(socket, undefined), refuse('too-many-connections', `${open} are open`));
-      socket.destroy();
-      return;
-    }
-    openByAddress.set(address, open + 1);
-    socket.once('close', () => {
-      const left = (openByAddress.get(address) ?? 1) - 1;
-      if (left === 0) openByAddress.delete(address);
-      else openByAddress.set(address, left);
-    });
-  });
-
-  server.on('secureConnection', (socket) => {
-    try {
-      socket.on('error', () => socket.destroy());
-      accept(socket);
-    } catch (error) {
-      parts.log.error({ err: error }, 'connection failed');
-      socket.destroy();
-    }
-  });
-
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    // Refused for too many: recorded already, and closed before it said a word.
-    if (
-      socket.remoteAddress === undefined &&
-      socket.bytesRead === 0 &&
-      error.code === 'ECONNRESET' &&
-      verifyErrorOf(socket) === undefined
-    )
-      return;
-    // Node destroys the socket itself, once the alert is out.
-    events.refused(factsOf(socket, undefined), handshakeRefusal(error, socket));
-  });
-
-  const factsOf = (
-    socket: Socket | TLSSocket,
-    certificate: X509Certificate | undefined,
-    identified?: VerifiedCertificate,
-  ): ConnectionFacts => {
-    const secure = socket instanceof TLSSocket ? socket : undefined;
-    const version = secure?.getProtocol() ?? undefined;
-    const { servername } = (secure ?? {}) as { servername?: string | false };
-    return {
-      id: v7(),
-      startedAt: parts.now(),
-      source: { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 },
-      destination: { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 },
-      ...(version === undefined || version === null
-        ? {}
-        : {
-            tls: {
-              version: version.replace(/^TLSv/, ''),
-              cipher: secure?.getCipher()?.name ?? 'unknown',
-              ...(typeof servername === 'string' && servername !== '' ? { serverName: servername } : {}),
-              ...(typeof secure?.alpnProtocol === 'string' ? { alpn: secure.alpnProtocol } : {}),
-            },
-          }),
-      ...(certificate === undefined ? {} : { certificate: certificateFacts(certificate, identified) }),
-    };
+  const startOf = (socket: TLSSocket): ConnectionStart => {
+    const raw = (socket as unknown as { readonly _parent?: Socket })._parent;
+    const known = raw === undefined ? undefined : starts.get(raw);
+    return known ?? { id: newFlowId(), startedAt: now(), ...endsOf(socket) };
   };
 
-  function accept(socket: TLSSocket): void {
-    const certificate = socket.getPeerX509Certificate();
-    if (certificate === undefined || !socket.authorized) {
-      events.refused(factsOf(socket, certificate), refuse('certificate-untrusted'));
-      socket.destroy();
-      return;
+  function chooseContext(
+    this: unknown,
+    name: string,
+    callback: (error: Error | null, context?: SecureContext) => void,
+  ): void {
+    // A throw in a TLS callback ends the process (Node CVE-2026-21637).
+    try {
+      const socket = this instanceof TLSSocket ? this : undefined;
+      if (socket !== undefined) witnessCertificate(socket);
+      const chosen = parts.contextFor(name.toLowerCase());
+      if (chosen === undefined) return callback(null, undefined);
+      if (chosen === null) {
+        // Node would close without a word.
+        const raw = (socket as unknown as { readonly _parent?: Socket } | undefined)?._parent;
+        raw?.write(unrecognizedName);
+        return callback(new ServerNameUnknown(name.slice(0, 255)));
+      }
+      chosen.then(
+        (context) => callback(null, context),
+        (error: Error) => callback(error),
+      );
+    } catch (error) {
+      callback(error as Error);
     }
-    const identified = identifyDevice(certificate, parts.state, Math.floor(parts.now() / 1000));
-    if ('code' in identified) {
-      events.refused(factsOf(socket, certificate), identified);
-      socket.destroy();
-      return;
-    }
-    const facts = factsOf(socket, certificate, identified);
-    const connection: ClientConnection = {
-      facts,
-      certificate: identified,
-      serverName: facts.tls?.serverName?.toLowerCase(),
-      transport: socket,
-      rawAuthorization: undefined,
-      subject: undefined,
-      verifying: undefined,
-      grants: new Set(),
-      endedBecause: undefined,
-    };
-    events.connected(connection, socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1');
   }
 
-  return server;
-}
-
-const plainAddress = (address: string | undefined): string =>
-  (address ?? 'unknown').replace(/^::ffff:(?=[0-9.]+$)/, '');
-
-const verifyErrorOf = (socket: TLSSocket): string | undefined => {
-  const { authorizationError } = socket as { authorizationError?: unknown };
-  if (authorizationError === null || authorizationError === undefined) return undefined;
-  return typeof authorizationError === 'string'
-    ? authorizationError
-    : ((authorizationError as { code?: string }).code ?? 'unverified');
-};
-
-const verifyCodes: Readonly<Record<string, RefusalCode>> = {
-  CERT_HAS_EXPIRED: 'certificate-expired',
-  CERT_NOT_YET_VALID: 'certificate-not-yet-valid',
-};
-
-function handshakeRefusal(error: NodeJS.ErrnoException, socket: TLSSocket): Refusal {
-  const verifyError = verifyErrorOf(socket);
-  if (verifyError !== undefined)
-    return refuse(verifyCodes[verifyError] ?? 'certificate-untrusted', verifyError);
-  if (error instanceof UnknownServerName) return refuse('server-name-unknown', error.message.slice(0, 253));
-  if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') return refuse('certificate-missing');
-  return refuse('handshake-failed', error.code ?? error.message);
-}
-
-function certificateFacts(
-  certificate: X509Certificate,
-  identified: VerifiedCertificate | undefined,
-): NonNullable<ConnectionFacts['certificate']> {
-  const device = identified?.device;
-  return {
-    ...(device === undefined ? {} : { device }),
-    serial: certificate.serialNumber,
-    issuer: certificate.issuer.replaceAll('\n', ', '),
-    ...(certificate.subject === undefined || certificate.subject === ''
-      ? {}
-      : { subject: certificate.subject.replaceAll('\n', ', ') }),
-    thumbprint: identified?.thumbprint ?? certificateThumbprint(certificate.raw),
-    notBefore: Math.floor(certificate.validFromDate.getTime() / 1000),
-    notAfter: Math.floor(certificate.validToDate.getTime() / 1000),
+  /** A certificate that does not verify is gone by the time that Node says so; its facts belong on record. */
+  const witnessCertificate = (socket: TLSSocket): void => {
+    socket.prependOnceListener('secure', () => {
+      try {
+        const certificate = socket.getPeerX509Certificate();
+        if (certificate !== undefined) presented.set(socket, certificate);
+      } catch {
+        // What cannot be read cannot be recorded.
+      }
+    });
   };
+
+  const tls = createTlsServer({
+    ...parts.contextOptions,
+    cert: parts.certificate.certificatePem,
+    key: parts.certificate.keyPem,
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: limits.handshakeTimeoutMs,
+    SNICallback: chooseContext,
+  });
+  tls.on('secureConnection', (socket) => {
+    socket.on('error', () => socket.destroy());
+    const start = startOf(socket);
+    try {
+      parts.onSecure(socket, start);
+    } catch (error) {
+      socket.destroy();
+      onRefused(buildConnectionFacts(start, undefined), refuse('internal-error', (error as Error).message));
+    }
+  });
+  tls.on('tlsClientError', (error, socket) => {
+    socket.on('error', () => undefined);
+    const certificate = presented.get(socket);
+    const { authorizationError } = socket as { authorizationError?: unknown };
+    const name = (authorizationError as { code?: string } | undefined)?.code ?? authorizationError;
+    const verification = typeof name === 'string' ? name : undefined;
+    const start = startOf(socket);
+    const facts = buildConnectionFacts(
+      start,
+      undefined,
+      certificate === undefined ? undefined : describeCertificate(certificate),
+    );
+    socket.destroy();
+    onRefused(withServerName(facts, socket), refusalOfHandshake(error, verification));
+  });
+
+  const tcp = createTcpServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (raw) => {
+    const start: ConnectionStart = { id: newFlowId(), startedAt: now(), ...endsOf(raw) };
+    const { address } = start.source;
+    const count = (perAddress.get(address) ?? 0) + 1;
+    if (count > limits.maxConnectionsPerAddress) {
+      raw.on('error', () => undefined);
+      raw.destroy();
+      onRefused(
+        buildConnectionFacts(start, undefined),
+        refuse('too-many-connections', `${count} from one address`),
+      );
+      return;
+    }
+    perAddress.set(address, count);
+    sockets.add(raw);
+    starts.set(raw, start);
+    raw.once('close', () => {
+      sockets.delete(raw);
+      const left = (perAddress.get(address) ?? 1) - 1;
+      if (left === 0) perAddress.delete(address);
+      else perAddress.set(address, left);
+    });
+    tls.emit('connection', raw);
+  });
+
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        tcp.once('error', reject);
+        tcp.listen(
+          { host: gateway.listen, port: gateway.port, reusePort: parts.reusePort, backlog: 1024 },
+          () => {
+            tcp.off('error', reject);
+            tcp.on('error', () => undefined);
+            port = (tcp.address() as AddressInfo).port;
+            resolve(port);
+          },
+        );
+      }),
+    get port() {
+      return port;
+    },
+    get connections() {
+      return sockets.size;
+    },
+    setCertificate: (certificatePem, keyPem) =>
+      tls.setSecureContext({ ...parts.contextOptions, cert: certificatePem, key: keyPem }),
+    stop: () => void tcp.close(),
+    destroyConnections() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** The name is all that is known of TLS when a handshake did not get far. */
+function withServerName(facts: ConnectionFacts, socket: TLSSocket): ConnectionFacts {
+  const { servername } = socket as { servername?: unknown };
+  return typeof servername === 'string' && servername !== ''
+    ? { ...facts, tls: { version: 'unknown', cipher: '', serverName: servername } }
+    : facts;
 }

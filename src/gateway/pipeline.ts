@@ -1,69 +1,73 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
-import type { App } from '../domain/resources.ts';
-import type { Subject } from '../domain/subject.ts';
-import { accessRequest, authorize } from './authorize.ts';
-import { chooseApplication } from './choose-application.ts';
 import type { Exchange } from './exchange.ts';
-import type { GatewayCore } from './gateway-core.ts';
-import { refusalOf } from './grants.ts';
-import { inspect } from './inspect.ts';
-import { readRequest } from './read-request.ts';
-import { answerOwnResource } from './own-resources.ts';
-import { verifyToken } from './verify-token.ts';
+import { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
+import { refuseFlow } from './refuse-flow.ts';
+import { chooseApplication } from './steps/choose-application.ts';
+import { decide } from './steps/decide.ts';
+import { forward } from './steps/forward.ts';
+import { inspect } from './steps/inspect.ts';
+import { answerLocally } from './local-answers.ts';
+import { loadPosture } from './steps/load-posture.ts';
+import { readRequest } from './steps/read-request.ts';
+import { checkReadiness } from './steps/check-readiness.ts';
+import { verifyToken } from './steps/verify-token.ts';
 
-/** What stands at the end of the list: an app that this exchange may reach now. */
-export interface Admitted {
-  readonly subject: Subject;
-  readonly app: App;
-  readonly grant: { readonly request: ReturnType<typeof accessRequest> };
-}
+type Step = (flow: Flow, gateway: Gateway) => Refusal | undefined | Promise<Refusal | undefined>;
 
 /**
- * The way of every request, in order. Who the device is was settled in the handshake; each step adds what it found to the exchange or
- * refuses, and only `authorize` judges. Then the request is forwarded, and recorded when it ends.
- *
- *   read request, choose application, verify token, decide, inspect, forward, record
- *
- * `next` goes on with an exchange that was let in: forward, or upgrade. Never throws.
+ * The way of every request, upgrade and tunnel. The device was identified when its connection was made
+ * (accept-connection.ts) and is looked at again by each decision. There is no way past a step, and no list of exceptions.
+ * A step refuses by returning why; forwarding records what came of it (record-flow.ts).
  */
-export function runPipeline(
-  core: GatewayCore,
-  exchange: Exchange,
-  next: (admitted: Admitted) => void,
-  refused: (refusal: Refusal) => void,
-): void {
-  const unreadable = readRequest(exchange);
-  if (unreadable !== undefined) return refused(unreadable);
-  if (!core.recorder.healthy()) return refused(refuse('not-ready', 'flow records cannot be written'));
+const steps: readonly Step[] = [
+  readRequest,
+  checkReadiness,
+  verifyToken,
+  loadPosture,
+  chooseApplication,
+  decide,
+  inspect,
+];
 
-  const nowSeconds = Math.floor(exchange.startedAt / 1000);
-  const subject = verifyToken(
-    exchange.origin.connection,
-    exchange.headers?.authorization,
-    core.verifier,
-    nowSeconds,
-    (accepted) => core.tokenAccepted(exchange, accepted),
-  );
-  const proceed = (verified: Subject | Refusal): void => {
-    // The application is chosen even for one who is not known yet, so that the record has it.
-    const destination = chooseApplication(exchange.origin, exchange.authority, core.routes());
-    if (!('code' in destination) && destination.kind === 'app') exchange.app = destination.app;
-    if ('code' in verified) return refused(verified);
-    exchange.subject = verified;
-    if ('code' in destination) return refused(destination);
-    if (destination.kind === 'gateway') return answerOwnResource(core, exchange, verified, refused);
+/** Leads one exchange to its end. Never throws: what goes wrong inside is a refusal, too. */
+export function handleExchange(gateway: Gateway, exchange: Exchange): void {
+  walk(new Flow(gateway.newFlowId(), gateway.now(), exchange), gateway, 0);
+}
 
-    const { app } = destination;
-    const request = accessRequest(exchange.origin.connection, exchange);
-    exchange.decision = authorize(core.engine, verified, app, request, nowSeconds);
-    const denied = refusalOf(exchange.decision) ?? inspect(app);
-    if (denied !== undefined) return refused(denied);
-    next({ subject: verified, app, grant: { request } });
-  };
-  if (!(subject instanceof Promise)) return proceed(subject);
-  subject.then(proceed).catch((error: unknown) => {
-    core.log.error({ err: error, flow: exchange.id }, 'request failed');
-    refused(refuse('internal-error'));
-  });
+function walk(flow: Flow, gateway: Gateway, from: number): void {
+  try {
+    for (let index = from; index < steps.length; index += 1) {
+      const result = steps[index]?.(flow, gateway);
+      if (result === undefined) continue;
+      if (!(result instanceof Promise)) return refuseFlow(flow, gateway, result);
+      result
+        .then((refusal) =>
+          refusal === undefined ? walk(flow, gateway, index + 1) : refuseFlow(flow, gateway, refusal),
+        )
+        .catch((error: unknown) => failFlow(flow, gateway, error));
+      return;
+    }
+    carry(flow, gateway);
+  } catch (error) {
+    failFlow(flow, gateway, error);
+  }
+}
+
+function carry(flow: Flow, gateway: Gateway): void {
+  if (flow.local !== undefined) answerLocally(flow, gateway, flow.local);
+  else if (flow.exchange.method === 'CONNECT') gateway.tunnels.open(flow);
+  else forward(flow, gateway);
+}
+
+/** Something that should not have happened. It costs the flow, never the worker. */
+function failFlow(flow: Flow, gateway: Gateway, error: unknown): void {
+  gateway.log.error({ err: error, flow: flow.id }, 'flow failed');
+  try {
+    refuseFlow(flow, gateway, refuse('internal-error', (error as Error)?.message));
+  } catch (again) {
+    gateway.log.error({ err: again, flow: flow.id }, 'refusal failed');
+    flow.exchange.abort();
+  }
 }

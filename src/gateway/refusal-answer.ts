@@ -1,71 +1,91 @@
-import { buildProblem, refusals } from '../contract/refusals.ts';
-import type { Refusal } from '../contract/refusals.ts';
-import type { Exchange } from './exchange.ts';
+import { buildProblem } from '../contract/refusals.ts';
+import type { Problem, Refusal } from '../contract/refusals.ts';
+import type { FlowId } from '../domain/ids.ts';
 
-/** What a refused client is told: problem details (RFC 9457), or a page with the same facts for a browser. */
-export interface RefusalAnswer {
+export interface Answer {
   readonly status: number;
   readonly headers: readonly string[];
-  readonly body: string;
+  readonly body: Buffer;
 }
 
-const wantsFrench = (acceptLanguage: string): boolean => /^\s*fr\b/i.test(acceptLanguage);
-const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (character) => `&#${character.codePointAt(0) ?? 63};`);
+export interface Wishes {
+  readonly accept: string | undefined;
+  readonly acceptLanguage: string | undefined;
+}
 
-/** RFC 9209: which hop failed and how, for whoever debugs it. */
-const proxyErrors: Readonly<Record<string, string>> = {
-  'upstream-unreachable': 'destination_unavailable',
-  'upstream-reset': 'connection_terminated',
-  'upstream-malformed': 'http_protocol_error',
-  'upstream-untrusted': 'tls_certificate_error',
-  'upstream-timeout': 'http_response_timeout',
-  'connector-unavailable': 'destination_unavailable',
-};
-
-export function buildRefusalAnswer(refusal: Refusal, exchange: Exchange): RefusalAnswer {
-  const { status } = refusals[refusal.code];
-  const language = wantsFrench(exchange.headers?.acceptLanguage ?? '') ? 'fr' : 'en';
-  const isUpstreams = Object.hasOwn(proxyErrors, refusal.code);
-  const problem = buildProblem(refusal.code, language, {
-    flowId: exchange.id,
-    ...(isUpstreams && exchange.app !== undefined ? { detail: `application ${exchange.app.name}` } : {}),
+/**
+ * A refusal as the peer sees it: RFC 9457 problem details, or a page with the same facts for a browser. The detail is
+ * for the record; a peer gets it only as `publicDetail`, such as which application failed.
+ */
+export function answerRefusal(
+  { code }: Refusal,
+  flowId: FlowId,
+  wishes: Wishes,
+  publicDetail?: string,
+): Answer {
+  const language = prefersFrench(wishes.acceptLanguage) ? 'fr' : 'en';
+  const problem = buildProblem(code, language, {
+    flowId,
+    ...(publicDetail === undefined ? {} : { detail: publicDetail }),
   });
+  const isPage = wantsPage(wishes.accept);
+  const body = Buffer.from(isPage ? renderPage(problem, language) : JSON.stringify(problem));
   const headers = [
-    'cache-control',
-    'no-store',
+    'content-type',
+    isPage ? 'text/html; charset=utf-8' : 'application/problem+json',
+    'content-length',
+    String(body.length),
     'content-language',
     language,
-    'x-content-type-options',
-    'nosniff',
+    'cache-control',
+    'no-store',
   ];
-  if (status === 401) headers.push('www-authenticate', 'Bearer realm="postern"');
-  if (isUpstreams) headers.push('proxy-status', `postern; error=${proxyErrors[refusal.code]}`);
-  if (!(exchange.headers?.accept ?? '').includes('text/html')) {
-    const body = JSON.stringify(problem);
-    headers.push(
-      'content-type',
-      'application/problem+json',
-      'content-length',
-      String(Buffer.byteLength(body)),
-    );
-    return { status, headers, body };
+  if (isPage) headers.push('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
+  if (problem.status === 401) {
+    headers.push('www-authenticate', challengeOf(code), 'proxy-authenticate', challengeOf(code));
   }
-  const body = `<!doctype html>
-<html lang="${language}"><meta charset="utf-8"><title>${escapeHtml(problem.title)}</title>
-<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:4rem auto;padding:0 1rem}dt{color:#57606a}dd{margin:0 0 .6rem;font-family:monospace}</style>
-<h1>${escapeHtml(problem.title)}</h1><p>${escapeHtml(problem.help)}</p>
-<dl><dt>code<dd>${problem.code}<dt>flow_id<dd>${exchange.id}</dl></html>
+  if (problem.status === 503) headers.push('retry-after', '2');
+  return { status: problem.status, headers, body };
+}
+
+/** RFC 6750, section 3: a token that is missing is not an error, one that is not valid is. */
+const challengeOf = (code: string): string =>
+  code === 'token-missing' ? 'Bearer realm="postern"' : 'Bearer realm="postern", error="invalid_token"';
+
+/** Browsers name text/html; programs that would rather have JSON do not. */
+const wantsPage = (accept: string | undefined): boolean =>
+  accept !== undefined && /(?:^|,)\s*text\/html\s*(?:[;,]|$)/i.test(accept.slice(0, 1024));
+
+/** The first of the two languages that is named; browsers write them in order of preference. */
+const prefersFrench = (acceptLanguage: string | undefined): boolean =>
+  /\b(fr|en)\b/i.exec((acceptLanguage ?? '').slice(0, 256))?.[1]?.toLowerCase() === 'fr';
+
+const escapeHtml = (text: string): string =>
+  text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+
+const labels = {
+  en: { flow: 'Flow', code: 'Code' },
+  fr: { flow: 'Flux', code: 'Code' },
+} as const;
+
+const style =
+  'body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 1rem}' +
+  'dt{float:left;width:4rem;color:#666}dd{font-family:ui-monospace,monospace}';
+
+function renderPage(problem: Problem, language: 'en' | 'fr'): string {
+  const { title, help, status, code, flow_id: flowId = '', detail } = problem;
+  const paragraph = (text: string): string => `<p>${escapeHtml(text)}</p>`;
+  return `<!doctype html>
+<html lang="${language}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${escapeHtml(title)}</title><style>${style}</style>
+<h1>${escapeHtml(title)}</h1>
+${paragraph(help)}${detail === undefined ? '' : paragraph(detail)}
+<dl><dt>${labels[language].code}<dd>${status} ${escapeHtml(code)}<dt>${labels[language].flow}<dd>${escapeHtml(flowId)}</dl>
+</html>
 `;
-  headers.push(
-    'content-type',
-    'text/html; charset=utf-8',
-    'content-length',
-    String(Buffer.byteLength(body)),
-    'content-security-policy',
-    "default-src 'none'; style-src 'unsafe-inline'",
-    'vary',
-    'accept, accept-language',
-  );
-  return { status, headers, body };
 }

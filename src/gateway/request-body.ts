@@ -1,39 +1,55 @@
-import { bodyTooSlow } from './body-errors.ts';
-import type { ClientRequest } from './exchange.ts';
+import type { Readable } from 'node:stream';
+import type { Flow } from './flow.ts';
+
+/** The client sent nothing of its body for too long. */
+export class BodyTooSlow extends Error {
+  override readonly name = 'BodyTooSlow';
+}
 
 /**
- * The body of a request as a stream of chunks for the upstream, or null where there is none. A client that stops
- * sending while we wait for it is given up on; while the upstream does not take more, nobody counts.
+ * The body as it arrives, at the speed of whoever reads it. A stream is never handed over itself: readers destroy what
+ * fails them, and with the request goes the connection that the refusal should travel on. Ends with an error when the
+ * client breaks off, so that half a body never looks like a whole one.
  */
-export function readBody(
-  request: ClientRequest,
-  idleTimeoutMs: number,
-  count: (bytes: number) => void,
-): AsyncIterable<Buffer> | null {
-  if (!hasBody(request)) return null;
-  return chunksOf(request, idleTimeoutMs, count);
-}
-
-function hasBody(request: ClientRequest): boolean {
-  if ('stream' in request && request.httpVersionMajor === 2) return !request.stream.endAfterHeaders;
-  const { headers } = request;
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-}
-
-async function* chunksOf(
-  request: ClientRequest,
-  idleTimeoutMs: number,
-  count: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  const timer = setTimeout(() => request.destroy(bodyTooSlow), idleTimeoutMs);
+export async function* readBody(flow: Flow, source: Readable, idleTimeoutMs: number): AsyncGenerator<Buffer> {
+  let wake: (() => void) | undefined;
+  let isAwaited = false;
+  const onChange = (): void => wake?.();
+  const timer = setTimeout(() => {
+    // Only a client that is waited for is slow: a reader that takes its time is not its fault.
+    if (isAwaited) {
+      tooSlow = true;
+      onChange();
+    } else timer.refresh();
+  }, idleTimeoutMs);
+  let tooSlow = false;
+  let failure: Error | undefined;
+  const onError = (error: Error): void => {
+    failure = error;
+    onChange();
+  };
+  source.on('readable', onChange).on('end', onChange).on('close', onChange).on('error', onError);
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      clearTimeout(timer);
-      count(chunk.length);
-      yield chunk;
-      timer.refresh();
+    for (;;) {
+      const chunk = source.read() as Buffer | null;
+      if (chunk !== null) {
+        flow.bytesIn += chunk.length;
+        timer.refresh();
+        yield chunk;
+        continue;
+      }
+      if (failure !== undefined) throw failure;
+      if (source.readableEnded) return;
+      if (source.destroyed) throw new Error('the client broke off');
+      if (tooSlow) throw new BodyTooSlow('request body stopped');
+      isAwaited = true;
+      await new Promise<void>((resolve) => (wake = resolve));
+      wake = undefined;
+      isAwaited = false;
     }
   } finally {
     clearTimeout(timer);
+    source.off('readable', onChange).off('end', onChange).off('close', onChange);
+    // The listener for errors stays: one that comes later must not be an uncaught one.
   }
 }

@@ -1,150 +1,175 @@
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { App } from '../domain/resources.ts';
-import type { Subject } from '../domain/subject.ts';
-import { accessRequest, authorize } from './authorize.ts';
-import { carryFlow } from './carry-flow.ts';
-import type { Origin } from './connection.ts';
-import { dialApp } from './dial-app.ts';
-import { factsOf } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
-import type { GatewayCore } from './gateway-core.ts';
-import { refusalOf } from './grants.ts';
-import { readHeaders } from './headers.ts';
-import { inspect } from './inspect.ts';
-import { upstreamRefusal } from './upstream-failure.ts';
-import { verifyToken } from './verify-token.ts';
+import type { AppCertificates } from './app-certificates.ts';
+import type { TunnelContext } from './exchange.ts';
+import type { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
+import type { Http1Server } from './http1/http1-server.ts';
+import { joinStreams } from './join-streams.ts';
+import type { EndedBy } from './record-flow.ts';
+import { refuseFlow } from './refuse-flow.ts';
+import { refusalOfError } from './upstream/upstream-failure.ts';
 
-/** How a tunnel is answered on the HTTP version that it was asked for. */
-export interface TunnelClient {
-  /** Says 200 and gives the stream that the tunnel's bytes are on. */
-  accept(): Duplex;
-  /** Says why not. */
-  refuse(refusal: Refusal): void;
+/** The port at which browsers speak HTTP without TLS, inside the tunnel as outside. */
+const plainPort = 80;
+
+export interface Tunnels {
+  /** Opens an allowed CONNECT. */
+  open(flow: Flow): void;
 }
 
-const authorityPattern = /^([a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?):([0-9]{1,5})$/;
+export function createTunnels(parts: {
+  readonly gateway: () => Gateway;
+  /** Where the requests that come out of a tunnel are served: as those of the listener. */
+  readonly servers: Pick<Http1Server, 'serve'>;
+  readonly certificates: AppCertificates;
+  readonly handshakeTimeoutMs: number;
+}): Tunnels {
+  const { servers, certificates, handshakeTimeoutMs } = parts;
 
-/**
- * A CONNECT (RFC 9110, section 9.3.6). The same steps as a request's. To an http app the gateway itself is the other
- * end, and each request inside goes through the pipeline; to any other app raw bytes go to its upstream.
- */
-export function serveTunnel(
-  core: GatewayCore,
-  exchange: Exchange,
-  client: TunnelClient,
-  serveInside: (stream: Duplex, origin: Origin) => void,
-): void {
-  core.counters.requests += 1;
-  const { connection } = exchange.origin;
-  const refused = (refusal: Refusal): void => {
-    if (exchange.finished) return;
-    exchange.finished = true;
-    core.counters.refusals.set(refusal.code, (core.counters.refusals.get(refusal.code) ?? 0) + 1);
-    core.recorder.tunnelClosed(factsOf(exchange), {
-      endedAt: core.now(),
-      bytesIn: 0,
-      bytesOut: 0,
-      endedBy: 'gateway',
-      refusal: refusal.code,
-      ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
-    });
-    core.recorder.whenWritten(() => client.refuse(refusal));
-  };
-
-  if (exchange.origin.tunnel !== undefined)
-    return refused(refuse('method-not-allowed', 'CONNECT inside a tunnel'));
-  const headers = readHeaders(exchange.request.rawHeaders);
-  if ('code' in headers) return refused(headers);
-  exchange.headers = headers;
-  exchange.authority = askedAuthority(exchange).toLowerCase();
-  const [, host = '', portText = ''] = authorityPattern.exec(exchange.authority) ?? [];
-  if (!core.recorder.healthy()) return refused(refuse('not-ready', 'flow records cannot be written'));
-
-  const nowSeconds = Math.floor(exchange.startedAt / 1000);
-  const proceed = (verified: Subject | Refusal): void => {
-    const port = Number(portText);
-    const { table, gatewayName } = core.routes();
-    const app = host === '' ? undefined : table.find(host, port);
-    exchange.app = app;
-    if ('code' in verified) return refused(verified);
-    exchange.subject = verified;
-    const { serverName } = connection;
-    if (serverName !== undefined && serverName !== gatewayName && serverName !== host)
-      return refused(refuse('authority-mismatch', 'another host than the TLS server name'));
-    if (host === '' || !table.hasHost(host)) return refused(refuse('application-unknown'));
-    if (app === undefined) return refused(refuse('port-unknown'));
-    if (app.protocol === 'udp') return refused(refuse('protocol-mismatch', 'udp is not carried'));
-    const request = accessRequest(connection, {
-      method: 'CONNECT',
-      authority: exchange.authority,
-      target: '',
-    });
-    // An http app decides on each request inside; the tunnel itself needs only a subject that is still good.
-    if (app.protocol === 'http') return openInside(core, exchange, app, port, client, serveInside);
-    exchange.decision = authorize(core.engine, verified, app, request, nowSeconds);
-    const denied = refusalOf(exchange.decision) ?? inspect(app);
-    if (denied !== undefined) return refused(denied);
-
-    dialApp(core, app, exchange.startedAt).then(
-      ({ socket, dialled }) => {
-        exchange.upstream = dialled;
-        // The policy may have moved while we dialled.
-        const { subject = verified } = connection;
-        const late = refusalOf(authorize(core.engine, subject, app, request, Math.floor(core.now() / 1000)));
-        if (late !== undefined || connection.transport.destroyed) {
-          socket.destroy();
-          return refused(late ?? refuse('grant-ended', 'client gone'));
-        }
-        socket.allowHalfOpen = true;
-        const facts = factsOf(exchange);
-        carryFlow(core, { connection, app, request, facts, client: client.accept(), upstream: socket });
-      },
-      (error: unknown) => refused(upstreamRefusal(error)),
+  /** Bytes of a protocol that is the app's own business. The app is there before the client is told so. */
+  const openRaw = async (flow: Flow, app: App): Promise<void> => {
+    const gateway = parts.gateway();
+    const { exchange, grant } = flow;
+    let refusal: Refusal | undefined;
+    if (grant !== undefined) grant.cut = (reason) => (refusal = reason);
+    let opened;
+    try {
+      opened = await gateway.upstreams.open(app);
+    } catch (error) {
+      return refuseFlow(flow, gateway, refusalOfError(error, app.name));
+    }
+    const { socket, dialled, text } = opened;
+    flow.upstream = dialled;
+    flow.upstreamText = text;
+    if (exchange.isClosed || refusal !== undefined) {
+      socket.destroy();
+      return refusal === undefined ? neverOpened(flow) : refuseFlow(flow, gateway, refusal);
+    }
+    afterOpening(
+      flow,
+      () => joinStreams(flow, gateway, { client: exchange.accept(200, []), upstream: socket }),
+      () => socket.destroy(),
     );
   };
-  const subject = verifyToken(connection, headers.authorization, core.verifier, nowSeconds, (accepted) =>
-    core.tokenAccepted(exchange, accepted),
-  );
-  if (!(subject instanceof Promise)) return proceed(subject);
-  subject.then(proceed).catch((error: unknown) => {
-    core.log.error({ err: error, flow: exchange.id }, 'tunnel failed');
-    refused(refuse('internal-error'));
-  });
+
+  /** An http app: the gateway is its TLS server, and each request in the tunnel goes through the whole pipeline. */
+  const openHttp = async (flow: Flow, app: App, port: number): Promise<void> => {
+    const gateway = parts.gateway();
+    const context = port === plainPort ? undefined : await certificates.contextFor(app);
+    afterOpening(
+      flow,
+      () => {
+        const stream = flow.exchange.accept(200, []);
+        const tunnel: TunnelContext = { flowId: flow.id, app, port };
+        const { connection } = flow.exchange;
+        const end = endOnce(flow, gateway, stream);
+        if (context === undefined) {
+          watch(flow, stream, stream, end);
+          servers.serve({ connection, tunnel, scheme: 'http', socket: stream });
+          return;
+        }
+        const inner = new TLSSocket(stream, {
+          isServer: true,
+          secureContext: context,
+          // HTTP/1.1 only: an h2 session does not start on TLS that is itself on a stream of another one (Node 26.10).
+          ALPNProtocols: ['http/1.1'],
+          // The name must be the tunnel's app; a client that sends none speaks to the only one there is.
+          SNICallback: (name, callback) =>
+            name.toLowerCase() === app.host
+              ? callback(null, context)
+              : callback(new Error('server name is not the tunnel’s')),
+        });
+        watch(flow, stream, inner, end);
+        const timer = setTimeout(() => inner.destroy(), handshakeTimeoutMs);
+        inner.once('close', () => clearTimeout(timer));
+        inner.once('secure', () => {
+          clearTimeout(timer);
+          servers.serve({ connection, tunnel, scheme: 'https', socket: inner });
+        });
+      },
+      () => undefined,
+    );
+  };
+
+  const afterOpening = (flow: Flow, carry: () => void, otherwise: () => void): void => {
+    const gateway = parts.gateway();
+    const { exchange, grant } = flow;
+    flow.status = 200;
+    gateway.record.tunnelOpened(flow);
+    const fail = (refusal: Refusal | undefined): void => {
+      otherwise();
+      exchange.abort();
+      gateway.record.tunnelClosed(flow, refusal === undefined ? 'client' : 'gateway', refusal);
+      if (grant !== undefined) gateway.grants.close(grant);
+    };
+    gateway.record.afterWritten(
+      () => {
+        if (exchange.isClosed || grant?.ended !== undefined) fail(grant?.ended);
+        else carry();
+      },
+      () => fail(refuse('not-ready', 'flow records cannot be written')),
+    );
+  };
+
+  /** The client left before its tunnel was open. */
+  const neverOpened = (flow: Flow): void => {
+    const { record, grants } = parts.gateway();
+    record.tunnelClosed(flow, 'client');
+    if (flow.grant !== undefined) grants.close(flow.grant);
+  };
+
+  return {
+    open(flow) {
+      const { app, port } = flow;
+      if (app === undefined || port === undefined) throw new TypeError('tunnel was not decided');
+      const opening = app.protocol === 'http' ? openHttp(flow, app, port) : openRaw(flow, app);
+      opening.catch((error: unknown) => {
+        const gateway = parts.gateway();
+        gateway.log.error({ err: error, flow: flow.id }, 'tunnel failed');
+        refuseFlow(flow, gateway, refuse('internal-error'));
+      });
+    },
+  };
 }
 
-function askedAuthority({ request, httpVersion }: Exchange): string {
-  if (httpVersion !== '2.0') return request.url ?? '';
-  return 'authority' in request && typeof request.authority === 'string' ? request.authority : '';
+type End = (endedBy: EndedBy, refusal?: Refusal) => void;
+
+function endOnce(flow: Flow, { record, grants }: Gateway, stream: Duplex): End {
+  let isOver = false;
+  const end: End = (endedBy, refusal) => {
+    if (isOver) return;
+    isOver = true;
+    stream.destroy();
+    record.tunnelClosed(flow, endedBy, refusal);
+    if (flow.grant !== undefined) grants.close(flow.grant);
+  };
+  return end;
 }
 
-/** The gateway is the far end: requests inside have the tunnel's subject, and its flow as their parent. */
-function openInside(
-  core: GatewayCore,
-  exchange: Exchange,
-  app: App,
-  port: number,
-  client: TunnelClient,
-  serveInside: (stream: Duplex, origin: Origin) => void,
-): void {
-  const { connection } = exchange.origin;
-  const stream = client.accept();
-  const facts = factsOf(exchange);
-  const carried = { bytesIn: 0, bytesOut: 0 };
-  core.recorder.tunnelOpened(facts);
-  stream.on('error', () => stream.destroy());
-  stream.once('close', () => {
-    const why = connection.endedBecause;
-    core.recorder.tunnelClosed(facts, {
-      endedAt: core.now(),
-      ...carried,
-      endedBy: why === undefined ? 'client' : 'gateway',
-      ...(why === undefined ? {} : { refusal: why.code }),
-    });
+/** Counts what the inner connection carried, and ends the tunnel with it. */
+function watch(flow: Flow, stream: Duplex, inner: Duplex, end: End): void {
+  const { grant } = flow;
+  const count = (): void => {
+    if (!(inner instanceof TLSSocket)) return;
+    flow.bytesIn = inner.bytesRead;
+    flow.bytesOut = inner.bytesWritten;
+  };
+  inner.on('error', () => inner.destroy());
+  stream.on('error', () => inner.destroy());
+  stream.once('close', () => inner.destroy());
+  inner.once('close', () => {
+    count();
+    end('client');
   });
-  serveInside(stream, {
-    connection,
-    tunnel: { flow: exchange.id, app, port, scheme: port === 80 ? 'http' : 'https', carried },
-  });
+  if (grant === undefined) return;
+  grant.cut = (refusal) => {
+    count();
+    inner.destroy();
+    end('gateway', refusal);
+  };
+  if (grant.ended !== undefined) grant.cut(grant.ended);
 }

@@ -1,5 +1,5 @@
-import { pino } from 'pino';
 import { readFileSync } from 'node:fs';
+import { pino } from 'pino';
 import type {
   ControlToWorker,
   SupervisorToWorker,
@@ -8,141 +8,145 @@ import type {
   WorkerToControl,
 } from '../contract/ipc.ts';
 import { createFlowRecorder } from '../flow/recorder.ts';
-import { loadSigningKey } from '../identity/signing-key.ts';
-import { createTokenVerifier } from '../identity/session-token.ts';
-import { createStateFollower } from '../ledger/state-follower.ts';
-import type { StateFollower } from '../ledger/state-follower.ts';
+import type { SpoolingFlowRecorder } from '../flow/recorder.ts';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createIpcDialer } from '../routing/ipc-dialer.ts';
 import type { IpcDialer } from '../routing/ipc-dialer.ts';
-import { createAppCertificates } from './app-certificates.ts';
 import { buildGateway } from './build-gateway.ts';
-import type { Gateway } from './build-gateway.ts';
+import type { RunningGateway } from './build-gateway.ts';
+import { createCertifier } from './certifier.ts';
 
 /**
- * The worker process. It has no route inwards, no key of an authority, and opens no file but its flow records: all it
- * works with comes over the channel to the supervisor, and when that is gone so is the worker.
+ * The worker process. It has no route inwards and no authority's key, and opens no file but its flow records: all it
+ * works with comes over the channel to the supervisor, and when that is gone, so is the worker.
  */
 interface Running {
-  readonly gateway: Gateway;
-  readonly follower: StateFollower;
+  readonly gateway: RunningGateway;
   readonly dialer: IpcDialer;
-  readonly closeRecorder: () => void;
-  assertionKey: ReturnType<typeof loadSigningKey>;
+  readonly recorder: SpoolingFlowRecorder;
 }
 
-const countersEveryMs = 5000;
+const countersEveryMs = 2000;
 let running: Running | undefined;
+let log = pino({ base: { process: 'worker' } }, pino.destination({ fd: 2, sync: true }));
 
 const send = (message: WorkerMessage): void => {
   if (process.connected) process.send?.(message);
 };
 const tellControl = (message: WorkerToControl): void => send({ type: 'for-control', message });
-const certificates = createAppCertificates(tellControl);
+const certifier = createCertifier(tellControl);
 
-function productVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
-}
+const productVersion = (): string => {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+};
 
-async function start(start: WorkerStart): Promise<void> {
-  const { settings } = start;
-  const log = pino(
-    { level: settings.log.level, base: { worker: start.workerNumber } },
-    pino.destination({ fd: 2, sync: false }),
+async function start(message: WorkerStart): Promise<void> {
+  const { settings, snapshot, workerNumber, bootId } = message;
+  log = pino(
+    { level: settings.log.level, base: { process: 'worker', worker: workerNumber } },
+    pino.destination({ fd: 2, sync: true }),
   );
-  const follower = createStateFollower(start.snapshot);
-  const { state } = follower;
   const recorder = createFlowRecorder({
-    directory: start.flowDirectory,
+    directory: message.flowDirectory,
     gateway: settings.gateway.name,
     domain: settings.domain,
-    bootId: start.bootId,
-    worker: start.workerNumber,
+    bootId,
+    worker: workerNumber,
     productVersion: productVersion(),
+    onFailure: (error) => log.error({ err: error }, 'flow records not written'),
   });
   const dialer = createIpcDialer({ send, timeoutMs: settings.limits.dialTimeoutMs });
   const gateway = buildGateway({
     settings,
-    state,
+    snapshot,
+    certificate: { certificatePem: message.gatewayCertificatePem, keyPem: message.gatewayKeyPem },
+    deviceAuthorityPem: message.deviceAuthorityPem,
+    rootPem: message.rootPem,
+    assertionKey: message.assertionKey,
     engine: createPolicyEngine(),
-    verifier: createTokenVerifier({ domain: settings.domain, keys: () => state.signingKeys }),
     dialer,
     recorder,
-    clientAuthorityPem: start.deviceAuthorityPem,
-    gatewayIdentity: { certificatePem: start.gatewayCertificatePem, privateKeyPem: start.gatewayKeyPem },
-    identityOf: (app) => certificates.identityOf(app),
-    assertionKey: () => {
-      if (running === undefined) throw new TypeError('not started');
-      return running.assertionKey;
-    },
-    upstreamAuthorities: [],
-    now: Date.now,
+    certifyApp: (app, csr) => certifier.certify(app, csr),
+    ...(message.upstreamAuthoritiesPem === undefined
+      ? {}
+      : { upstreamAuthoritiesPem: message.upstreamAuthoritiesPem }),
+    clock: Date.now,
     log,
+    reusePort: true,
   });
-  running = {
-    gateway,
-    follower,
-    dialer,
-    closeRecorder: () => recorder.close(),
-    assertionKey: loadSigningKey(start.assertionKey.kid, start.assertionKey.privateKeyPem),
-  };
-  const port = await gateway.listen(settings.gateway.port, { reusePort: true });
-  tellControl({ type: 'applied', sequence: state.head.sequence });
+  running = { gateway, dialer, recorder };
+  const port = await gateway.listen();
+  tellControl({ type: 'applied', sequence: gateway.counters().sequence });
   send({ type: 'ready', port });
-  setInterval(() => tellControl({ type: 'counters', counters: gateway.counters() }), countersEveryMs).unref();
+  setInterval(() => {
+    tellControl({
+      type: 'counters',
+      counters: {
+        ...gateway.counters(),
+        recordsWritten: recorder.written(),
+        residentBytes: process.memoryUsage.rss(),
+      },
+    });
+  }, countersEveryMs).unref();
+  log.info({ port, sequence: gateway.counters().sequence }, 'worker accepts connections');
+}
+
+/** The control process was started again: its state takes the place of ours, connections and listener stay. */
+function startAgain({ gateway }: Running, message: WorkerStart): void {
+  gateway.replaceState(message.snapshot);
+  gateway.setCertificate(message.gatewayCertificatePem, message.gatewayKeyPem);
+  gateway.setAssertionKey(message.assertionKey.kid, message.assertionKey.privateKeyPem);
+  certifier.askAgain();
+  tellControl({ type: 'applied', sequence: gateway.counters().sequence });
 }
 
 function fromControl(message: ControlToWorker): void {
+  if (message.type === 'app-certificate') return certifier.certified(message.id, message.certificatePem);
+  if (message.type === 'app-certificate-refused') return certifier.refused(message.id, message.detail);
   if (message.type === 'start') {
-    // A control process that started again sends its state anew; what we have is as good, or is caught up with below.
-    if (running === undefined) void start(message.start).catch(fatal);
+    if (running === undefined) start(message.start).catch(fail);
+    else startAgain(running, message.start);
     return;
   }
-  if (message.type === 'app-certificate' || message.type === 'app-certificate-refused')
-    return certificates.receive(message);
   if (running === undefined) return;
+  const { gateway } = running;
   switch (message.type) {
     case 'ledger':
-      // A gap or an altered entry throws: a worker that no longer knows what was revoked must not go on.
-      running.follower.apply(message.entries);
-      running.gateway.changed();
-      tellControl({ type: 'applied', sequence: running.follower.state.head.sequence });
-      return;
-    case 'assertion-key':
-      running.assertionKey = loadSigningKey(message.kid, message.privateKeyPem);
+      // A gap or an altered entry throws: a worker that does not know any more what was revoked must not go on.
+      gateway.applyEntries(message.entries);
+      tellControl({ type: 'applied', sequence: gateway.counters().sequence });
       return;
     case 'gateway-certificate':
-      running.gateway.replaceIdentity({
-        certificatePem: message.certificatePem,
-        privateKeyPem: message.keyPem,
-      });
+      return gateway.setCertificate(message.certificatePem, message.keyPem);
+    case 'assertion-key':
+      return gateway.setAssertionKey(message.kid, message.privateKeyPem);
   }
 }
 
-function fatal(error: unknown): never {
-  console.error(error);
+/** Nothing that a peer does may come here; the supervisor starts another worker. */
+function fail(error: unknown): never {
+  log.error({ err: error }, 'worker failed');
   process.exit(1);
 }
 
-async function drain(): Promise<void> {
+async function drain(): Promise<never> {
   await running?.gateway.drain();
-  running?.closeRecorder();
+  running?.recorder.close();
   process.exit(0);
 }
 
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
 process.on('message', (message: SupervisorToWorker, handle: unknown) => {
-  try {
-    if (message.type === 'from-control') fromControl(message.message);
-    else if (message.type === 'drain') void drain().catch(fatal);
-    else running?.dialer.receive(message, handle);
-  } catch (error) {
-    fatal(error);
-  }
+  if (message.type === 'from-control') fromControl(message.message);
+  else if (message.type === 'drain') drain().catch(fail);
+  else running?.dialer.receive(message, handle);
 });
-process.on('disconnect', () => process.exit(1));
+process.once('disconnect', () => {
+  running?.recorder.close();
+  process.exit(1);
+});
 // The terminal's Ctrl-C reaches every process of the group; the supervisor says when to drain.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 tellControl({ type: 'hello' });

@@ -1,0 +1,92 @@
+import { refuse } from '../contract/refusals.ts';
+import { addConnectionOptions, fieldNameOf } from './field-names.ts';
+import { UpstreamError } from './upstream/upstream-failure.ts';
+
+export interface AnswerHead {
+  /** Fields that go on to the client. */
+  readonly headers: string[];
+  readonly contentLength: number | undefined;
+  /** The connection it came on stands for one user (NTLM, Negotiate): nobody else may use it. */
+  readonly bindsConnection: boolean;
+}
+
+/** Field names that an answer keeps though a request could not have them. */
+const isConnectionBound = (value: string): boolean => /^(?:ntlm|negotiate)\b/i.test(value.trim());
+
+/**
+ * The end-to-end fields of an upstream's answer. Upstreams are not trusted: what frames a body in two ways is refused,
+ * and what only the gateway may say is dropped.
+ * @throws UpstreamError
+ */
+export function readAnswerHead(raw: readonly string[], where: string): AnswerHead {
+  const headers: string[] = [];
+  let contentLength: number | undefined;
+  let isChunked = false;
+  let bindsConnection = false;
+  let named: Set<string> | undefined;
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? '';
+    const value = raw[index + 1] ?? '';
+    switch (name) {
+      case 'connection':
+        addConnectionOptions(value, (named ??= new Set()));
+        continue;
+      case 'transfer-encoding':
+        isChunked = true;
+        continue;
+      case 'content-length':
+        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value))
+          throw new UpstreamError(refuse('upstream-malformed', `${where}: Content-Length`));
+        contentLength = Number(value);
+        break;
+      case 'www-authenticate':
+        bindsConnection ||= isConnectionBound(value);
+        break;
+      case 'proxy-authorization':
+      case 'te':
+        continue;
+      default:
+        if (fieldNameOf(name).role === 'drop') continue;
+    }
+    headers.push(name, value);
+  }
+  if (isChunked && contentLength !== undefined)
+    throw new UpstreamError(refuse('upstream-malformed', `${where}: Content-Length and Transfer-Encoding`));
+  return {
+    headers: named === undefined || named.size === 0 ? headers : withoutNamed(headers, named),
+    contentLength,
+    bindsConnection,
+  };
+}
+
+/** Framing stays whatever Connection says of it: the length was checked and is true. */
+const withoutNamed = (headers: readonly string[], named: ReadonlySet<string>): string[] => {
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? '';
+    if (named.has(name) && name !== 'content-length') continue;
+    kept.push(name, headers[index + 1] ?? '');
+  }
+  return kept;
+};
+
+const framing = new Set([
+  'content-length',
+  'transfer-encoding',
+  'host',
+  'content-type',
+  'content-encoding',
+  'trailer',
+  'te',
+]);
+
+/** Trailer fields that may pass, in either direction (RFC 9110, section 6.5.1): none that frames, routes or is ours. */
+export function passTrailers(raw: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const { name, role } = fieldNameOf(raw[index] ?? '');
+    if (role !== 'forward' || framing.has(name)) continue;
+    kept.push(name, raw[index + 1] ?? '');
+  }
+  return kept;
+}

@@ -1,0 +1,26 @@
+import type { TLSSocket } from 'node:tls';
+import type { Refusal } from '../contract/refusals.ts';
+import type { ConnectionFacts } from '../domain/flow.ts';
+import type { Subject, VerifiedCertificate } from '../domain/subject.ts';
+import type { Grant } from './grants.ts';
+
+/** The session token that a connection carries, once it was verified. */
+export interface Session {
+  /** The credentials as they were sent: an equal string needs no second verification. */
+  readonly raw: string;
+  readonly subject: Subject;
+}
+
+/** One TLS connection of an identified device. What is true for all its requests is worked out once and kept here. */
+export interface ClientConnection {
+  readonly facts: ConnectionFacts;
+  readonly certificate: VerifiedCertificate;
+  readonly socket: TLSSocket;
+  /** The app's host that was asked for by TLS server name; undefined for the gateway's own name or none. */
+  readonly appHost: string | undefined;
+  session: Session | undefined;
+  /** A token under verification: requests that come with the same one wait for the same answer. */
+  verifying: { readonly raw: string; readonly result: Promise<Refusal | undefined> } | undefined;
+  /** Flows that live on this connection. */
+  readonly grants: Set<Grant>;
+}

@@ -1,0 +1,53 @@
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal, RefusalCode } from '../contract/refusals.ts';
+import type { AccessFacts, Decision, DenialReason } from '../domain/decision.ts';
+
+/** Reasons that a peer is told by a code of their own; of all others it learns that access is denied. */
+const codes: Readonly<Partial<Record<DenialReason, RefusalCode>>> = {
+  'device-revoked': 'device-revoked',
+  'device-lost': 'device-revoked',
+  'device-unknown': 'device-unknown',
+  'certificate-unknown': 'certificate-unknown',
+  'device-quarantined': 'device-quarantined',
+  'token-expired': 'token-expired',
+};
+
+/** After these the device itself has no business here: its connections end, not only its flows. */
+const endingTheDevice: ReadonlySet<DenialReason> = new Set([
+  'device-revoked',
+  'device-lost',
+  'device-unknown',
+  'certificate-unknown',
+]);
+
+type Denied = Exclude<Decision, { effect: 'allow' }>;
+
+/** @param otherwise what the peer is told where no reason has a code of its own. */
+export function refusalOfDecision(decision: Denied, otherwise: RefusalCode = 'denied'): Refusal {
+  if (decision.effect === 'challenge') return refuse(otherwise, `missing: ${decision.missing.join(', ')}`);
+  const [first] = decision.reasons;
+  const code = (first === undefined ? undefined : codes[first]) ?? otherwise;
+  return refuse(code, [...decision.reasons, ...decision.policies].join(', '));
+}
+
+export const endsTheDevice = (decision: Decision): boolean =>
+  decision.effect === 'deny' && decision.reasons.some((reason) => endingTheDevice.has(reason));
+
+/** Reasons that speak of one access, not of the subject: another path or method may be allowed. */
+const ofPolicy: ReadonlySet<DenialReason> = new Set([
+  'no-policy-permits',
+  'policy-forbids',
+  'policy-error',
+  'posture-missing',
+]);
+
+export const isOnlyPolicy = (decision: Decision): boolean =>
+  decision.effect === 'deny' && decision.reasons.every((reason) => ofPolicy.has(reason));
+
+/**
+ * A CONNECT to an http app gives access to nothing: the gateway itself is at its other end, and each request in it is
+ * decided with its own method and path. So a policy about paths works, and a browser is shown the page of a refusal
+ * instead of "the proxy refused".
+ */
+export const isCarrier = ({ app, request }: AccessFacts): boolean =>
+  app.protocol === 'http' && request.method === 'CONNECT';

@@ -1,0 +1,67 @@
+import type { Decision } from '../domain/decision.ts';
+import type { DialledUpstream, FlowFacts } from '../domain/flow.ts';
+import type { FlowId } from '../domain/ids.ts';
+import type { App } from '../domain/resources.ts';
+import type { Subject } from '../domain/subject.ts';
+import type { Exchange } from './exchange.ts';
+import type { Grant } from './grants.ts';
+import type { RequestHead } from './request-head.ts';
+
+/**
+ * One request, upgrade or tunnel on its way through the pipeline. Steps fill in what they find out; `decide` alone
+ * judges; the record is made of what is here when it ends.
+ */
+export class Flow {
+  readonly id: FlowId;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  readonly exchange: Exchange;
+  /** What was asked, once it was found to have one reading. */
+  head: RequestHead | undefined = undefined;
+  subject: Subject | undefined = undefined;
+  app: App | undefined = undefined;
+  /** The port that the client asked for, where it named one of the app's. */
+  port: number | undefined = undefined;
+  /** Asked of the gateway itself, not of an application. */
+  local: 'status' | 'jwks' | undefined = undefined;
+  decision: Decision | undefined = undefined;
+  grant: Grant | undefined = undefined;
+  upstream: DialledUpstream | undefined = undefined;
+  /** The upstream as the app's resource writes it: what a refusal names. */
+  upstreamText: string | undefined = undefined;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** Status that was sent to the client. */
+  status: number | undefined = undefined;
+  isRecorded = false;
+
+  constructor(id: FlowId, startedAt: number, exchange: Exchange) {
+    this.id = id;
+    this.startedAt = startedAt;
+    this.exchange = exchange;
+  }
+}
+
+/** The flow as its record shows it. */
+export function factsOf(flow: Flow): FlowFacts {
+  const { exchange, head } = flow;
+  const facts: { -readonly [Key in keyof FlowFacts]: FlowFacts[Key] } = {
+    id: flow.id,
+    connection: exchange.connection.facts,
+    startedAt: flow.startedAt,
+    request: {
+      method: exchange.method,
+      authority: head?.authority ?? '',
+      path: head?.path ?? '',
+      scheme: head?.scheme ?? exchange.scheme,
+      httpVersion: exchange.httpVersion,
+      ...(head?.userAgent === undefined ? undefined : { userAgent: head.userAgent }),
+    },
+  };
+  if (exchange.tunnel !== undefined) facts.parent = exchange.tunnel.flowId;
+  if (flow.subject !== undefined) facts.subject = flow.subject;
+  if (flow.app !== undefined) facts.app = flow.app;
+  if (flow.decision !== undefined) facts.decision = flow.decision;
+  if (flow.upstream !== undefined) facts.upstream = flow.upstream;
+  return facts;
+}

@@ -1,0 +1,41 @@
+import type { Refusal } from '../contract/refusals.ts';
+import type { Settings } from '../contract/settings.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import type { FlowId } from '../domain/ids.ts';
+import type { VerifiedToken } from '../domain/subject.ts';
+import type { AppTable } from '../routing/app-table.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { Assertions } from './assertions.ts';
+import type { FlowLog } from './record-flow.ts';
+import type { Grants } from './grants.ts';
+import type { GatewayLog } from './ports.ts';
+import type { Upstreams } from './upstream/upstreams.ts';
+import type { Tunnels } from './tunnel.ts';
+
+/** What the steps of the pipeline work with: one for each worker. */
+export interface Gateway {
+  readonly settings: Settings;
+  /** The gateway's own host. */
+  readonly name: string;
+  readonly state: () => ControlState;
+  readonly engine: PolicyEngine;
+  /** Follows the ledger. */
+  apps: AppTable;
+  readonly grants: Grants;
+  readonly record: FlowLog;
+  readonly upstreams: Upstreams;
+  readonly assertions: Assertions;
+  readonly tunnels: Tunnels;
+  /** Inspections that run in this worker. */
+  readonly inspections: ReadonlySet<string>;
+  readonly log: GatewayLog;
+  verifyToken(raw: string, thumbprint: string, now: number): Promise<VerifiedToken | Refusal>;
+  listenPort(): number;
+  newFlowId(): FlowId;
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Epoch seconds. */
+  nowSeconds(): number;
+  isDraining(): boolean;
+  isReady(): boolean;
+}

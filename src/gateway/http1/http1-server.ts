@@ -1,0 +1,117 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal, RefusalCode } from '../../contract/refusals.ts';
+import type { Settings } from '../../contract/settings.ts';
+import type { Exchange } from '../exchange.ts';
+import { answerOn, Http1Exchange } from './http1-exchange.ts';
+import type { Http1Connection } from './http1-exchange.ts';
+
+export interface Http1Server {
+  /** Serves requests on a socket that ended its TLS. */
+  serve(owner: Omit<Http1Connection, 'open'>): void;
+  /** Connections are closed after the answers that are under way. */
+  drain(): void;
+  close(): void;
+}
+
+export interface Http1Handlers {
+  handle(exchange: Exchange): void;
+  /** What came cannot be read as a request; answers with the refusal and records it. */
+  malformed(
+    owner: Http1Connection,
+    refusal: Refusal,
+  ): { readonly head: string; readonly body: Buffer } | undefined;
+}
+
+const checkIntervalMs = 1000;
+
+/** The HTTP/1.1 side of the listener: node:http, strict, without a port of its own. */
+export function createHttp1Server(settings: Settings, handlers: Http1Handlers): Http1Server {
+  const { limits } = settings;
+  const owners = new WeakMap<Duplex, Http1Connection>();
+  let isDraining = false;
+
+  const ownerOf = (socket: Duplex): Http1Connection | undefined => owners.get(socket);
+  const handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    more?: ConstructorParameters<typeof Http1Exchange>[3],
+  ): void => {
+    const owner = ownerOf(request.socket);
+    if (owner === undefined) return void request.socket.destroy();
+    // Pipelined requests are answered in order, but each costs from the start.
+    if (owner.open.size >= limits.maxStreamsPerConnection) return void owner.socket.destroy();
+    if (isDraining) response.shouldKeepAlive = false;
+    handlers.handle(new Http1Exchange(owner, request, response, more));
+  };
+
+  const server: Server = createServer({
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // Bodies may take as long as they keep moving: readBody looks at that.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.idleConnectionTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
+    noDelay: true,
+    // HTTP/2 is chosen by ALPN or not at all: a request to upgrade to it is answered as if it had not asked.
+    shouldUpgradeCallback: ({ headers }) => !/^h2c$/i.test(headers.upgrade ?? ''),
+  });
+  // Else Node drops the fields beyond the 1000th in silence, and the upstream sees another request than was decided on.
+  server.maxHeadersCount = 0;
+  server.timeout = 0;
+  server.on('request', (request, response) => handle(request, response));
+  server.on('checkContinue', (request, response) => handle(request, response, { expectsContinue: true }));
+  server.on('checkExpectation', (request, response) => handle(request, response));
+  server.on('upgrade', (request, socket, head) => {
+    const protocol = request.headers.upgrade ?? '';
+    handle(request, answerOn(request, socket), { upgrade: protocol, head });
+  });
+  server.on('connect', (request, socket, head) => handle(request, answerOn(request, socket), { head }));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const owner = ownerOf(socket);
+    if (owner === undefined || socket.destroyed || !socket.writable) return void socket.destroy();
+    const refusal = refusalOfParser(error);
+    // A client that is just gone asked for nothing.
+    if (refusal === undefined) return void socket.destroy();
+    const answer = handlers.malformed(owner, refusal);
+    if (answer === undefined || owner.open.size > 0) return void socket.destroy();
+    socket.write(answer.head, 'latin1');
+    socket.end(answer.body, () => socket.destroy());
+  });
+
+  return {
+    serve({ connection, tunnel, scheme, socket }) {
+      const owner: Http1Connection = { connection, tunnel, scheme, socket, open: new Set() };
+      owners.set(socket, owner);
+      socket.once('close', () => {
+        for (const exchange of [...owner.open]) exchange.closed();
+      });
+      server.emit('connection', socket);
+    },
+    drain() {
+      isDraining = true;
+      server.closeIdleConnections();
+    },
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** What llhttp and the server's own clocks say, as a refusal. */
+const parserRefusals: Readonly<Record<string, RefusalCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+  HPE_INVALID_METHOD: 'bad-request',
+};
+
+function refusalOfParser({ code = '' }: NodeJS.ErrnoException): Refusal | undefined {
+  if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'HPE_INVALID_EOF_STATE') return undefined;
+  if (!code.startsWith('HPE_') && parserRefusals[code] === undefined) return undefined;
+  return refuse(parserRefusals[code] ?? 'bad-request', code);
+}

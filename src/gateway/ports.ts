@@ -1,0 +1,44 @@
+import type { Settings } from '../contract/settings.ts';
+import type { ControlState } from '../domain/control-state.ts';
+import type { FlowRecorder } from '../domain/flow.ts';
+import type { App } from '../domain/resources.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { Dialer } from '../routing/dialer.ts';
+
+/** Constant messages, facts in fields; pino is one. */
+export interface GatewayLog {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface GatewayCertificates {
+  /** Leaf first. */
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+/** Everything of the outside world that a gateway uses. */
+export interface GatewayPorts {
+  readonly settings: Settings;
+  /** The fold to start from; the gateway moves it on and is its only owner. */
+  readonly snapshot: ControlState;
+  readonly certificate: GatewayCertificates;
+  /** What clients' certificates must chain to: the self-signed twin of the device authority, and nothing above it. */
+  readonly deviceAuthorityPem: string;
+  readonly rootPem: string;
+  readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
+  readonly engine: PolicyEngine;
+  readonly dialer: Dialer;
+  readonly recorder: FlowRecorder;
+  /** Signs for the host of that app; answers the chain without its root, leaf first. */
+  readonly certifyApp: (app: App, csrPem: string) => Promise<string>;
+  /** Authorities of https upstreams beside the system's. */
+  readonly upstreamAuthoritiesPem?: string;
+  /** Epoch milliseconds. */
+  readonly clock: () => number;
+  readonly log: GatewayLog;
+  /** Lets several workers share the port. */
+  readonly reusePort?: boolean;
+}

@@ -1,0 +1,131 @@
+import type { Refusal } from '../contract/refusals.ts';
+import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
+import type { FlowId } from '../domain/ids.ts';
+import { factsOf } from './flow.ts';
+import type { Flow } from './flow.ts';
+
+export type EndedBy = FlowOutcome['endedBy'];
+
+/** The one place where this worker records: every request, tunnel, sign-in and refusal passes here. */
+export interface FlowLog {
+  /** The request ended; a second call for the same flow records nothing. */
+  request(flow: Flow, endedBy: EndedBy, refusal?: Refusal): void;
+  tunnelOpened(flow: Flow): void;
+  /** A tunnel or upgraded connection ended, or never came to be. */
+  tunnelClosed(flow: Flow, endedBy: EndedBy, refusal?: Refusal): void;
+  /** A token was verified for this flow. */
+  token(flow: Flow, refusal: Refusal | undefined): void;
+  /** A handshake was accepted or refused. */
+  handshake(connection: ConnectionFacts, refusal: Refusal | undefined): void;
+  /** Calls one of the two: once what was recorded is with the operating system, or when that takes too long. */
+  afterWritten(onWritten: () => void, onFailure: () => void): void;
+  /** Gives up on what has waited too long to be written. To be called now and then. */
+  expire(): void;
+  healthy(): boolean;
+  readonly requests: number;
+  readonly refusals: Readonly<Record<string, number>>;
+}
+
+/** An answer whose record cannot be written is not given. */
+const maxWaitMs = 10_000;
+
+interface Waiting {
+  /** Epoch milliseconds. */
+  readonly since: number;
+  readonly onFailure: () => void;
+}
+
+export function createFlowLog(parts: {
+  readonly recorder: FlowRecorder;
+  readonly newFlowId: () => FlowId;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}): FlowLog {
+  const { recorder, newFlowId, now } = parts;
+  const waiting = new Set<Waiting>();
+  const refusals: Record<string, number> = {};
+  let requests = 0;
+
+  const outcomeOf = (flow: Flow, endedBy: EndedBy, refusal: Refusal | undefined): FlowOutcome => {
+    if (refusal !== undefined) count(refusal);
+    const outcome: { -readonly [Key in keyof FlowOutcome]: FlowOutcome[Key] } = {
+      endedAt: now(),
+      bytesIn: flow.bytesIn,
+      bytesOut: flow.bytesOut,
+      endedBy,
+    };
+    if (flow.status !== undefined) outcome.status = flow.status;
+    if (refusal !== undefined) outcome.refusal = refusal.code;
+    if (refusal?.detail !== undefined) outcome.detail = refusal.detail;
+    return outcome;
+  };
+  const count = ({ code }: Refusal): void => {
+    refusals[code] = (refusals[code] ?? 0) + 1;
+  };
+  const once = (flow: Flow): boolean => {
+    if (flow.isRecorded) return false;
+    flow.isRecorded = true;
+    return true;
+  };
+
+  return {
+    get requests() {
+      return requests;
+    },
+    refusals,
+    request(flow, endedBy, refusal) {
+      if (!once(flow)) return;
+      requests += 1;
+      recorder.request(factsOf(flow), outcomeOf(flow, endedBy, refusal));
+    },
+    tunnelOpened: (flow) => recorder.tunnelOpened(factsOf(flow)),
+    tunnelClosed(flow, endedBy, refusal) {
+      if (!once(flow)) return;
+      requests += 1;
+      recorder.tunnelClosed(factsOf(flow), outcomeOf(flow, endedBy, refusal));
+    },
+    token(flow, refusal) {
+      const outcome = { endedAt: now(), bytesIn: 0, bytesOut: 0, endedBy: 'gateway' } as const;
+      recorder.authentication(
+        { ...factsOf(flow), id: newFlowId() },
+        refusal === undefined
+          ? outcome
+          : {
+              ...outcome,
+              refusal: refusal.code,
+              ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
+            },
+      );
+    },
+    handshake(connection, refusal) {
+      if (refusal !== undefined) count(refusal);
+      const facts = { id: connection.id, connection, startedAt: connection.startedAt };
+      const outcome = { endedAt: now(), bytesIn: 0, bytesOut: 0, endedBy: 'gateway' } as const;
+      recorder.authentication(
+        facts,
+        refusal === undefined
+          ? outcome
+          : {
+              ...outcome,
+              refusal: refusal.code,
+              ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
+            },
+      );
+    },
+    afterWritten(onWritten, onFailure) {
+      const entry: Waiting = { since: now(), onFailure };
+      waiting.add(entry);
+      recorder.whenWritten(() => {
+        if (waiting.delete(entry)) onWritten();
+      });
+    },
+    expire() {
+      for (const entry of waiting) {
+        if (now() - entry.since < maxWaitMs) return;
+        waiting.delete(entry);
+        entry.onFailure();
+      }
+    },
+    healthy: () => recorder.healthy(),
+  };
+}

@@ -1,0 +1,58 @@
+import type { Refusal } from '../contract/refusals.ts';
+import { refusals } from '../contract/refusals.ts';
+import type { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
+import { answerRefusal } from './refusal-answer.ts';
+
+/** Answers a refusal and records it: the one way in which a request ends without having been forwarded. */
+export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void {
+  const { exchange, head, grant } = flow;
+  const { record, grants } = gateway;
+  const wishes = { accept: head?.accept, acceptLanguage: head?.acceptLanguage };
+  const answer = answerRefusal(refusal, flow.id, wishes, publicDetail(flow, refusal));
+  if (grant !== undefined) grants.close(grant);
+  flow.status = answer.status;
+  flow.bytesOut = answer.body.length;
+  if (exchange.method === 'CONNECT' || exchange.upgrade !== undefined)
+    record.tunnelClosed(flow, 'gateway', refusal);
+  else record.request(flow, 'gateway', refusal);
+  const isHead = exchange.method === 'HEAD';
+  record.afterWritten(
+    () => {
+      exchange.sendHead(answer.status, '', withProxyStatus(answer.headers, flow, refusal));
+      exchange.sendEnd(isHead ? undefined : answer.body);
+    },
+    () => exchange.abort(),
+  );
+}
+
+/** Of a broken application its user learns which, of the network behind it nothing. */
+function publicDetail({ app }: Flow, { code, detail }: Refusal): string | undefined {
+  if (refusals[code].status >= 502 && app !== undefined) return `application ${app.name}`;
+  return code === 'header-name' || code === 'header-duplicate' ? detail : undefined;
+}
+
+/** RFC 9209: that it was the gateway, and not the application, that made this answer, and why. */
+function withProxyStatus(headers: readonly string[], { app }: Flow, { code }: Refusal): readonly string[] {
+  const nextHop = app === undefined ? '' : `; next-hop=${app.name}`;
+  return [
+    ...headers,
+    'proxy-status',
+    `postern; error=${proxyErrors[code] ?? 'http_request_denied'}${nextHop}`,
+  ];
+}
+
+const proxyErrors: Readonly<Record<string, string>> = {
+  'upstream-unreachable': 'connection_refused',
+  'upstream-reset': 'connection_terminated',
+  'upstream-malformed': 'http_protocol_error',
+  'upstream-untrusted': 'tls_certificate_error',
+  'upstream-timeout': 'http_response_timeout',
+  'connector-unavailable': 'destination_unavailable',
+  'isolation-breach': 'destination_ip_prohibited',
+  'internal-error': 'proxy_internal_error',
+  'bad-request': 'http_request_error',
+  'path-ambiguous': 'http_request_error',
+  'header-name': 'http_request_error',
+  'application-unknown': 'destination_not_found',
+};

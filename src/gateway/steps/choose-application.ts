@@ -1,0 +1,85 @@
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { App } from '../../domain/resources.ts';
+import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
+import type { RequestHead } from '../request-head.ts';
+
+const wellKnown = '/.well-known/postern/';
+
+/**
+ * Which application is asked for: by TLS server name and authority, which must agree, and by nothing else that a client
+ * writes. A session to the gateway's own name, as an agent has it, names the application in each request.
+ */
+export function chooseApplication(flow: Flow, gateway: Gateway): Refusal | undefined {
+  const { exchange, head } = flow;
+  if (head === undefined) return refuse('internal-error', 'request was not read');
+  if (exchange.method === 'CONNECT') return chooseForTunnel(flow, head, gateway);
+  const misplaced = checkPlace(flow, head, gateway);
+  if (misplaced !== undefined) return misplaced;
+  if (head.path === `${wellKnown}jwks.json`) return chooseLocal(flow, 'jwks');
+  if (head.host === gateway.name) {
+    return head.path === `${wellKnown}status`
+      ? chooseLocal(flow, 'status')
+      : refuse('application-unknown', 'the gateway itself has no pages');
+  }
+  const app = exchange.tunnel?.app ?? findHttpApp(head, gateway);
+  if (app === undefined) return unknownApp(head, gateway);
+  flow.app = app;
+  return app.protocol === 'http' ? undefined : refuse('protocol-mismatch', `${app.name} is ${app.protocol}`);
+}
+
+/** Server name, tunnel and authority must all say the same. */
+function checkPlace(flow: Flow, head: RequestHead, gateway: Gateway): Refusal | undefined {
+  const { connection, tunnel } = flow.exchange;
+  if (tunnel !== undefined) {
+    const agrees = head.host === tunnel.app.host && (head.port ?? tunnel.port) === tunnel.port;
+    return agrees ? undefined : refuse('authority-mismatch', 'authority is not the tunnel’s');
+  }
+  if (connection.appHost !== undefined) {
+    return head.host === connection.appHost
+      ? undefined
+      : refuse('authority-mismatch', 'authority is not the server name');
+  }
+  // A client that asked TLS for the gateway must say that it knows this to be a proxy.
+  return head.isAbsolute || head.host === gateway.name
+    ? undefined
+    : refuse('authority-mismatch', 'authority is not the server name');
+}
+
+function findHttpApp({ host, port, scheme }: RequestHead, gateway: Gateway): App | undefined {
+  const { apps } = gateway;
+  if (port !== undefined && port !== gateway.listenPort()) return apps.find(host, port);
+  return (
+    (port === undefined ? undefined : apps.find(host, port)) ??
+    apps.find(host, scheme === 'http' ? 80 : 443) ??
+    apps.find(host)
+  );
+}
+
+/** CONNECT names host and port exactly: there is no default (RFC 9110, section 9.3.6). */
+function chooseForTunnel(flow: Flow, head: RequestHead, gateway: Gateway): Refusal | undefined {
+  if (flow.exchange.tunnel !== undefined) return refuse('method-not-allowed', 'CONNECT inside a tunnel');
+  const { appHost } = flow.exchange.connection;
+  if (head.port === undefined) return refuse('bad-request', 'CONNECT without a port');
+  if (appHost !== undefined && appHost !== head.host)
+    return refuse('authority-mismatch', 'CONNECT to another host than the server name');
+  const app = gateway.apps.find(head.host, head.port);
+  if (app === undefined) return unknownApp(head, gateway);
+  flow.app = app;
+  flow.port = head.port;
+  return app.protocol === 'udp' ? refuse('protocol-mismatch', `${app.name} is udp`) : undefined;
+}
+
+function unknownApp(head: RequestHead, { apps }: Gateway): Refusal {
+  return apps.hasHost(head.host)
+    ? refuse('port-unknown', `${head.host} port ${head.port ?? 'not given'}`)
+    : refuse('application-unknown', head.host);
+}
+
+function chooseLocal(flow: Flow, what: 'status' | 'jwks'): Refusal | undefined {
+  const { method } = flow.exchange;
+  if (method !== 'GET' && method !== 'HEAD') return refuse('method-not-allowed', method);
+  flow.local = what;
+  return undefined;
+}

@@ -1,0 +1,239 @@
+import type { Socket } from 'node:net';
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { DialledUpstream } from '../../domain/flow.ts';
+import type { App } from '../../domain/resources.ts';
+import { passTrailers, readAnswerHead } from '../answer-headers.ts';
+import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
+import { joinStreams } from '../join-streams.ts';
+import type { RequestHead } from '../request-head.ts';
+import { BodyTooSlow, readBody } from '../request-body.ts';
+import { refuseFlow } from '../refuse-flow.ts';
+import { KeptCall } from '../upstream/kept-call.ts';
+import { sendStreaming } from '../upstream/streaming-call.ts';
+import type { UpstreamAnswer, UpstreamCall, UpstreamRequest } from '../upstream/upstream-answer.ts';
+import { refusalOfError } from '../upstream/upstream-failure.ts';
+import { buildUpstreamHeaders } from '../upstream-headers.ts';
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+const connectionBound = /^(?:ntlm|negotiate) /i;
+
+/** Sends the request to the app's upstream, and the answer back, both at the speed of who reads. */
+export function forward(flow: Flow, gateway: Gateway): void {
+  const { app, head } = flow;
+  if (app === undefined || head === undefined) throw new TypeError('flow was not decided');
+  new Forwarding(flow, gateway, app, head).start();
+}
+
+class Forwarding implements UpstreamAnswer {
+  readonly #flow: Flow;
+  readonly #gateway: Gateway;
+  readonly #app: App;
+  readonly #request: UpstreamRequest;
+  /** The connection of the upstream stands for this user alone. */
+  readonly #isBound: boolean;
+  #call: UpstreamCall | undefined;
+  #isOver = false;
+  #hasHead = false;
+  #contentLength: number | undefined;
+  #last: Buffer | undefined;
+  #attempts = 0;
+  #bindConnection: (() => void) | undefined;
+
+  constructor(flow: Flow, gateway: Gateway, app: App, head: RequestHead) {
+    this.#flow = flow;
+    this.#gateway = gateway;
+    this.#app = app;
+    const { exchange } = flow;
+    const hasBody = exchange.hasBody && head.contentLength !== 0;
+    const authorization = head.forwardable.indexOf('authorization');
+    this.#isBound = authorization !== -1 && connectionBound.test(head.forwardable[authorization + 1] ?? '');
+    this.#request = {
+      method: exchange.method,
+      target: head.target,
+      headers: buildUpstreamHeaders(flow, gateway),
+      body: hasBody ? readBody(flow, exchange.body, gateway.settings.limits.bodyIdleTimeoutMs) : undefined,
+      contentLength: hasBody ? head.contentLength : undefined,
+      upgrade: exchange.upgrade,
+      trailers: () => passTrailers(exchange.trailers()),
+    };
+  }
+
+  start(): void {
+    const { exchange, grant } = this.#flow;
+    exchange.onClose(() => this.#end('client', undefined));
+    if (grant !== undefined) {
+      grant.cut = (refusal) => this.#end('gateway', refusal);
+      if (grant.ended !== undefined) return this.#end('gateway', grant.ended);
+    }
+    if (exchange.expectsContinue) exchange.sendContinue();
+    this.#send();
+  }
+
+  #send(): void {
+    const { body, contentLength, upgrade } = this.#request;
+    this.#attempts += 1;
+    const needsOwn =
+      upgrade !== undefined || this.#isBound || (body !== undefined && contentLength === undefined);
+    if (needsOwn) {
+      this.#gateway.upstreams
+        .open(this.#app)
+        .then(
+          (opened) => {
+            if (this.#isOver) return void opened.socket.destroy();
+            this.#call = sendStreaming(opened, this.#request, this, this.#gateway.upstreams.limits);
+          },
+          (error: unknown) => this.onError(error),
+        )
+        .catch((error: unknown) => this.onError(error));
+      return;
+    }
+    const taken = this.#gateway.upstreams.take(this.#app);
+    if (!(taken instanceof Promise)) return this.#sendOn(taken);
+    taken.then((later) => this.#sendOn(later)).catch((error: unknown) => this.onError(error));
+  }
+
+  #sendOn({ pool, connection }: Awaited<ReturnType<Gateway['upstreams']['take']>>): void {
+    if (this.#isOver) return pool.giveBack(connection);
+    const call = new KeptCall(pool, connection, this);
+    this.#call = call;
+    this.#bindConnection = () => (connection.isSpent = true);
+    // A fresh list each time: what frames the body is added to it.
+    call.send({ ...this.#request, headers: [...this.#request.headers] });
+  }
+
+  onStart(dialled: DialledUpstream, text: string): void {
+    this.#flow.upstream = dialled;
+    this.#flow.upstreamText = text;
+  }
+
+  onInformation(status: number, raw: readonly string[]): void {
+    const { exchange } = this.#flow;
+    // 100 is the gateway's own to say, and 101 is none.
+    if (this.#hasHead || status <= 101) return;
+    exchange.sendInformation(status, readAnswerHead(raw, this.#where).headers);
+  }
+
+  onHead(status: number, statusText: string, raw: readonly string[]): void {
+    const { exchange } = this.#flow;
+    try {
+      const head = readAnswerHead(raw, this.#where);
+      if (head.bindsConnection) this.#bindConnection?.();
+      exchange.sendHead(status, statusText, head.headers);
+      this.#contentLength = head.contentLength;
+    } catch (error) {
+      this.#call?.abort();
+      // A value that HTTP cannot carry: the answer has not begun, so the client can still be told.
+      const malformed = refuse('upstream-malformed', this.#where);
+      return this.#fail(error instanceof TypeError ? malformed : refusalOfError(error, this.#where));
+    }
+    this.#hasHead = true;
+    this.#flow.status = status;
+    const isBodyless =
+      exchange.method === 'HEAD' || status === 204 || status === 304 || this.#contentLength === 0;
+    // The head may not wait for a body that is long in coming; one that comes along goes out with it.
+    if (!isBodyless) process.nextTick(() => this.#flushHead());
+  }
+
+  #flushHead(): void {
+    if (!this.#isOver && this.#last === undefined && this.#flow.bytesOut === 0)
+      this.#flow.exchange.flushHead();
+  }
+
+  onData(chunk: Buffer): boolean {
+    const flow = this.#flow;
+    flow.bytesOut += chunk.length;
+    if (flow.bytesOut === this.#contentLength) {
+      // The last piece waits for its record.
+      this.#last = chunk;
+      return true;
+    }
+    if (flow.exchange.sendData(chunk)) return true;
+    flow.exchange.onDrain(() => this.#call?.resume());
+    return false;
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { exchange, grant } = this.#flow;
+    const { record, grants } = this.#gateway;
+    record.request(this.#flow, 'upstream');
+    if (grant !== undefined) grants.close(grant);
+    // A request that was answered is on record before its answer is whole.
+    record.afterWritten(
+      () => exchange.sendEnd(this.#last, trailers.length === 0 ? undefined : passTrailers(trailers)),
+      () => exchange.abort(),
+    );
+  }
+
+  onUpgrade(raw: readonly string[], socket: Socket, head: Buffer): void {
+    const { exchange, grant } = this.#flow;
+    const { record, grants } = this.#gateway;
+    if (this.#isOver) return void socket.destroy();
+    this.#isOver = true;
+    const flow = this.#flow;
+    flow.status = 101;
+    record.tunnelOpened(flow);
+    record.afterWritten(
+      () => {
+        if (grant?.ended !== undefined || exchange.isClosed) {
+          socket.destroy();
+          exchange.abort();
+          record.tunnelClosed(flow, grant?.ended === undefined ? 'client' : 'gateway', grant?.ended);
+          if (grant !== undefined) grants.close(grant);
+          return;
+        }
+        const client = exchange.accept(101, readAnswerHead(raw, this.#where).headers);
+        joinStreams(flow, this.#gateway, { client, upstream: socket, head });
+      },
+      () => {
+        socket.destroy();
+        exchange.abort();
+      },
+    );
+  }
+
+  onError(error: unknown): void {
+    if (this.#isOver) return;
+    if (error instanceof BodyTooSlow) return this.#fail(refuse('request-timeout', error.message));
+    if (this.#mayTryAgain()) return this.#send();
+    this.#fail(refusalOfError(error, this.#where));
+  }
+
+  /**
+   * A kept connection may die just as it is used (RFC 9110, section 9.2.2): what changes nothing is sent again, once, and
+   * what was never sent is not sent again but for the first time.
+   */
+  #mayTryAgain(): boolean {
+    const call = this.#call;
+    if (!(call instanceof KeptCall) || call.hasAnswered) return false;
+    if (!call.hasStarted) return this.#attempts <= 3;
+    const { method, body } = this.#request;
+    return this.#attempts === 1 && body === undefined && safeMethods.has(method);
+  }
+
+  /** The upstream failed. Before the answer began the client is told; after that it must not take it for whole. */
+  #fail(refusal: Refusal): void {
+    if (this.#isOver) return;
+    if (this.#hasHead) return this.#end(refusal.code === 'request-timeout' ? 'gateway' : 'upstream', refusal);
+    this.#isOver = true;
+    this.#call?.abort();
+    refuseFlow(this.#flow, this.#gateway, refusal);
+  }
+
+  #end(endedBy: 'client' | 'upstream' | 'gateway', refusal: Refusal | undefined): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#call?.abort();
+    const { exchange, grant } = this.#flow;
+    this.#gateway.record.request(this.#flow, endedBy, refusal);
+    if (grant !== undefined) this.#gateway.grants.close(grant);
+    exchange.abort();
+  }
+
+  get #where(): string {
+    return this.#flow.upstreamText ?? this.#app.name;
+  }
+}

@@ -1,0 +1,72 @@
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { ClientConnection } from '../client-connection.ts';
+import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
+
+const bearer = /^bearer +([^\s]+) *$/i;
+
+/**
+ * The session token of the connection. One in the request sets or renews it; an equal one costs a comparison; one that
+ * is not valid refuses the request whatever came before it. Without one the connection's token stands, while it lasts.
+ */
+export function verifyToken(
+  flow: Flow,
+  gateway: Gateway,
+): Refusal | undefined | Promise<Refusal | undefined> {
+  const { connection, tunnel } = flow.exchange;
+  // Inside a tunnel the field is between the client and the application's own idea of a proxy: it is dropped unread.
+  const raw = tunnel === undefined ? flow.head?.proxyAuthorization : undefined;
+  if (raw === undefined || raw === connection.session?.raw) return useSession(flow, gateway);
+  const verification = verify(connection, raw, flow, gateway);
+  return verification.then((refusal) => refusal ?? useSession(flow, gateway));
+}
+
+function useSession(flow: Flow, gateway: Gateway): Refusal | undefined {
+  const { session } = flow.exchange.connection;
+  if (session === undefined) return refuse('token-missing');
+  const { token } = session.subject;
+  if (token.expiresAt <= gateway.nowSeconds())
+    return refuse('token-expired', `expired at ${token.expiresAt}`);
+  flow.subject = session.subject;
+  return undefined;
+}
+
+function verify(
+  connection: ClientConnection,
+  raw: string,
+  flow: Flow,
+  gateway: Gateway,
+): Promise<Refusal | undefined> {
+  // The streams of a new session come together: one verification serves all that show the same token.
+  if (connection.verifying?.raw === raw) return connection.verifying.result;
+  const result = acceptToken(connection, raw, flow, gateway).finally(() => {
+    if (connection.verifying?.result === result) connection.verifying = undefined;
+  });
+  connection.verifying = { raw, result };
+  return result;
+}
+
+async function acceptToken(
+  connection: ClientConnection,
+  raw: string,
+  flow: Flow,
+  gateway: Gateway,
+): Promise<Refusal | undefined> {
+  const match = bearer.exec(raw);
+  const { certificate } = connection;
+  const token =
+    match === null
+      ? refuse('token-malformed', 'Proxy-Authorization is not Bearer')
+      : await gateway.verifyToken(match[1] ?? '', certificate.thumbprint, gateway.nowSeconds());
+  if ('code' in token) {
+    gateway.record.token(flow, token);
+    return token;
+  }
+  const subject = { certificate, token };
+  connection.session = { raw, subject };
+  flow.subject = subject;
+  gateway.record.token(flow, undefined);
+  gateway.grants.renew(connection, subject);
+  return undefined;
+}

@@ -1,0 +1,38 @@
+import type { Socket } from 'node:net';
+import type { DialledUpstream } from '../../domain/flow.ts';
+
+/** A request on its way to an upstream. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly target: string;
+  /** Everything that is sent, Host included, framing excepted. */
+  readonly headers: string[];
+  /** Undefined: no body. */
+  readonly body: AsyncIterable<Buffer> | undefined;
+  readonly contentLength: number | undefined;
+  /** Protocol to ask an upgrade to. */
+  readonly upgrade: string | undefined;
+  /** Fields behind the body, asked for once it has ended. */
+  readonly trailers: () => readonly string[];
+}
+
+/** What an upstream says; all of it is untrusted. Exactly one of `onEnd`, `onUpgrade` and `onError` comes last. */
+export interface UpstreamAnswer {
+  /** The request is on its way to this place. */
+  onStart(dialled: DialledUpstream, text: string): void;
+  /** 1xx but for 101. */
+  onInformation(status: number, headers: readonly string[]): void;
+  onHead(status: number, statusText: string, headers: readonly string[]): void;
+  /** False asks for a pause until `resume`. */
+  onData(chunk: Buffer): boolean;
+  onEnd(trailers: readonly string[]): void;
+  onUpgrade(headers: readonly string[], socket: Socket, head: Buffer): void;
+  onError(error: unknown): void;
+}
+
+/** Holds a request that runs. */
+export interface UpstreamCall {
+  resume(): void;
+  /** Ends it at once, and the connection with it. No further word comes to the answer. */
+  abort(): void;
+}

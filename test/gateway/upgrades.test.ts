@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { startApplication } from '../lab/app-server.ts';
+import type { LabServer } from '../lab/app-server.ts';
+import { labApp, startLabGateway } from '../lab/gateway.ts';
+import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { httpOn } from '../lab/http-client.ts';
+
+const host = 'grants.apps.example.org';
+let lab: LabGateway;
+let alice: LabLaptop;
+let app: LabServer;
+
+beforeAll(async () => {
+  app = await startApplication('grants');
+  lab = await startLabGateway({ apps: [labApp('grants', [app.url])] });
+  alice = await lab.laptop('alice@example.org');
+});
+afterAll(async () => {
+  await lab.close();
+  app.close();
+});
+
+const openWebSocket = async (path = '/live'): Promise<WebSocket> => {
+  const socket = await alice.connect({ servername: host });
+  const webSocket = new WebSocket(`ws://${host}${path}`, {
+    createConnection: () => socket,
+    headers: { 'proxy-authorization': `Bearer ${await alice.token()}` },
+  });
+  webSocket.on('error', () => undefined);
+  return webSocket;
+};
+
+describe('upgrades', () => {
+  it('carries a WebSocket byte by byte, recorded when it opens and when it ends', async () => {
+    const webSocket = await openWebSocket();
+    const [welcome] = (await once(webSocket, 'message')) as [Buffer];
+    expect(String(welcome)).toBe('welcome');
+    const payload = Buffer.alloc(300_000, 7);
+    webSocket.send(payload);
+    const [echoed] = (await once(webSocket, 'message')) as [Buffer];
+    expect(Buffer.compare(echoed, payload)).toBe(0);
+    webSocket.close();
+    await once(webSocket, 'close');
+    const closed = await lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
+    expect(closed).toMatchObject({
+      facts: { app: { name: 'grants' }, request: { method: 'GET', path: '/live' } },
+      outcome: { status: 101 },
+    });
+    expect(closed.outcome?.bytesIn).toBeGreaterThan(300_000);
+    expect(app.requests.at(-1)?.headers).toMatchObject({
+      'postern-user': 'alice@example.org',
+      upgrade: 'websocket',
+    });
+    expect(app.requests.at(-1)?.headers['proxy-authorization']).toBeUndefined();
+  });
+
+  it('passes an answer that is no upgrade as an answer', async () => {
+    const webSocket = await openWebSocket('/refused');
+    const [, response] = (await once(webSocket, 'unexpected-response')) as [unknown, { statusCode: number }];
+    expect(response.statusCode).toBe(403);
+    webSocket.terminate();
+  });
+
+  it('refuses an upgrade without a token, and ignores one to h2c', async () => {
+    const socket = await alice.connect({ servername: host });
+    const upgrade = `GET /live HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
+    const refused = await httpOn(socket, upgrade);
+    expect(refused.status).toBe(401);
+    const other = await alice.connect({ servername: host });
+    const plain = await httpOn(
+      other,
+      `GET /h2c HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+    );
+    expect(plain.status).toBe(200);
+    const { headers } = JSON.parse(plain.body);
+    expect(headers.upgrade).toBeUndefined();
+    expect(headers['http2-settings']).toBeUndefined();
+    other.destroy();
+    expect(lab.errors).toEqual([]);
+  });
+
+  it('opens a WebSocket over HTTP/2 by extended CONNECT', async () => {
+    const session = await alice.session();
+    const stream = session.request(
+      {
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':scheme': 'https',
+        ':path': '/live',
+        ':authority': host,
+        'sec-websocket-version': '13',
+        'proxy-authorization': `Bearer ${await alice.token()}`,
+      },
+      { endStream: false },
+    );
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
+    expect(headers[':status']).toBe(200);
+    const [frame] = (await once(stream, 'data')) as [Buffer];
+    expect(frame.subarray(2).toString()).toBe('welcome');
+    session.destroy();
+  });
+});

@@ -1,0 +1,332 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { issueCertificate } from '../../certs/authority.ts';
+import { parseRequest } from '../../certs/request.ts';
+import type { Settings } from '../../src/contract/settings.ts';
+import type { ControlState } from '../../src/domain/control-state.ts';
+import type { Device } from '../../src/domain/device.ts';
+import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
+import type { FlowFacts, FlowOutcome, FlowRecorder } from '../../src/domain/flow.ts';
+import type { UserName } from '../../src/domain/ids.ts';
+import type { Posture } from '../../src/domain/posture.ts';
+import type { App, Policy } from '../../src/domain/resources.ts';
+import { buildGateway } from '../../src/gateway/build-gateway.ts';
+import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
+import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
+import { signSessionToken } from '../../src/identity/session-token.ts';
+import { linkEntry } from '../../src/ledger/chain.ts';
+import { emptyState } from '../../src/ledger/fold.ts';
+import { createPolicyEngine } from '../../src/policy/engine.ts';
+import { DialError } from '../../src/routing/dialer.ts';
+import type { Dialer } from '../../src/routing/dialer.ts';
+import { makeOrganization } from './pki.ts';
+import type { LabDevice, Organization } from './pki.ts';
+
+export type RecordKind = 'request' | 'tunnel-opened' | 'tunnel-closed' | 'authentication';
+export interface Recorded {
+  readonly kind: RecordKind;
+  readonly facts: FlowFacts;
+  readonly outcome: FlowOutcome | undefined;
+}
+
+/** Keeps records in memory, and lets a test wait for one. */
+export interface MemoryRecorder extends FlowRecorder {
+  readonly records: Recorded[];
+  /** The first record that fits, there already or still to come. */
+  next(fits: (record: Recorded) => boolean): Promise<Recorded>;
+  /** While true nothing is written, as on a full disk. */
+  isFull: boolean;
+}
+
+export function createMemoryRecorder(): MemoryRecorder {
+  const records: Recorded[] = [];
+  const waiting = new Set<(record: Recorded) => void>();
+  const add = (kind: RecordKind, facts: FlowFacts, outcome?: FlowOutcome): void => {
+    const record = { kind, facts, outcome };
+    records.push(record);
+    for (const look of waiting) look(record);
+  };
+  return {
+    records,
+    isFull: false,
+    next: (fits) =>
+      new Promise((resolve) => {
+        const known = records.find(fits);
+        if (known !== undefined) return resolve(known);
+        const look = (record: Recorded): void => {
+          if (!fits(record)) return;
+          waiting.delete(look);
+          resolve(record);
+        };
+        waiting.add(look);
+      }),
+    request: (facts, outcome) => add('request', facts, outcome),
+    tunnelOpened: (facts) => add('tunnel-opened', facts),
+    tunnelClosed: (facts, outcome) => add('tunnel-closed', facts, outcome),
+    authentication: (facts, outcome) => add('authentication', facts, outcome),
+    whenWritten(callback) {
+      if (!this.isFull) setImmediate(callback);
+    },
+    healthy() {
+      return !this.isFull;
+    },
+  };
+}
+
+export const labSettings = (limits: Partial<Settings['limits']> = {}): Settings => ({
+  version: 1,
+  domain: 'example.org',
+  data: '.',
+  gateway: {
+    listen: '127.0.0.1',
+    port: 0,
+    name: 'gateway.example.org',
+    addresses: ['127.0.0.1:0'],
+    workers: 1,
+    minTlsVersion: 'TLSv1.3',
+  },
+  control: { listen: '127.0.0.1', port: 0, names: ['localhost'] },
+  operator: { listen: '127.0.0.1', port: 0 },
+  limits: {
+    handshakeTimeoutMs: 5000,
+    headersTimeoutMs: 5000,
+    bodyIdleTimeoutMs: 5000,
+    idleConnectionTimeoutMs: 60_000,
+    maxHeaderBytes: 32_768,
+    maxConnectionsPerAddress: 4096,
+    maxStreamsPerConnection: 256,
+    dialTimeoutMs: 2000,
+    upstreamHeadersTimeoutMs: 5000,
+    upstreamBodyIdleTimeoutMs: 5000,
+    upstreamConnectionsPerWorker: 256,
+    drainTimeoutMs: 2000,
+    ...limits,
+  },
+  log: { level: 'silent' },
+});
+
+/** Every address of every network is a port on this machine; which network asked is kept for the test to see. */
+export interface LabDialer extends Dialer {
+  readonly dials: { readonly network: string; readonly port: number }[];
+  /** Fails dials to these ports, as a connector would say it. */
+  readonly failures: Map<number, DialError>;
+}
+
+export function createLabDialer(): LabDialer {
+  const dials: { network: string; port: number }[] = [];
+  const failures = new Map<number, DialError>();
+  return {
+    dials,
+    failures,
+    async dial(network, { port }) {
+      dials.push({ network, port });
+      const failure = failures.get(port);
+      if (failure !== undefined) throw failure;
+      const socket = connectTcp({ host: '127.0.0.1', port, noDelay: true });
+      try {
+        await once(socket, 'connect');
+      } catch (error) {
+        throw new DialError('unreachable', (error as NodeJS.ErrnoException).code ?? 'failed');
+      }
+      socket.pause();
+      return { socket, address: '127.0.0.1' };
+    },
+  };
+}
+
+export interface LabLaptop {
+  readonly user: string;
+  readonly certificate: LabDevice;
+  /** A fresh token of this laptop's user, bound to its certificate. */
+  token(changes?: TokenChanges): Promise<string>;
+  /** TLS to the gateway. */
+  connect(options?: ConnectionOptions): Promise<TLSSocket>;
+  /** An agent's session: HTTP/2 to the gateway's own name. */
+  session(options?: ConnectionOptions): Promise<ClientHttp2Session>;
+}
+
+export interface TokenChanges {
+  readonly user?: string;
+  readonly thumbprint?: string;
+  readonly device?: string;
+  /** Epoch seconds. */
+  readonly now?: number;
+  readonly posture?: Posture;
+}
+
+export interface LabGateway {
+  readonly organization: Organization;
+  readonly gateway: RunningGateway;
+  readonly port: number;
+  readonly recorder: MemoryRecorder;
+  readonly dialer: LabDialer;
+  readonly state: ControlState;
+  readonly errors: unknown[];
+  clock: { now: number };
+  laptop(user: string, options?: { readonly now?: Date }): Promise<LabLaptop>;
+  /** Appends events to the ledger and hands them to the gateway. */
+  commit(...events: ControlEvent[]): void;
+  close(): Promise<void>;
+}
+
+export const labApp = (name: string, upstreams: readonly string[], more: Partial<App> = {}): App => ({
+  kind: 'App',
+  name,
+  network: 'finance',
+  host: `${name}.apps.example.org`,
+  protocol: 'http',
+  upstreams: [...upstreams],
+  ...more,
+});
+
+export const permitAll: Policy = {
+  kind: 'Policy',
+  name: 'everyone',
+  cedar: 'permit (principal, action == Action::"access", resource);',
+};
+
+/** An organization with a gateway of its own, in this process: real TLS, real policies, real sockets. */
+export async function startLabGateway(options: {
+  readonly apps: readonly App[];
+  readonly policies?: readonly Policy[];
+  readonly limits?: Partial<Settings['limits']>;
+  readonly upstreamAuthoritiesPem?: string;
+  readonly recorder?: FlowRecorder;
+}): Promise<LabGateway> {
+  const organization = await makeOrganization();
+  const clock = { now: Date.now() };
+  const startedAt = Date.now();
+  const time = (): number => clock.now + (Date.now() - startedAt);
+  const state = emptyState();
+  const engine = createPolicyEngine();
+  const recorder = createMemoryRecorder();
+  const dialer = createLabDialer();
+  const errors: unknown[] = [];
+  const sessionKey = createSigningKey('session', Math.floor(time() / 1000));
+  const assertionKey = createSigningKey('assertion', Math.floor(time() / 1000));
+  const certificate = await organization.issueGateway();
+  state.domain = organization.domain;
+  state.signingKeys.set(sessionKey.published.kid, sessionKey.published);
+  state.signingKeys.set(assertionKey.published.kid, assertionKey.published);
+  for (const network of new Set(options.apps.map((app) => app.network)))
+    state.networks.set(network as never, { kind: 'Network', name: network, attach: { direct: true } });
+  for (const app of options.apps) state.apps.set(app.name as never, app);
+  for (const policy of options.policies ?? [permitAll]) state.policies.set(policy.name, policy);
+
+  const keep = (facts: object): void => void errors.push(facts);
+  const gateway = buildGateway({
+    settings: labSettings(options.limits),
+    snapshot: state,
+    certificate: { certificatePem: certificate.chainPem, keyPem: certificate.keyPem },
+    deviceAuthorityPem: organization.deviceAuthorityPem,
+    rootPem: organization.rootPem,
+    assertionKey: { kid: assertionKey.published.kid, privateKeyPem: assertionKey.privateKeyPem },
+    engine,
+    dialer,
+    recorder: options.recorder ?? recorder,
+    certifyApp: async (app, csrPem) => {
+      const { publicKeyPem } = await parseRequest(csrPem);
+      const { service } = organization.authorities;
+      const leaf = await issueCertificate(service, 'app', { publicKeyPem, dnsNames: [app.host] }, new Date());
+      return leaf.certificatePem + service.certificatePem;
+    },
+    ...(options.upstreamAuthoritiesPem === undefined
+      ? {}
+      : { upstreamAuthoritiesPem: options.upstreamAuthoritiesPem }),
+    clock: time,
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: keep },
+  });
+  const port = await gateway.listen();
+  const open = new Set<Socket>();
+  const sessions = new Set<ClientHttp2Session>();
+
+  const lab: LabGateway = {
+    organization,
+    gateway,
+    port,
+    recorder,
+    dialer,
+    state,
+    errors,
+    clock,
+    async laptop(user, { now } = {}) {
+      const device = await organization.issueDevice(now === undefined ? {} : { now });
+      const enrolled: Device = {
+        id: device.id,
+        user: user as UserName,
+        role: 'laptop',
+        state: 'active',
+        enrolledAt: Math.floor(time() / 1000),
+        changedAt: Math.floor(time() / 1000),
+        certificates: [device.issued],
+      };
+      state.devices.set(device.id, enrolled);
+      engine.load(state);
+      const signingKey = loadSigningKey(sessionKey.published.kid, sessionKey.privateKeyPem);
+      const connect = async (more: ConnectionOptions = {}): Promise<TLSSocket> => {
+        const socket = connectTls({
+          host: '127.0.0.1',
+          port,
+          ca: organization.rootPem,
+          cert: device.chainPem,
+          key: device.keyPem,
+          ALPNProtocols: ['http/1.1'],
+          ...more,
+        });
+        open.add(socket);
+        socket.on('error', () => undefined);
+        await once(socket, 'secureConnect');
+        return socket;
+      };
+      return {
+        user,
+        certificate: device,
+        token: async (changes = {}) => {
+          const signed = await signSessionToken(signingKey, {
+            domain: organization.domain,
+            user: (changes.user ?? user) as UserName,
+            device: (changes.device ?? device.id) as never,
+            thumbprint: changes.thumbprint ?? device.thumbprint,
+            claims: {},
+            posture: changes.posture,
+            now: changes.now ?? Math.floor(time() / 1000),
+          });
+          return signed.token;
+        },
+        connect,
+        async session(more = {}) {
+          const socket = await connect({ servername: 'gateway.example.org', ALPNProtocols: ['h2'], ...more });
+          const session = connectHttp2('https://gateway.example.org', { createConnection: () => socket });
+          session.on('error', () => undefined);
+          sessions.add(session);
+          await once(session, 'remoteSettings');
+          return session;
+        },
+      };
+    },
+    commit(...events) {
+      const entries: LedgerEntry[] = [];
+      let head = state.head;
+      for (const event of events) {
+        const entry = linkEntry(head, { at: time(), actor: 'api-key:lab', event });
+        entries.push(entry);
+        head = { sequence: entry.sequence, hash: entry.hash };
+      }
+      gateway.applyEntries(entries);
+    },
+    async close() {
+      for (const session of sessions) session.destroy();
+      for (const socket of open) socket.destroy();
+      await gateway.close();
+    },
+  };
+  return lab;
+}
+
+export const randomName = (): string => randomBytes(4).toString('hex');
