@@ -101,7 +101,9 @@ describe('HTTP/2 as an agent speaks it', () => {
         }),
       ),
     );
-    expect(answers.map(({ body }) => (JSON.parse(body) as { url: string }).url)).toEqual(answers.map((_, index) => `/${index}`));
+    expect(answers.map(({ body }) => (JSON.parse(body) as { url: string }).url)).toEqual(
+      answers.map((_, index) => `/${index}`),
+    );
     // One verification served all of them.
     const accepted = lab.recorder.records.filter(
       ({ kind, facts }) => kind === 'authentication' && facts.subject?.token !== undefined,

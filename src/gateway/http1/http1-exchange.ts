@@ -132,7 +132,8 @@ export class Http1Exchange implements Exchange {
     const { socket } = this.#owner;
     this.#isAccepted = true;
     this.#finish();
-    if (socket instanceof Socket) socket.setTimeout(0);
+    const timed: unknown = socket;
+    if (timed instanceof Socket) timed.setTimeout(0);
     const isConnect = this.method === 'CONNECT';
     const more = isConnect ? headers : ['connection', 'upgrade', 'upgrade', this.upgrade ?? '', ...headers];
     const reason = isConnect ? 'Connection Established' : 'Switching Protocols';

@@ -128,7 +128,8 @@ export class Http2Exchange implements Exchange {
   abort(): void {
     if (this.#isOver && this.#stream.closed) return;
     this.#isOver = true;
-    if (!this.#stream.closed) this.#stream.close(constants.NGHTTP2_CANCEL);
+    // Not `close(code)`: while the writable side is open Node sends END_STREAM before the reset, and half a body reads as a whole one.
+    if (!this.#stream.destroyed) this.#stream.destroy(new Error('broken off by the gateway'));
   }
 
   onDrain(callback: () => void): void {
