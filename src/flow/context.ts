@@ -52,12 +52,17 @@ export function createContexts(recorder: Recorder): (facts: FlowFacts) => Contex
     // A refusal before an application was found names a host that the client chose: seen once, not worth keeping.
     if (facts.app === undefined) return context;
     if (known === undefined) contexts.set(facts.connection, [context]);
-    else {
-      if (known.length >= contextsPerConnection) known.shift();
-      known.push(context);
-    }
+    else keep(known, context);
     return context;
   };
+}
+
+/** A newer decision or token takes the place of the one before, which will not come again. */
+function keep(known: CachedContext[], context: CachedContext): void {
+  const { app, upstream } = context.key;
+  const earlier = known.findIndex(({ key }) => key.app === app && isSameUpstream(key.upstream, upstream));
+  if (earlier !== -1) known[earlier] = context;
+  else if (known.push(context) > contextsPerConnection) known.shift();
 }
 
 /** Only what is compared: the rest of the request must not be kept alive. */
@@ -74,13 +79,12 @@ function isSameContext(key: ContextKey, facts: FlowFacts): boolean {
   const { upstream } = facts;
   if (key.app !== facts.app || key.subject !== facts.subject || key.decision !== facts.decision) return false;
   if (upstream === undefined) return key.upstream === undefined && key.authority === facts.request?.authority;
-  return (
-    key.upstream === upstream ||
-    (key.upstream?.address === upstream.address &&
-      key.upstream.port === upstream.port &&
-      key.upstream.network === upstream.network)
-  );
+  return isSameUpstream(key.upstream, upstream);
 }
+
+const isSameUpstream = (one: DialledUpstream | undefined, other: DialledUpstream | undefined): boolean =>
+  one === other ||
+  (one?.address === other?.address && one?.port === other?.port && one?.network === other?.network);
 
 function buildContext(recorder: Recorder, facts: FlowFacts): Context {
   const { connection, subject, app } = facts;

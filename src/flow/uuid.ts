@@ -1,26 +1,24 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
-const pool = Buffer.allocUnsafe(4096);
-let poolOffset = pool.length;
+/** Of this process, so that no two workers make the same; drawn once, since asking for random bytes each time costs. */
+const node = randomBytes(6).toString('hex');
+let counter = randomBytes(3).readUIntBE(0, 3);
 let lastTime = -1;
 let timeText = '';
 
 /**
- * UUID version 7 (RFC 9562, section 5.7) of an epoch in milliseconds: ordered by time, unique by 74 random bits. Random
- * bytes come from a pool, since asking the operating system costs more than all the rest of a record's header.
+ * UUID version 7 (RFC 9562, section 5.7) of an epoch in milliseconds. Ordered within a process by a counter of 26 bits
+ * (section 6.2, method 1), apart between processes by 48 random bits. To be told apart, not to be kept secret.
  */
 export function createUuidV7(nowMs: number): string {
   if (nowMs !== lastTime) {
     lastTime = nowMs;
     const time = Math.trunc(nowMs).toString(16).padStart(12, '0');
-    timeText = `${time.slice(0, 8)}-${time.slice(8, 12)}-7`;
+    timeText = `${time.slice(0, 8)}-${time.slice(8, 12)}-`;
   }
-  if (poolOffset + 10 > pool.length) {
-    randomFillSync(pool);
-    poolOffset = 0;
-  }
-  const random = pool.toString('hex', poolOffset, poolOffset + 10);
-  poolOffset += 10;
-  const variant = '89ab'.charAt(Number.parseInt(random.charAt(3), 16) & 3);
-  return `${timeText}${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(8, 20)}`;
+  counter = (counter + 1) & 0x3ff_ffff;
+  // The version in front of the upper 12 bits, the variant (binary 10) in front of the lower 14.
+  const upper = (0x7000 | (counter >>> 14)).toString(16);
+  const lower = (0x8000 | (counter & 0x3fff)).toString(16);
+  return `${timeText}${upper}-${lower}-${node}`;
 }
