@@ -14,6 +14,18 @@ const shape = /^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))
  * trailing dot, nothing but ASCII: what a more forgiving parser would make into another host is undefined here.
  */
 export function parseAuthority(text: string): Authority | undefined {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const authority = readAuthority(text);
+  if (authority !== undefined && parsed.size < maxParsed) parsed.set(text, authority);
+  return authority;
+}
+
+/** Most requests name one of a few; clients choose what they name, so there is a bound. */
+const parsed = new Map<string, Authority>();
+const maxParsed = 1024;
+
+function readAuthority(text: string): Authority | undefined {
   const match = shape.exec(text);
   if (match === null) return undefined;
   const [, written = '', portText] = match;

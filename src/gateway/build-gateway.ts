@@ -9,6 +9,7 @@ import { parseEvent } from '../ledger/event-schema.ts';
 import { buildAppTable } from '../routing/app-table.ts';
 import { createAppCertificates } from './app-certificates.ts';
 import { createAssertions } from './assertions.ts';
+import { Bag } from './bag.ts';
 import { answerMalformed } from './answer-malformed.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Gateway } from './gateway.ts';
@@ -150,7 +151,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
         appHost: serverName === gateway.name ? undefined : serverName,
         session: undefined,
         verifying: undefined,
-        grants: new Set(),
+        grants: new Bag(),
       };
       record.handshake(facts, undefined);
       grants.adopt(connection);

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ConnectionFacts } from '../domain/flow.ts';
 import type { Subject, VerifiedCertificate } from '../domain/subject.ts';
+import type { Bag } from './bag.ts';
 import type { Grant } from './grants.ts';
 
 /** The session token that a connection carries, once it was verified. */
@@ -22,5 +23,5 @@ export interface ClientConnection {
   /** A token under verification: requests that come with the same one wait for the same answer. */
   verifying: { readonly raw: string; readonly result: Promise<Refusal | undefined> } | undefined;
   /** Flows that live on this connection. */
-  readonly grants: Set<Grant>;
+  readonly grants: Bag<Grant>;
 }

@@ -7,12 +7,13 @@ import type { AppName, DeviceId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { Bagged } from './bag.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { endsTheDevice, isCarrier, isOnlyPolicy, refusalOfDecision } from './decision-refusal.ts';
 import type { Flow } from './flow.ts';
 
 /** A live flow's leave to go on. It dies with what it depended on. */
-export interface Grant {
+export interface Grant extends Bagged {
   readonly flow: Flow;
   facts: AccessFacts;
   decision: Decision;
@@ -70,13 +71,13 @@ export function createGrants(parts: {
   };
 
   const revalidateConnection = (connection: ClientConnection): void => {
-    for (const grant of [...connection.grants]) decideAgain(grant);
+    for (const grant of connection.grants.snapshot()) decideAgain(grant);
     // An agent's session without a flow has nothing to cut but itself.
     if (!isKnownDevice(connection, state())) connection.socket.destroy();
   };
 
   const reviewConnection = (connection: ClientConnection, time: number): void => {
-    for (const grant of [...connection.grants]) {
+    for (const grant of connection.grants.snapshot()) {
       if (grant.reviewAt === 0) grant.reviewAt = grant.facts.now + engine.nextReviewSeconds(grant.facts);
       if (grant.reviewAt > time) continue;
       decideAgain(grant);
@@ -89,7 +90,16 @@ export function createGrants(parts: {
       return size;
     },
     open(flow, facts, decision) {
-      const grant: Grant = { flow, facts, decision, reviewAt: 0, cut: undefined, ended: undefined };
+      const grant: Grant = {
+        flow,
+        facts,
+        decision,
+        reviewAt: 0,
+        cut: undefined,
+        ended: undefined,
+        next: undefined,
+        previous: undefined,
+      };
       flow.exchange.connection.grants.add(grant);
       size += 1;
       return grant;
@@ -100,7 +110,7 @@ export function createGrants(parts: {
       if (size === 0) onEmpty();
     },
     renew(connection, subject) {
-      for (const grant of [...connection.grants]) {
+      for (const grant of connection.grants.snapshot()) {
         if (grant.facts.subject.token.user !== subject.token.user) {
           cut(grant, refuse('grant-ended', 'the session is another user’s now'));
           continue;

@@ -1,6 +1,8 @@
 import type { Refusal } from '../contract/refusals.ts';
 import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
+import { Bag } from './bag.ts';
+import type { Bagged } from './bag.ts';
 import { factsOf } from './flow.ts';
 import type { Flow } from './flow.ts';
 
@@ -29,7 +31,7 @@ export interface FlowLog {
 /** An answer whose record cannot be written is not given. */
 const maxWaitMs = 10_000;
 
-interface Waiting {
+interface Waiting extends Bagged {
   /** Epoch milliseconds. */
   readonly since: number;
   readonly onFailure: () => void;
@@ -42,7 +44,7 @@ export function createFlowLog(parts: {
   readonly now: () => number;
 }): FlowLog {
   const { recorder, newFlowId, now } = parts;
-  const waiting = new Set<Waiting>();
+  const waiting = new Bag<Waiting>();
   const refusals: Record<string, number> = {};
   let requests = 0;
 
@@ -113,14 +115,14 @@ export function createFlowLog(parts: {
       );
     },
     afterWritten(onWritten, onFailure) {
-      const entry: Waiting = { since: now(), onFailure };
+      const entry: Waiting = { since: now(), onFailure, next: undefined, previous: undefined };
       waiting.add(entry);
       recorder.whenWritten(() => {
         if (waiting.delete(entry)) onWritten();
       });
     },
     expire() {
-      for (const entry of waiting) {
+      for (const entry of waiting.snapshot()) {
         if (now() - entry.since < maxWaitMs) return;
         waiting.delete(entry);
         entry.onFailure();

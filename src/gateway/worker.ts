@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import type {
   ControlToWorker,
@@ -25,6 +26,10 @@ interface Running {
   readonly dialer: IpcDialer;
   readonly recorder: SpoolingFlowRecorder;
 }
+
+// V8 puts objects that outlive a moment of load straight into the old space from then on, and what they point to, all of
+// a request, is then kept until the next full collection: a quarter of what was allocated, a fifth of the time.
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 const countersEveryMs = 2000;
 let running: Running | undefined;

@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Bag, Bagged } from '../bag.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
 
@@ -15,11 +16,13 @@ export interface Http1Connection {
   readonly tunnel: TunnelContext | undefined;
   readonly scheme: 'http' | 'https';
   readonly socket: Duplex;
-  readonly open: Set<Http1Exchange>;
+  readonly open: Bag<Http1Exchange>;
 }
 
 /** An exchange over HTTP/1.1. */
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements Exchange, Bagged {
+  next: this | undefined = undefined;
+  previous: this | undefined = undefined;
   readonly connection: ClientConnection;
   readonly tunnel: TunnelContext | undefined;
   readonly httpVersion: '1.0' | '1.1';
@@ -58,10 +61,7 @@ export class Http1Exchange implements Exchange {
     this.#request = request;
     this.#response = response;
     this.#head = more.head;
-    const { headers } = request;
-    this.hasBody =
-      headers['transfer-encoding'] !== undefined ||
-      (headers['content-length'] !== undefined && headers['content-length'] !== '0');
+    this.hasBody = announcesBody(request.rawHeaders);
     owner.open.add(this);
   }
 
@@ -174,6 +174,16 @@ function formatHead(statusLine: string, headers: readonly string[]): string {
   for (let index = 0; index + 1 < headers.length; index += 2)
     text += `${headers[index]}: ${headers[index + 1]}\r\n`;
   return `${text}\r\n`;
+}
+
+/** RFC 9112, section 6.3. By the raw fields: to ask for `headers` would make an object of all of them. */
+function announcesBody(rawHeaders: readonly string[]): boolean {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const raw = rawHeaders[index] ?? '';
+    if (raw.length === 14 && raw.toLowerCase() === 'content-length') return rawHeaders[index + 1] !== '0';
+    if (raw.length === 17 && raw.toLowerCase() === 'transfer-encoding') return true;
+  }
+  return false;
 }
 
 const pairsOf = (fields: readonly string[]): [string, string][] =>

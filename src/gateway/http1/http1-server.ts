@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../../contract/refusals.ts';
 import type { Settings } from '../../contract/settings.ts';
+import { Bag } from '../bag.ts';
 import type { Exchange } from '../exchange.ts';
 import { answerOn, Http1Exchange } from './http1-exchange.ts';
 import type { Http1Connection } from './http1-exchange.ts';
@@ -85,10 +86,10 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
 
   return {
     serve({ connection, tunnel, scheme, socket }) {
-      const owner: Http1Connection = { connection, tunnel, scheme, socket, open: new Set() };
+      const owner: Http1Connection = { connection, tunnel, scheme, socket, open: new Bag() };
       owners.set(socket, owner);
       socket.once('close', () => {
-        for (const exchange of [...owner.open]) exchange.closed();
+        for (const exchange of owner.open.snapshot()) exchange.closed();
       });
       server.emit('connection', socket);
     },
