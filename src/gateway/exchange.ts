@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
+import type { Refusal } from '../contract/refusals.ts';
 import type { FlowId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
 import type { ClientConnection } from './client-connection.ts';
@@ -28,6 +29,8 @@ export interface Exchange {
   readonly rawHeaders: readonly string[];
   readonly hasBody: boolean;
   readonly body: Readable;
+  /** Why the body cannot be read to its end. */
+  readonly bodyFailure: Refusal | undefined;
   /** Protocol of an `Upgrade` that the client asks for. */
   readonly upgrade: string | undefined;
   /** Whether the client waits for 100 before it sends its body. */

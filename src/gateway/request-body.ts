@@ -1,9 +1,16 @@
 import type { Readable } from 'node:stream';
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal } from '../contract/refusals.ts';
 import type { Flow } from './flow.ts';
 
-/** The client sent nothing of its body for too long. */
-export class BodyTooSlow extends Error {
-  override readonly name = 'BodyTooSlow';
+/** The body is at fault, and not whoever it is sent to. */
+export class BodyRefused extends Error {
+  override readonly name = 'BodyRefused';
+  readonly refusal: Refusal;
+  constructor(refusal: Refusal) {
+    super(refusal.detail ?? refusal.code);
+    this.refusal = refusal;
+  }
 }
 
 /**
@@ -38,10 +45,12 @@ export async function* readBody(flow: Flow, source: Readable, idleTimeoutMs: num
         yield chunk;
         continue;
       }
+      const { bodyFailure } = flow.exchange;
+      if (bodyFailure !== undefined) throw new BodyRefused(bodyFailure);
       if (failure !== undefined) throw failure;
       if (source.readableEnded) return;
       if (source.destroyed) throw new Error('the client broke off');
-      if (tooSlow) throw new BodyTooSlow('request body stopped');
+      if (tooSlow) throw new BodyRefused(refuse('request-timeout', 'the body stopped'));
       isAwaited = true;
       await new Promise<void>((resolve) => (wake = resolve));
       wake = undefined;

@@ -305,7 +305,10 @@ export async function startLabGateway(options: {
           const session = connectHttp2('https://gateway.example.org', { createConnection: () => socket });
           session.on('error', () => undefined);
           sessions.add(session);
-          await once(session, 'remoteSettings');
+          await new Promise<void>((resolve, reject) => {
+            session.once('remoteSettings', () => resolve());
+            session.once('close', () => reject(new Error('the gateway closed the session')));
+          });
           return session;
         },
       };

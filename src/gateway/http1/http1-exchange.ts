@@ -2,6 +2,7 @@ import { ServerResponse } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Refusal } from '../../contract/refusals.ts';
 import type { Bag, Bagged } from '../bag.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
@@ -38,6 +39,7 @@ export class Http1Exchange implements Exchange, Bagged {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #head: Buffer | undefined;
+  bodyFailure: Refusal | undefined = undefined;
   #isOver = false;
   #isAccepted = false;
   #closed: (() => void) | undefined;
@@ -62,6 +64,8 @@ export class Http1Exchange implements Exchange, Bagged {
     this.#response = response;
     this.#head = more.head;
     this.hasBody = announcesBody(request.rawHeaders);
+    // What goes wrong with a body is told to its reader, when there is one.
+    if (this.hasBody) request.on('error', () => undefined);
     owner.open.add(this);
   }
 
@@ -140,6 +144,15 @@ export class Http1Exchange implements Exchange, Bagged {
     socket.write(formatHead(`HTTP/1.1 ${status} ${reason}`, more), 'latin1');
     if (this.#head !== undefined && this.#head.length > 0) socket.unshift(this.#head);
     return socket;
+  }
+
+  /** The parser cannot read on. True when it is this request's body that it cannot read. */
+  breakBody(refusal: Refusal): boolean {
+    this.#response.shouldKeepAlive = false;
+    if (!this.hasBody || this.#request.complete) return false;
+    this.bodyFailure = refusal;
+    this.#request.emit('error', new Error(refusal.code));
+    return true;
   }
 
   /** The connection is gone, or the answer is: called by the server. */

@@ -20,18 +20,18 @@ export interface Http1Server {
 export interface Http1Handlers {
   handle(exchange: Exchange): void;
   /** What came cannot be read as a request; answers with the refusal and records it. */
-  malformed(
-    owner: Http1Connection,
-    refusal: Refusal,
-  ): { readonly head: string; readonly body: Buffer } | undefined;
+  malformed(owner: Http1Connection, refusal: Refusal): { readonly head: string; readonly body: Buffer };
 }
 
 const checkIntervalMs = 1000;
+/** How long a client has to read why it is not understood. */
+const lingerMs = 2000;
 
 /** The HTTP/1.1 side of the listener: node:http, strict, without a port of its own. */
 export function createHttp1Server(settings: Settings, handlers: Http1Handlers): Http1Server {
   const { limits } = settings;
   const owners = new WeakMap<Duplex, Http1Connection>();
+  const broken = new WeakSet<Http1Connection>();
   let isDraining = false;
 
   const ownerOf = (socket: Duplex): Http1Connection | undefined => owners.get(socket);
@@ -63,6 +63,8 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
   });
   // Else Node drops the fields beyond the 1000th in silence, and the upstream sees another request than was decided on.
   server.maxHeadersCount = 0;
+  // A server that listens nowhere does not look at its clocks unless it is told that it does.
+  server.emit('listening');
   server.timeout = 0;
   server.on('request', (request, response) => handle(request, response));
   server.on('checkContinue', (request, response) => handle(request, response, { expectsContinue: true }));
@@ -74,14 +76,23 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
   server.on('connect', (request, socket, head) => handle(request, answerOn(request, socket), { head }));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const owner = ownerOf(socket);
-    if (owner === undefined || socket.destroyed || !socket.writable) return void socket.destroy();
+    if (owner !== undefined && broken.has(owner)) return;
+    if (owner === undefined || !socket.writable) return void socket.destroy();
     const refusal = refusalOfParser(error);
     // A client that is just gone asked for nothing.
     if (refusal === undefined) return void socket.destroy();
+    broken.add(owner);
+    // Nothing that still comes can be read; whoever sends it should be able to read why.
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.once('close', () => clearTimeout(timer));
+    let isOfBody = false;
+    for (const exchange of owner.open.snapshot()) isOfBody = exchange.breakBody(refusal) || isOfBody;
+    if (isOfBody) return;
     const answer = handlers.malformed(owner, refusal);
-    if (answer === undefined || owner.open.size > 0) return void socket.destroy();
+    // Requests before it on the connection are answered; then it closes.
+    if (owner.open.size > 0) return;
     socket.write(answer.head, 'latin1');
-    socket.end(answer.body, () => socket.destroy());
+    socket.end(answer.body);
   });
 
   return {

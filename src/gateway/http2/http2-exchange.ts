@@ -12,6 +12,7 @@ export class Http2Exchange implements Exchange {
   readonly connection: ClientConnection;
   readonly tunnel: TunnelContext | undefined;
   readonly httpVersion = '2.0';
+  readonly bodyFailure = undefined;
   readonly method: string;
   readonly target: string;
   readonly authority: string | undefined;

@@ -8,7 +8,8 @@ import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { joinStreams } from '../join-streams.ts';
 import type { RequestHead } from '../request-head.ts';
-import { BodyTooSlow, readBody } from '../request-body.ts';
+import { BodyRefused, readBody } from '../request-body.ts';
+import type { EndedBy } from '../record-flow.ts';
 import { refuseFlow } from '../refuse-flow.ts';
 import { KeptCall } from '../upstream/kept-call.ts';
 import { sendStreaming } from '../upstream/streaming-call.ts';
@@ -197,7 +198,7 @@ class Forwarding implements UpstreamAnswer {
 
   onError(error: unknown): void {
     if (this.#isOver) return;
-    if (error instanceof BodyTooSlow) return this.#fail(refuse('request-timeout', error.message));
+    if (error instanceof BodyRefused) return this.#fail(error.refusal, 'gateway');
     if (this.#mayTryAgain()) return this.#send();
     this.#fail(refusalOfError(error, this.#where));
   }
@@ -215,15 +216,15 @@ class Forwarding implements UpstreamAnswer {
   }
 
   /** The upstream failed. Before the answer began the client is told; after that it must not take it for whole. */
-  #fail(refusal: Refusal): void {
+  #fail(refusal: Refusal, by: EndedBy = 'upstream'): void {
     if (this.#isOver) return;
-    if (this.#hasHead) return this.#end(refusal.code === 'request-timeout' ? 'gateway' : 'upstream', refusal);
+    if (this.#hasHead) return this.#end(by, refusal);
     this.#isOver = true;
     this.#call?.abort();
     refuseFlow(this.#flow, this.#gateway, refusal);
   }
 
-  #end(endedBy: 'client' | 'upstream' | 'gateway', refusal: Refusal | undefined): void {
+  #end(endedBy: EndedBy, refusal: Refusal | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#call?.abort();

@@ -12,6 +12,7 @@ import { findAmbiguity } from '../request-path.ts';
 const single = new Set([
   'host',
   'content-length',
+  'transfer-encoding',
   'content-type',
   'authorization',
   'proxy-authorization',
@@ -109,6 +110,9 @@ function readField(fields: Fields, name: string, value: string): Refusal | undef
       if (!/^[0-9]{1,15}$/.test(value)) return refuse('bad-request', 'Content-Length');
       fields.contentLength = Number(value);
       return undefined;
+    case 'transfer-encoding':
+      // Of codings that a parser may know and another not, only the one that all know (RFC 9112, section 6.1).
+      return value.toLowerCase() === 'chunked' ? undefined : refuse('bad-request', 'Transfer-Encoding');
     case 'te':
       // Of transfer codings only trailers are passed on (RFC 9110, section 10.1.4).
       fields.acceptsTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value);
