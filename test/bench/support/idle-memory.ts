@@ -8,15 +8,15 @@ import type { Target } from './target.ts';
 const warmUpConnections = 500;
 
 /**
- * Bytes of memory that one more idle device connection costs the gateway. A trickle of requests before each look lets
- * the collector pass, as it would in a living worker.
+ * Bytes of memory that one more idle device connection costs the gateway. Some requests before each look let the
+ * collector pass, as it would in a living worker.
  */
 export async function idleConnectionBytes(
   directory: string,
   target: Target,
   connections: number,
 ): Promise<number> {
-  const trickle = await startLoad(directory, target, 1);
+  const trickle = await startLoad(directory, target, 8);
   const hold = (count: number) =>
     start(
       cores.load,
@@ -28,7 +28,7 @@ export async function idleConnectionBytes(
       { ready: /ready/ },
     );
   const settle = async (): Promise<number> => {
-    await trickle.run(2);
+    await trickle.run(3);
     return residentBytes(target.pids);
   };
   const first = await hold(warmUpConnections);

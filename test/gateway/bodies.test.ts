@@ -1,0 +1,121 @@
+import { once } from 'node:events';
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApplication } from '../lab/app-server.ts';
+import type { LabServer } from '../lab/app-server.ts';
+import { labApp, startLabGateway } from '../lab/gateway.ts';
+import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { httpOn } from '../lab/http-client.ts';
+
+const host = 'files.apps.example.org';
+const chunk = randomBytes(1024 * 1024);
+const chunks = 256;
+let lab: LabGateway;
+let alice: LabLaptop;
+let app: LabServer;
+/** Bytes that the app has written of its endless answer. */
+let written = 0;
+let received = 0;
+let pausedUpload: (() => void) | undefined;
+
+beforeAll(async () => {
+  app = await startApplication('files', (request, response) => {
+    if (request.url === '/endless') {
+      const more = (): void => {
+        while (!response.destroyed) {
+          written += chunk.length;
+          if (!response.write(chunk)) return void response.once('drain', more);
+        }
+      };
+      return more();
+    }
+    if (request.url === '/unread') {
+      // Takes the first piece and no more until it is told to.
+      request.once('data', (piece: Buffer) => {
+        received += piece.length;
+        request.pause();
+        pausedUpload = () => request.destroy();
+      });
+      return;
+    }
+    const digest = createHash('sha256');
+    request.on('data', (piece: Buffer) => digest.update(piece));
+    request.on('end', () => response.end(digest.digest('hex')));
+  });
+  lab = await startLabGateway({ apps: [labApp('files', [app.url])] });
+  alice = await lab.laptop('alice@example.org');
+});
+afterAll(async () => {
+  pausedUpload?.();
+  await lab.close();
+  app.close();
+});
+
+describe('bodies', () => {
+  it('of any size arrive whole, both known and unknown in length', async () => {
+    for (const framing of [
+      `Content-Length: ${chunk.length * chunks}`,
+      'Transfer-Encoding: chunked',
+    ] as const) {
+      const socket = await alice.connect({ servername: host });
+      const digest = createHash('sha256');
+      const answer = httpOn(
+        socket,
+        `PUT /big HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n${framing}\r\n\r\n`,
+      );
+      for (let count = 0; count < chunks; count += 1) {
+        digest.update(chunk);
+        if (framing.startsWith('T')) socket.write(`${chunk.length.toString(16)}\r\n`);
+        const isRoom = socket.write(chunk);
+        if (framing.startsWith('T')) socket.write('\r\n');
+        if (!isRoom) await once(socket, 'drain');
+      }
+      if (framing.startsWith('T')) socket.write('0\r\n\r\n');
+      expect((await answer).body).toBe(digest.digest('hex'));
+      socket.destroy();
+    }
+  });
+
+  it('wait in the application while the client does not read', async () => {
+    const socket = await alice.connect({ servername: host });
+    socket.write(
+      `GET /endless HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n\r\n`,
+    );
+    await once(socket, 'readable');
+    let before = -1;
+    // It has stopped when nothing more was written in many turns; the kernel's buffers are what it takes until then.
+    for (let quiet = 0; quiet < 20; quiet = written === before ? quiet + 1 : 0) {
+      before = written;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(written).toBeLessThan(64 * 1024 * 1024);
+    const gone = new Promise((resolve) => [...app.sockets].at(-1)?.once('close', resolve));
+    socket.destroy();
+    await gone;
+    const record = await lab.recorder.next(({ facts }) => facts.request?.path === '/endless');
+    expect(record.outcome).toMatchObject({ endedBy: 'client', status: 200 });
+  });
+
+  it('wait in the client while the application does not read', async () => {
+    const socket = await alice.connect({ servername: host });
+    socket.write(
+      `PUT /unread HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\nContent-Length: 10000000000\r\n\r\n`,
+    );
+    let sent = 0;
+    while (
+      socket.write(chunk) ||
+      (await Promise.race([
+        once(socket, 'drain').then(() => true),
+        new Promise((resolve) => setTimeout(() => resolve(false), 500)),
+      ]))
+    )
+      sent += chunk.length;
+    expect(received).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+    socket.destroy();
+    await lab.recorder.next(
+      ({ facts, outcome }) => facts.request?.path === '/unread' && outcome?.endedBy === 'client',
+    );
+    expect(lab.errors).toEqual([]);
+  });
+});
