@@ -135,12 +135,13 @@ function noteLimits(target: Target, taken: readonly Sample[], busy: number): voi
   if (failures > 0)
     throw new Error(`${target.name}: ${failures} answers were not 200, the first: ${firstFailure}`);
   if (busy > 0.9) return;
+  // Seen while other work ran on the machine: figures of all three moved by a factor of two, and the ratios with them.
   const loadBusy = median(taken.map((sample) => sample.generatorBusy));
   const upstreamBusy = median(taken.map((sample) => sample.upstreamBusy));
   notes.push(
     `${target.name}: its core was ${(busy * 100).toFixed(0)} % busy, so something else set the pace ` +
       `(load generator ${(loadBusy * 100).toFixed(0)} %, application ${(upstreamBusy * 100).toFixed(0)} % of their core); ` +
-      'CPU time per request holds all the same.',
+      'a gateway that waits batches less and finds its caches cold, so the figure is likely too low.',
   );
 }
 

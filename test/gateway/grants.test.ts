@@ -113,10 +113,9 @@ describe('live flows', () => {
     const his = await openFlows(bob);
     lab.commit(revoke(alice, 'revoked'));
     // All of it is cut and on record by the time that the change is applied.
-    expect(endingsOf(alice).toSorted()).toEqual([
-      ['request', 'device-revoked', 'gateway'],
-      ['tunnel-closed', 'device-revoked', 'gateway'],
-    ]);
+    expect(new Set(endingsOf(alice).map((each) => each.join(' ')))).toEqual(
+      new Set(['request device-revoked gateway', 'tunnel-closed device-revoked gateway']),
+    );
     await Promise.all([closed(hers.request), closed(hers.tunnel), closed(hers.session)]);
     expect(his.request.closed || his.tunnel.closed || his.session.closed).toBe(false);
     his.tunnel.write('still\n');

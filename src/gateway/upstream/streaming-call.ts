@@ -97,7 +97,11 @@ export function sendStreaming(
   if (body === undefined) call.end();
   else {
     call.flushHeaders();
-    sendBody(call, body, () => {
+    const progress = (): void => {
+      // An upload may take as long as it moves; the answer's time begins when it is there.
+      if (response === undefined && !isOver) timer.refresh();
+    };
+    sendBody(call, body, progress, () => {
       if (contentLength === undefined) call.addTrailers(pairsOf(trailers()));
     }).catch(fail);
   }
@@ -114,11 +118,13 @@ export function sendStreaming(
 async function sendBody(
   call: ClientRequest,
   body: AsyncIterable<Buffer>,
+  progress: () => void,
   beforeEnd: () => void,
 ): Promise<void> {
   for await (const chunk of body) {
     if (call.destroyed) return;
     if (!call.write(chunk)) await drained(call);
+    progress();
   }
   beforeEnd();
   call.end();
