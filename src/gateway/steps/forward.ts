@@ -177,22 +177,19 @@ class Forwarding implements UpstreamAnswer {
     const flow = this.#flow;
     flow.status = 101;
     record.tunnelOpened(flow);
+    const giveUp = (why: Refusal | undefined): void => {
+      socket.destroy();
+      exchange.abort();
+      record.tunnelClosed(flow, why === undefined ? 'client' : 'gateway', why);
+      if (grant !== undefined) grants.close(grant);
+    };
     record.afterWritten(
       () => {
-        if (grant?.ended !== undefined || exchange.isClosed) {
-          socket.destroy();
-          exchange.abort();
-          record.tunnelClosed(flow, grant?.ended === undefined ? 'client' : 'gateway', grant?.ended);
-          if (grant !== undefined) grants.close(grant);
-          return;
-        }
+        if (grant?.ended !== undefined || exchange.isClosed) return giveUp(grant?.ended);
         const client = exchange.accept(101, readAnswerHead(raw, this.#where).headers);
         joinStreams(flow, this.#gateway, { client, upstream: socket, head });
       },
-      () => {
-        socket.destroy();
-        exchange.abort();
-      },
+      () => giveUp(refuse('not-ready', 'flow records cannot be written')),
     );
   }
 
