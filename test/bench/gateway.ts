@@ -42,6 +42,8 @@ if (process.platform !== 'linux' || findProgram('taskset') === undefined)
 if (availableParallelism() < 2) throw new Error('needs two cores: one for the gateway, one for its load');
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-bench-'));
+// Also when it is interrupted: there are keys in it.
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 const notes: string[] = [];
 const targets: Target[] = [];
 const stops: (() => Promise<void>)[] = [];
@@ -172,5 +174,4 @@ try {
   }
 } finally {
   for (const stop of stops.toReversed()) await stop();
-  rmSync(directory, { recursive: true, force: true });
 }
