@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
@@ -74,6 +76,27 @@ describe('handshakes', () => {
     expect(socket.authorized).toBe(true);
     expect(socket.getEphemeralKeyInfo()).toMatchObject({ name: 'X25519MLKEM768' });
     socket.destroy();
+  });
+
+  it('sends the alert to every client without a certificate, however fast it answers', async () => {
+    // Clients of another process: in this one, no answer can come while the gateway's own write is being completed.
+    const script = `
+      import { connect } from 'node:tls';
+      const [port, servername, ca] = process.argv.slice(1);
+      const seen = {};
+      for (let count = 0; count < 200; count += 1) {
+        const how = await new Promise((resolve) => {
+          const socket = connect({ host: '127.0.0.1', port: Number(port), servername, ca });
+          socket.once('error', ({ code }) => resolve(code));
+          socket.once('end', () => resolve('closed without a word'));
+          socket.resume();
+        });
+        seen[how] = (seen[how] ?? 0) + 1;
+      }
+      console.log(JSON.stringify(seen));`;
+    const args = ['--input-type=module', '--eval', script, String(lab.port), host, lab.organization.rootPem];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(JSON.parse(stdout)).toEqual({ ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 200 });
   });
 
   it('refuses a client without a certificate by the alert for that', async () => {
