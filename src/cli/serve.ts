@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { dataDirectory } from '../contract/data-directory.ts';
+import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
 import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
 import { loadSettings, SettingsError } from '../control/settings-file.ts';
-import { startSupervisor } from '../supervisor/supervisor.ts';
+import { superviseServer } from '../supervisor/supervise-server.ts';
 import type { ServerReady } from '../supervisor/supervisor.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { contextPath, readContext } from './context-file.ts';
@@ -21,8 +21,6 @@ interface ServeOptions {
   readonly workers?: number;
   readonly passphraseFile?: string;
 }
-
-const maxWorkers = 256;
 
 function parseWorkers(text: string): number {
   const count = Number(text);
@@ -68,22 +66,16 @@ async function serve(options: ServeOptions): Promise<number> {
     { level: settings.log.level, base: { process: 'supervisor' } },
     pino.destination({ fd: 2, sync: true }),
   );
-  const workers = options.workers ?? settings.gateway.workers;
-  const supervisor = startSupervisor({
+  const { code, detail } = await superviseServer({
     configFile,
+    settings,
+    flowDirectory: join(dataPathOf(configFile, settings.data), dataDirectory.flows),
     role: options.role,
-    workers: workers === 'auto' ? Math.min(availableParallelism(), maxWorkers) : workers,
-    passphrase,
-    dialTimeoutMs: settings.limits.dialTimeoutMs,
-    drainTimeoutMs: settings.limits.drainTimeoutMs,
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(passphrase === undefined ? {} : { passphrase }),
     log: logger,
     onReady: (ready) => printLine(readyLine(settings, ready)),
-    ...(settings.runAs === undefined ? {} : { runAs: settings.runAs }),
   });
-  const stop = (): void => supervisor.stop();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-  const { code, detail } = await supervisor.ended;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
   if (detail !== undefined) process.stderr.write(`postern: ${detail}\n`);
   return code;
 }

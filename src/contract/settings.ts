@@ -1,6 +1,9 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 
+/** What one machine runs at most. */
+export const maxWorkers = 256;
+
 /** `postern.yaml`, with every default written out by `postern init`: there are no silent ones. */
 const strict = { additionalProperties: false } as const;
 const Port = Type.Integer({ minimum: 0, maximum: 65_535, description: '0 takes a free one' });
@@ -20,7 +23,7 @@ export const Settings = Type.Object(
         name: Host,
         /** `host:port` under which agents reach it; tried in order. Port 0 stands for the listener's own port. */
         addresses: Type.Array(Type.String(), { minItems: 1, maxItems: 16 }),
-        workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')]),
+        workers: Type.Union([Type.Integer({ minimum: 1, maximum: maxWorkers }), Type.Literal('auto')]),
         minTlsVersion: Type.Union([Type.Literal('TLSv1.3'), Type.Literal('TLSv1.2')]),
       },
       strict,

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
+import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
@@ -18,12 +20,7 @@ import { openSigningKeyFiles } from './signing-key-files.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
-import {
-  chooseGatewayPort,
-  describeWorkerStart,
-  prepareFlowDirectory,
-  readUpstreamAuthorities,
-} from './worker-start.ts';
+import { chooseGatewayPort, describeWorkerStart, readUpstreamAuthorities } from './worker-start.ts';
 
 export interface ControlProcessOptions {
   readonly start: Extract<SupervisorToControl, { type: 'start' }>;
@@ -116,7 +113,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       ? await chooseGatewayPort(settings, start.gatewayPort)
       : settings.gateway.port;
     const upstreamAuthoritiesPem = await readUpstreamAuthorities(settings, data);
-    const flowDirectory = await prepareFlowDirectory(data, hasWorkers ? settings.runAs : undefined);
+    const flowDirectory = join(data, dataDirectory.flows);
 
     const announceNetworks = createNetworkAnnouncer(store.state, hasWorkers ? send : () => undefined);
     announceNetworks();

@@ -1,6 +1,5 @@
-import { chown, mkdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { dataDirectory } from '../contract/data-directory.ts';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { WorkerStart } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { RunningAuthorities } from './authorities.ts';
@@ -14,14 +13,6 @@ import type { SigningKeys } from './signing-keys.ts';
 export async function chooseGatewayPort(settings: Settings, known: number | undefined): Promise<number> {
   const { port, listen } = settings.gateway;
   return known ?? (port === 0 ? findFreePort(listen) : port);
-}
-
-/** Workers write there and nowhere else. Only root can run them as another user, and only root gives files away. */
-export async function prepareFlowDirectory(data: string, runAs: Settings['runAs']): Promise<string> {
-  const directory = join(data, dataDirectory.flows);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (runAs !== undefined && process.getuid?.() === 0) await chown(directory, runAs.uid, runAs.gid);
-  return directory;
 }
 
 /**

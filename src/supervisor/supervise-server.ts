@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
@@ -30,8 +31,7 @@ export interface SuperviseOptions {
 export async function superviseServer(options: SuperviseOptions): Promise<ServerEnd> {
   const { settings, role } = options;
   const { runAs, gateway, limits } = settings;
-  const isRoot = process.getuid?.() === 0;
-  if (runAs !== undefined && !isRoot) {
+  if (runAs !== undefined && process.getuid?.() !== 0) {
     return {
       code: 2,
       detail: 'runAs needs a server that is started by root: start it so, or leave runAs out',
@@ -50,7 +50,7 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
   const supervisor = startSupervisor({
     configFile: options.configFile,
     role,
-    workers: options.workers ?? (gateway.workers === 'auto' ? availableParallelism() : gateway.workers),
+    workers: options.workers ?? workersOf(gateway),
     passphrase: options.passphrase,
     dialTimeoutMs: limits.dialTimeoutMs,
     drainTimeoutMs: limits.drainTimeoutMs,
@@ -68,3 +68,6 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
   reserved?.release();
   return end;
 }
+
+const workersOf = ({ workers }: Settings['gateway']): number =>
+  workers === 'auto' ? Math.min(availableParallelism(), maxWorkers) : workers;
