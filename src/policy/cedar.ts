@@ -87,6 +87,18 @@ export function validatePolicies(policies: Readonly<Record<string, string>> | st
   };
 }
 
+/** The one entity that a policy's scope names as its principal, by `==`, `in` or `is … in`; else it is for all. */
+export function principalTarget({ principal }: CedarPolicy): { type: string; id: string } | undefined {
+  const target =
+    'entity' in principal
+      ? principal.entity
+      : 'in' in principal && principal.in !== undefined && 'entity' in principal.in
+        ? principal.in.entity
+        : undefined;
+  if (target === undefined) return undefined;
+  return '__entity' in target ? target.__entity : target;
+}
+
 /** One question to a compiled set. `context` has what the policies refer to; the rest may be left out. */
 export interface CedarRequest {
   readonly user: string;

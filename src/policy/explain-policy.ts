@@ -5,6 +5,7 @@ import {
   conjuncts,
   evaluateExpression,
   parsePolicyText,
+  principalTarget,
   renderExpression,
 } from './cedar.ts';
 import type { CedarPolicy, CedarRequest } from './cedar.ts';
@@ -34,16 +35,10 @@ function describeLeaf(path: string, inputs: PolicyInputs): string {
 }
 
 function describeScope(policy: CedarPolicy, inputs: PolicyInputs): string | undefined {
-  const { principal } = policy;
-  const target =
-    'entity' in principal
-      ? principal.entity
-      : 'in' in principal && principal.in !== undefined && 'entity' in principal.in
-        ? principal.in.entity
-        : undefined;
+  const target = principalTarget(policy);
   if (target === undefined) return undefined;
-  const { type, id } = '__entity' in target ? target.__entity : target;
-  if (type === 'Group' && principal.op !== '==') {
+  const { type, id } = target;
+  if (type === 'Group' && policy.principal.op !== '==') {
     return inputs.groups.includes(id) ? undefined : `${inputs.user} is not in the group ${id}`;
   }
   return type === 'User' && id === inputs.user ? undefined : `it is not for ${inputs.user}`;

@@ -1,3 +1,4 @@
+import { principalTarget } from './cedar.ts';
 import type { CedarExpression, CedarPolicy } from './cedar.ts';
 import { contextLeaves, leavesBelow } from './context-leaves.ts';
 import { breakpointsOf, comparisons, literalSeconds, timeDimensions } from './time-dimensions.ts';
@@ -208,14 +209,8 @@ export function usageOfExpression(expression: CedarExpression): PolicyUsage {
 /** What a policy's answer for a given application can depend on. */
 export function usageOf(policy: CedarPolicy): PolicyUsage {
   const usage = emptyUsage();
-  const { principal } = policy;
-  const target =
-    'entity' in principal
-      ? principal.entity
-      : 'in' in principal && principal.in !== undefined && 'entity' in principal.in
-        ? principal.in.entity
-        : undefined;
-  if (target !== undefined) useMembership(usage, '__entity' in target ? target.__entity : target);
+  const target = principalTarget(policy);
+  if (target !== undefined) useMembership(usage, target);
   for (const clause of policy.conditions) visit(usage, clause.body);
   return usage;
 }
