@@ -72,11 +72,22 @@ export async function connectApi(options: ConnectionOptions): Promise<ApiClient>
   const origin = parseServer(server);
   const caFile = options.ca ?? env['POSTERN_CA'];
   const ca = caFile === undefined ? context.ca : await readCa(caFile);
+  return createApiClient({ origin, apiKey, ca });
+}
 
+/** Where the control plane is, how it is proven, and what we show it. `ca` is PEM. */
+export interface ApiTarget {
+  readonly origin: string;
+  readonly apiKey: string;
+  readonly ca: string | undefined;
+}
+
+export function createApiClient(target: ApiTarget): ApiClient {
+  const { origin } = target;
   return {
     server: origin,
     async call(method, path, schema, body) {
-      const answer = await exchange({ origin, apiKey, ca }, method, path, body);
+      const answer = await exchange(target, method, path, body);
       let value: unknown;
       try {
         value = JSON.parse(answer.text);
@@ -122,7 +133,7 @@ async function readCa(path: string): Promise<string> {
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 async function exchange(
-  target: { readonly origin: string; readonly apiKey: string; readonly ca: string | undefined },
+  target: ApiTarget,
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
   body: unknown,

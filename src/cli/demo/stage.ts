@@ -3,8 +3,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Agent, fetch } from 'undici';
-import { parse, parseAllDocuments, parseDocument } from 'yaml';
+import { parseAllDocuments, parseDocument } from 'yaml';
+import { ChangeDeviceStateResponse } from '../../contract/control-api.ts';
+import { createApiClient } from '../api-client.ts';
+import { readContext } from '../context-file.ts';
 import { enrollLaptop } from './laptop.ts';
 import type { Laptop } from './laptop.ts';
 import { createPrivateNetwork, hideRunDirectory, insidePrivateNetwork } from './private-networks.ts';
@@ -44,7 +46,8 @@ export interface StageOptions {
 export async function setStage(options: StageOptions): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'postern-demo-'));
   const dataDirectory = join(directory, 'data');
-  const environment: NodeJS.ProcessEnv = { ...process.env, POSTERN_CONTEXT: join(directory, 'context.yaml') };
+  const contextFile = join(directory, 'context.yaml');
+  const environment: NodeJS.ProcessEnv = { ...process.env, POSTERN_CONTEXT: contextFile };
   const runner = createRunner(environment);
   const timings: [string, number][] = [];
   const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
@@ -102,22 +105,10 @@ export async function setStage(options: StageOptions): Promise<Stage> {
       timings,
       close,
       async revoke(device, reason) {
-        const { apiKey } = parse(await readFile(join(directory, 'context.yaml'), 'utf8')) as {
-          apiKey: string;
-        };
-        const dispatcher = new Agent({
-          connect: { ca: await readFile(join(alice.stateDirectory, 'ca.crt'), 'utf8') },
-        });
-        const response = await fetch(`${controlUrl}/v1/devices/${device}/state`, {
-          method: 'POST',
-          headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ state: 'revoked', reason }),
-          dispatcher,
-        });
-        const body = await response.text();
-        await dispatcher.close();
-        if (response.status !== 200)
-          throw new Error(`the control plane answered ${response.status}: ${body}`);
+        const { apiKey = '', ca } = await readContext(contextFile);
+        const api = createApiClient({ origin: controlUrl, apiKey, ca });
+        const path = `/v1/devices/${device}/state`;
+        await api.call('POST', path, ChangeDeviceStateResponse, { state: 'revoked', reason });
       },
     };
   } catch (error) {
