@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { escapeHtml } from '../../src/contract/escape-html.ts';
 import { buildProblem } from '../../src/contract/refusals.ts';
 import type { Problem, RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
-import { escapeHtml } from './escape-html.ts';
 
 /** The facts of a refusal for a person in a browser. No script, no style, nothing from elsewhere. */
 const page = (problem: Problem, language: Language): string =>

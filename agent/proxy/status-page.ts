@@ -1,7 +1,7 @@
+import { escapeHtml } from '../../src/contract/escape-html.ts';
 import type { Language } from '../language.ts';
 import { statusRows } from '../status-rows.ts';
 import type { AgentStatus } from '../status.ts';
-import { escapeHtml } from './escape-html.ts';
 
 /** The status for a browser: text in a table, no script, no form. */
 export function buildStatusPage(status: AgentStatus, language: Language): string {

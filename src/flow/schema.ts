@@ -243,4 +243,3 @@ export const flowRecordSchemas = {
   4002: HttpActivityRecord,
   3002: AuthenticationRecord,
 } as const;
-export type FlowRecord = HttpActivityRecord | NetworkActivityRecord | AuthenticationRecord;

@@ -1,3 +1,4 @@
+import { escapeHtml } from '../contract/escape-html.ts';
 import { buildProblem } from '../contract/refusals.ts';
 import type { Problem, Refusal } from '../contract/refusals.ts';
 import type { FlowId } from '../domain/ids.ts';
@@ -59,14 +60,6 @@ const wantsPage = (accept: string | undefined): boolean =>
 /** The first of the two languages that is named; browsers write them in order of preference. */
 const prefersFrench = (acceptLanguage: string | undefined): boolean =>
   /\b(fr|en)\b/i.exec((acceptLanguage ?? '').slice(0, 256))?.[1]?.toLowerCase() === 'fr';
-
-const escapeHtml = (text: string): string =>
-  text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
 
 const labels = {
   en: { flow: 'Flow', code: 'Code' },

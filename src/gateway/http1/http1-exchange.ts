@@ -6,6 +6,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { Bag, Bagged } from '../bag.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
+import { pairsOf } from '../raw-fields.ts';
 
 /** How long a client may go on sending a body that nobody wants, so that it can read why. */
 const lingerMs = 1000;
@@ -198,11 +199,6 @@ function announcesBody(rawHeaders: readonly string[]): boolean {
   }
   return false;
 }
-
-const pairsOf = (fields: readonly string[]): [string, string][] =>
-  fields.flatMap((name, index): [string, string][] =>
-    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
-  );
 
 /** An answer on a socket that the HTTP server has let go of, because of an upgrade or a CONNECT. */
 export function answerOn(request: IncomingMessage, socket: Duplex): ServerResponse {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
+import { pairsOf } from '../raw-fields.ts';
 
 /** Fields that HTTP/2 has no use for (RFC 9113, section 8.2.2). */
 const notInHttp2 = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection']);
@@ -160,11 +161,6 @@ export class Http2Exchange implements Exchange {
     stream.sendTrailers(fields);
   }
 }
-
-const pairsOf = (fields: readonly string[]): [string, string][] =>
-  fields.flatMap((name, index): [string, string][] =>
-    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
-  );
 
 function withoutPseudo(raw: readonly string[]): string[] {
   const fields: string[] = [];

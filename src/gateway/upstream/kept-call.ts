@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { toFields } from '../raw-fields.ts';
 import type { UpstreamAnswer, UpstreamCall, UpstreamRequest } from './upstream-answer.ts';
 import type { UpstreamConnection, UpstreamPool } from './upstream-pool.ts';
-import { toFields } from './raw-fields.ts';
 
 /**
  * One request on a kept connection, through undici's low-level handler. It carries requests without a body or with one

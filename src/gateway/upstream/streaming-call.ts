@@ -1,8 +1,8 @@
 import { request as startRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { pairsOf, toFields } from '../raw-fields.ts';
 import type { OpenedUpstream } from './open-upstream.ts';
-import { toFields } from './raw-fields.ts';
 import type { UpstreamAnswer, UpstreamCall, UpstreamRequest } from './upstream-answer.ts';
 
 export interface StreamingLimits {
@@ -140,8 +140,3 @@ const drained = (call: ClientRequest): Promise<void> =>
     call.on('drain', done);
     call.on('close', done);
   });
-
-const pairsOf = (fields: readonly string[]): [string, string][] =>
-  fields.flatMap((name, index): [string, string][] =>
-    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
-  );

@@ -21,3 +21,9 @@ export function toFields(raw: readonly (Buffer | string)[]): string[] {
 
 const textOf = (value: Buffer | string | undefined): string =>
   typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
+
+/** The same list as pairs, for Node's functions that take those. */
+export const pairsOf = (fields: readonly string[]): [name: string, value: string][] =>
+  fields.flatMap((name, index): [string, string][] =>
+    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
+  );
