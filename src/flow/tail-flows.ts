@@ -14,6 +14,8 @@ export interface TailOptions {
 export type TailedRecord = Readonly<Record<string, unknown>>;
 
 const newline = 0x0a;
+/** More than the longest record. */
+const pieceBytes = 1024 * 1024;
 /** Where the file system tells nothing (network mounts), and for what it forgot to tell. */
 const lookAgainMs = 1000;
 
@@ -35,10 +37,16 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
       }
     while (!signal.aborted) {
       for (const name of await segmentNames(directory)) {
-        for await (const line of readNewLines(join(directory, name), name, offsets)) {
-          const record = parseRecord(line);
-          if (record !== undefined) yield record;
-          if (signal.aborted) return;
+        const path = join(directory, name);
+        for (;;) {
+          const { lines, end } = await readLinesAt(path, offsets.get(name) ?? 0);
+          if (lines.length === 0) break;
+          offsets.set(name, end);
+          for (const line of lines) {
+            const record = parseRecord(line);
+            if (record !== undefined) yield record;
+            if (signal.aborted) return;
+          }
         }
       }
       await changes.next();
@@ -64,26 +72,21 @@ async function endOfLastLine(path: string, size: number): Promise<number> {
   }
 }
 
-async function* readNewLines(
-  path: string,
-  name: string,
-  offsets: Map<string, number>,
-): AsyncIterable<string> {
+/**
+ * The whole lines at an offset, as many as fit a piece. The file is closed before anyone sees them: a reader that stops in
+ * between, or is just forgotten, leaves nothing open.
+ */
+async function readLinesAt(path: string, offset: number): Promise<{ lines: string[]; end: number }> {
   const { size } = await stat(path);
-  let offset = offsets.get(name) ?? 0;
-  if (size <= offset) return;
+  if (size <= offset) return { lines: [], end: offset };
   const file = await open(path, 'r');
   try {
-    const buffer = Buffer.allocUnsafe(1024 * 1024);
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(newline);
-      if (end === -1) return;
-      // Said before the lines are handed out: whoever stops in between has had them.
-      offset += end + 1;
-      offsets.set(name, offset);
-      for (const line of buffer.toString('utf8', 0, end).split('\n')) yield line;
-    }
+    const buffer = Buffer.allocUnsafe(Math.min(size - offset, pieceBytes));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
+    const end = buffer.subarray(0, bytesRead).lastIndexOf(newline);
+    return end === -1
+      ? { lines: [], end: offset }
+      : { lines: buffer.toString('utf8', 0, end).split('\n'), end: offset + end + 1 };
   } finally {
     await file.close();
   }

@@ -182,10 +182,12 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     clearInterval(review);
     clearInterval(renewal);
     listener.stop();
-    listener.destroyConnections();
+    const ended = listener.destroyConnections();
     http2.close();
     http1.close();
     gateway.upstreams.close();
+    // Who records these flows may stop only then.
+    await ended;
   };
 
   return {

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { normalizeSerial } from '../../certs/serial.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import type { ConnectionFacts, Endpoint } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
@@ -37,7 +38,7 @@ export const describeCertificate = (
   ...(device === undefined
     ? {}
     : { device: device as NonNullable<NonNullable<ConnectionFacts['certificate']>['device']> }),
-  serial: certificate.serialNumber,
+  serial: normalizeSerial(certificate.serialNumber),
   issuer: printedName(certificate.issuer),
   subject: printedName(certificate.subject),
   thumbprint: certificateThumbprint(certificate.raw),

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { refuse } from '../contract/refusals.ts';
@@ -24,8 +25,8 @@ export interface Listener {
   setCertificate(certificatePem: string, keyPem: string): void;
   /** Accepts no more. */
   stop(): void;
-  /** Ends every connection. */
-  destroyConnections(): void;
+  /** Ends every connection; resolves when each has told those that it carried something for. */
+  destroyConnections(): Promise<void>;
 }
 
 export interface ListenerParts {
@@ -183,8 +184,13 @@ export function createListener(parts: ListenerParts): Listener {
     setCertificate: (certificatePem, keyPem) =>
       tls.setSecureContext({ ...parts.contextOptions, cert: certificatePem, key: keyPem }),
     stop: () => void tcp.close(),
-    destroyConnections() {
+    async destroyConnections() {
+      const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
       for (const socket of sockets) socket.destroy();
+      await Promise.all(closed);
+      // TLS hears of it one turn after TCP, and what TLS carries one turn after that.
+      await nextTurn();
+      await nextTurn();
     },
   };
 }

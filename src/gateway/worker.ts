@@ -149,8 +149,12 @@ process.on('message', (message: SupervisorToWorker, handle: unknown) => {
   else running?.dialer.receive(message, handle);
 });
 process.once('disconnect', () => {
-  running?.recorder.close();
-  process.exit(1);
+  const stop = async (): Promise<never> => {
+    await running?.gateway.close();
+    running?.recorder.close();
+    process.exit(1);
+  };
+  stop().catch(fail);
 });
 // The terminal's Ctrl-C reaches every process of the group; the supervisor says when to drain.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

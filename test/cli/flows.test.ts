@@ -7,13 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, it, vi } from 'vitest';
 import type { FlowOutcome } from '../../src/domain/flow.ts';
 import { describeFlow } from '../../src/cli/flow-line.ts';
-import {
-  makeFlowDirectory,
-  openRecorder,
-  recordsIn,
-  segmentsIn,
-  whenWritten,
-} from '../flow/flow-directory.ts';
+import { recordsIn, segmentsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, deny, monday } from '../flow/samples.ts';
 import { runPostern } from './run-postern.ts';
 

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import { makeFlowDirectory, recordsIn } from './flow-directory.ts';
+import { recordsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory } from './flow-directory.ts';
 
 const child = fileURLToPath(new URL('./writing-child.ts', import.meta.url));
 const run = promisify(execFile);

@@ -1,14 +1,8 @@
 import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-check';
 import { expect, test } from 'vitest';
 import type { FlowFacts } from '../../src/domain/flow.ts';
-import {
-  linesIn,
-  makeFlowDirectory,
-  openRecorder,
-  problemsOf,
-  recordsIn,
-  whenWritten,
-} from './flow-directory.ts';
+import { linesIn, problemsOf, recordsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered, connection, refused } from './samples.ts';
 
 const anyText = oneof(

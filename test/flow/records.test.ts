@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { FlowFacts } from '../../src/domain/flow.ts';
+import { problemsOf, recordsIn } from '../lab/flow-records.ts';
 import { recordEveryKind } from './every-record.ts';
-import { makeFlowDirectory, openRecorder, problemsOf, recordsIn, whenWritten } from './flow-directory.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, monday, refused, request, upstream } from './samples.ts';
 
 describe('a flow record', () => {

@@ -2,14 +2,8 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import {
-  linesIn,
-  makeFlowDirectory,
-  openRecorder,
-  recordsIn,
-  segmentsIn,
-  whenWritten,
-} from './flow-directory.ts';
+import { linesIn, recordsIn, segmentsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered } from './samples.ts';
 
 describe('the spool of a worker', () => {

@@ -2,7 +2,8 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tailFlows } from '../../src/flow/tail-flows.ts';
-import { makeFlowDirectory, openRecorder, segmentsIn, whenWritten } from './flow-directory.ts';
+import { segmentsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered } from './samples.ts';
 
 const placeOf = (record: unknown): [worker: number, sequence: number] => {

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import type { FlowReport } from '../../src/flow/flow-report.ts';
 import { formatHead } from '../../src/flow/head.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import { makeFlowDirectory, openRecorder, segmentsIn, whenWritten } from './flow-directory.ts';
+import { segmentsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered } from './samples.ts';
 
 /** A directory with ten records of one worker that ended in order. */

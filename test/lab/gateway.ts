@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
 import { issueCertificate } from '../../certs/authority.ts';
 import { parseRequest } from '../../certs/request.ts';
 import type { Settings } from '../../src/contract/settings.ts';
@@ -16,6 +20,8 @@ import type { FlowFacts, FlowOutcome, FlowRecorder } from '../../src/domain/flow
 import type { UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
 import type { App, Policy } from '../../src/domain/resources.ts';
+import { createFlowRecorder } from '../../src/flow/recorder.ts';
+import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
 import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
@@ -25,6 +31,7 @@ import { emptyState } from '../../src/ledger/fold.ts';
 import { createPolicyEngine } from '../../src/policy/engine.ts';
 import { DialError } from '../../src/routing/dialer.ts';
 import type { Dialer } from '../../src/routing/dialer.ts';
+import { problemsOf, recordsIn } from './flow-records.ts';
 import { makeOrganization } from './pki.ts';
 import type { LabDevice, Organization } from './pki.ts';
 
@@ -35,18 +42,31 @@ export interface Recorded {
   readonly outcome: FlowOutcome | undefined;
 }
 
-/** Keeps records in memory, and lets a test wait for one. */
-export interface MemoryRecorder extends FlowRecorder {
+/** Writes records as a worker does, and keeps what they were made of, so that a test can wait for one. */
+export interface LabRecorder extends FlowRecorder {
   readonly records: Recorded[];
   /** The first record that fits, there already or still to come. */
   next(fits: (record: Recorded) => boolean): Promise<Recorded>;
   /** While true nothing is written, as on a full disk. */
   isFull: boolean;
+  /** @throws when a record that was written breaks a schema or the chain. */
+  close(): Promise<void>;
 }
 
-export function createMemoryRecorder(): MemoryRecorder {
+function createLabRecorder(): LabRecorder {
   const records: Recorded[] = [];
   const waiting = new Set<(record: Recorded) => void>();
+  const directory = mkdtempSync(join(tmpdir(), 'postern-lab-'));
+  const failures: Error[] = [];
+  const written = createFlowRecorder({
+    directory,
+    gateway: 'gateway.example.org',
+    domain: 'example.org',
+    bootId: 'lab',
+    worker: 1,
+    productVersion: '0.1.0',
+    onFailure: (error) => failures.push(error),
+  });
   const add = (kind: RecordKind, facts: FlowFacts, outcome?: FlowOutcome): void => {
     const record = { kind, facts, outcome };
     records.push(record);
@@ -66,15 +86,39 @@ export function createMemoryRecorder(): MemoryRecorder {
         };
         waiting.add(look);
       }),
-    request: (facts, outcome) => add('request', facts, outcome),
-    tunnelOpened: (facts) => add('tunnel-opened', facts),
-    tunnelClosed: (facts, outcome) => add('tunnel-closed', facts, outcome),
-    authentication: (facts, outcome) => add('authentication', facts, outcome),
+    request(facts, outcome) {
+      written.request(facts, outcome);
+      add('request', facts, outcome);
+    },
+    tunnelOpened(facts) {
+      written.tunnelOpened(facts);
+      add('tunnel-opened', facts);
+    },
+    tunnelClosed(facts, outcome) {
+      written.tunnelClosed(facts, outcome);
+      add('tunnel-closed', facts, outcome);
+    },
+    authentication(facts, outcome) {
+      written.authentication(facts, outcome);
+      add('authentication', facts, outcome);
+    },
     whenWritten(callback) {
-      if (!this.isFull) setImmediate(callback);
+      if (!this.isFull) written.whenWritten(callback);
     },
     healthy() {
-      return !this.isFull;
+      return !this.isFull && written.healthy();
+    },
+    async close() {
+      written.close();
+      const { problems } = await verifyFlows(directory);
+      const lines = recordsIn(directory);
+      rmSync(directory, { recursive: true, force: true });
+      expect({ failures, problems, records: lines.length, wrong: lines.flatMap(problemsOf) }).toEqual({
+        failures: [],
+        problems: [],
+        records: records.length,
+        wrong: [],
+      });
     },
   };
 }
@@ -164,7 +208,7 @@ export interface LabGateway {
   readonly organization: Organization;
   readonly gateway: RunningGateway;
   readonly port: number;
-  readonly recorder: MemoryRecorder;
+  readonly recorder: LabRecorder;
   readonly dialer: LabDialer;
   readonly state: ControlState;
   readonly errors: unknown[];
@@ -205,7 +249,7 @@ export async function startLabGateway(options: {
   const time = (): number => clock.now + (Date.now() - startedAt);
   const state = emptyState();
   const engine = createPolicyEngine();
-  const recorder = createMemoryRecorder();
+  const recorder = createLabRecorder();
   const dialer = createLabDialer();
   const errors: unknown[] = [];
   const sessionKey = createSigningKey('session', Math.floor(time() / 1000));
@@ -327,6 +371,7 @@ export async function startLabGateway(options: {
       for (const session of sessions) session.destroy();
       for (const socket of open) socket.destroy();
       await gateway.close();
+      await recorder.close();
     },
   };
   return lab;

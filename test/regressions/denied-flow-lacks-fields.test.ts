@@ -4,8 +4,9 @@
  * belonged to nobody. A refusal is the record that matters most; it must have every field that an allowed flow has.
  */
 import { expect, test } from 'vitest';
-import { makeFlowDirectory, openRecorder, recordsIn, whenWritten } from '../flow/flow-directory.ts';
-import type { ReadRecord } from '../flow/flow-directory.ts';
+import { recordsIn } from '../lab/flow-records.ts';
+import type { ReadRecord } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, refused } from '../flow/samples.ts';
 
 /** Paths of all members, those in lists without their index. */

@@ -5,7 +5,8 @@
  */
 import { expect, test } from 'vitest';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import { linesIn, makeFlowDirectory, openRecorder, recordsIn, whenWritten } from '../flow/flow-directory.ts';
+import { linesIn, recordsIn } from '../lab/flow-records.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, refused, request } from '../flow/samples.ts';
 
 const injected = [
