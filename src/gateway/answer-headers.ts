@@ -1,11 +1,8 @@
-import { refuse } from '../contract/refusals.ts';
 import { addConnectionOptions, fieldNameOf } from './field-names.ts';
-import { UpstreamError } from './upstream/upstream-failure.ts';
 
 export interface AnswerHead {
   /** Fields that go on to the client. */
   readonly headers: string[];
-  readonly contentLength: number | undefined;
   /** The connection it came on stands for one user (NTLM, Negotiate): nobody else may use it. */
   readonly bindsConnection: boolean;
 }
@@ -14,14 +11,11 @@ export interface AnswerHead {
 const isConnectionBound = (value: string): boolean => /^(?:ntlm|negotiate)\b/i.test(value.trim());
 
 /**
- * The end-to-end fields of an upstream's answer. Upstreams are not trusted: what frames a body in two ways is refused,
- * and what only the gateway may say is dropped.
- * @throws UpstreamError
+ * The end-to-end fields of an upstream's answer, whose framing was read before. Upstreams are not trusted: what only the
+ * gateway may say is dropped.
  */
-export function readAnswerHead(raw: readonly string[], where: string): AnswerHead {
+export function readAnswerHead(raw: readonly string[]): AnswerHead {
   const headers: string[] = [];
-  let contentLength: number | undefined;
-  let isChunked = false;
   let bindsConnection = false;
   let named: Set<string> | undefined;
   for (let index = 0; index < raw.length; index += 2) {
@@ -31,17 +25,10 @@ export function readAnswerHead(raw: readonly string[], where: string): AnswerHea
       case 'connection':
         addConnectionOptions(value, (named ??= new Set()));
         continue;
-      case 'transfer-encoding':
-        isChunked = true;
-        continue;
-      case 'content-length':
-        if (contentLength !== undefined || !/^[0-9]{1,15}$/.test(value))
-          throw new UpstreamError(refuse('upstream-malformed', `${where}: Content-Length`));
-        contentLength = Number(value);
-        break;
       case 'www-authenticate':
         bindsConnection ||= isConnectionBound(value);
         break;
+      case 'transfer-encoding':
       case 'proxy-authorization':
       case 'te':
         continue;
@@ -50,11 +37,8 @@ export function readAnswerHead(raw: readonly string[], where: string): AnswerHea
     }
     headers.push(name, value);
   }
-  if (isChunked && contentLength !== undefined)
-    throw new UpstreamError(refuse('upstream-malformed', `${where}: Content-Length and Transfer-Encoding`));
   return {
     headers: named === undefined || named.size === 0 ? headers : withoutNamed(headers, named),
-    contentLength,
     bindsConnection,
   };
 }

@@ -1,28 +1,19 @@
 const names = new Map<string, string>();
 const maxNames = 1024;
+/** RFC 9110, section 5.6.2. */
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Field names repeat, their texts need not. */
-function nameOf(raw: string): string {
+/** A field name in lower case; undefined where it is none. Names repeat: each is looked at once, its text is kept once. */
+export function fieldName(raw: string): string | undefined {
   const known = names.get(raw);
   if (known !== undefined) return known;
+  if (!token.test(raw)) return undefined;
   const name = raw.toLowerCase();
   if (names.size < maxNames && raw.length <= 64) names.set(raw, name);
   return name;
 }
 
-/** Flat list of names, in lower case, and values. Bytes are read one character each, as they will be written. */
-export function toFields(raw: readonly (Buffer | string)[]): string[] {
-  const fields: string[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    fields.push(nameOf(textOf(raw[index])), textOf(raw[index + 1]));
-  }
-  return fields;
-}
-
-const textOf = (value: Buffer | string | undefined): string =>
-  typeof value === 'string' ? value : (value?.toString('latin1') ?? '');
-
-/** The same list as pairs, for Node's functions that take those. */
+/** A flat list of names and values as pairs, for Node's functions that take those. */
 export const pairsOf = (fields: readonly string[]): [name: string, value: string][] =>
   fields.flatMap((name, index): [string, string][] =>
     index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],

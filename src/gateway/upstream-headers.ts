@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Exchange } from './exchange.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
+import { formatFields } from './upstream/request-text.ts';
+import type { UpstreamRequest } from './upstream/upstream-answer.ts';
 
 const hopName = 'postern';
 
@@ -20,25 +22,27 @@ export const encodeFieldText = (text: string): string =>
 /** RFC 7239, section 6: IPv6 addresses in brackets and quotes. */
 const forwardedFor = (address: string): string => (address.includes(':') ? `"[${address}]"` : address);
 
+/** What an upstream is sent of fields: first those of the client that may pass, then ours. */
+type UpstreamHeaders = Pick<UpstreamRequest, 'headers' | 'fixedHeaders'>;
+
 /** Fields that are the same for all requests of one subject with one authority: made once a connection. */
 interface Constant {
   readonly subject: Flow['subject'];
   readonly authority: string;
   readonly scheme: string;
-  readonly fields: readonly string[];
+  readonly text: string;
 }
 const constants = new WeakMap<Exchange['connection'], Constant>();
 
 /**
- * What an upstream is sent: first the fields of the client that may pass, from which everything hop by hop, everything
- * that its Connection named and every spelling of ours was taken before; then ours. Nothing is filtered after this.
+ * From the fields of the client everything hop by hop, everything that its Connection named and every spelling of ours
+ * was taken before. Nothing is filtered after this.
  */
-export function buildUpstreamHeaders(flow: Flow, gateway: Gateway): string[] {
+export function buildUpstreamHeaders(flow: Flow, gateway: Gateway): UpstreamHeaders {
   const { head, subject, app, exchange } = flow;
   if (head === undefined || subject === undefined || app === undefined)
     throw new TypeError('flow was not decided');
   const headers = head.forwardable;
-  headers.push(...constantFields(flow, head.authority, head.scheme));
   if (head.acceptsTrailers) headers.push('te', 'trailers');
   // HTTP/2 has no such key (RFC 8441, section 5), and no use for the answer to it.
   if (exchange.httpVersion === '2.0' && exchange.upgrade === 'websocket')
@@ -51,10 +55,10 @@ export function buildUpstreamHeaders(flow: Flow, gateway: Gateway): string[] {
     'postern-assertion',
     gateway.assertions.assertionFor(subject, app, gateway.nowSeconds()),
   );
-  return headers;
+  return { headers, fixedHeaders: constantText(flow, head.authority, head.scheme) };
 }
 
-function constantFields({ exchange, subject }: Flow, authority: string, scheme: string): readonly string[] {
+function constantText({ exchange, subject }: Flow, authority: string, scheme: string): string {
   const { connection } = exchange;
   const known = constants.get(connection);
   if (
@@ -63,9 +67,9 @@ function constantFields({ exchange, subject }: Flow, authority: string, scheme: 
     known.authority === authority &&
     known.scheme === scheme
   )
-    return known.fields;
+    return known.text;
   const { address } = connection.facts.source;
-  const fields = [
+  const text = formatFields([
     'host',
     authority,
     'x-forwarded-for',
@@ -80,7 +84,7 @@ function constantFields({ exchange, subject }: Flow, authority: string, scheme: 
     encodeFieldText(subject?.token.user ?? ''),
     'postern-device',
     encodeFieldText(subject?.certificate.device ?? ''),
-  ];
-  constants.set(connection, { subject, authority, scheme, fields });
-  return fields;
+  ]);
+  constants.set(connection, { subject, authority, scheme, text });
+  return text;
 }

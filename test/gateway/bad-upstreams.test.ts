@@ -88,7 +88,7 @@ describe('upstreams that are broken or hostile', () => {
       'upgrades unasked',
       answering('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
       502,
-      'upstream-reset',
+      'upstream-malformed',
     ],
   ])('answers for one that %s', async (_what, how, status, code) => {
     behave = how;

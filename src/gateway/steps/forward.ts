@@ -11,9 +11,8 @@ import type { RequestHead } from '../request-head.ts';
 import { BodyRefused, readBody } from '../request-body.ts';
 import type { EndedBy } from '../record-flow.ts';
 import { refuseFlow } from '../refuse-flow.ts';
-import { KeptCall } from '../upstream/kept-call.ts';
-import { sendStreaming } from '../upstream/streaming-call.ts';
 import type { UpstreamAnswer, UpstreamCall, UpstreamRequest } from '../upstream/upstream-answer.ts';
+import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { refusalOfError } from '../upstream/upstream-failure.ts';
 import { buildUpstreamHeaders } from '../upstream-headers.ts';
 
@@ -40,7 +39,6 @@ class Forwarding implements UpstreamAnswer {
   #contentLength: number | undefined;
   #last: Buffer | undefined;
   #attempts = 0;
-  #bindConnection: (() => void) | undefined;
 
   constructor(flow: Flow, gateway: Gateway, app: App, head: RequestHead) {
     this.#flow = flow;
@@ -53,7 +51,7 @@ class Forwarding implements UpstreamAnswer {
     this.#request = {
       method: exchange.method,
       target: head.target,
-      headers: buildUpstreamHeaders(flow, gateway),
+      ...buildUpstreamHeaders(flow, gateway),
       body: hasBody ? readBody(flow, exchange.body, gateway.settings.limits.bodyIdleTimeoutMs) : undefined,
       contentLength: hasBody ? head.contentLength : undefined,
       upgrade: exchange.upgrade,
@@ -73,35 +71,17 @@ class Forwarding implements UpstreamAnswer {
   }
 
   #send(): void {
-    const { body, contentLength, upgrade } = this.#request;
     this.#attempts += 1;
-    const needsOwn =
-      upgrade !== undefined || this.#isBound || (body !== undefined && contentLength === undefined);
-    if (needsOwn) {
-      this.#gateway.upstreams
-        .open(this.#app)
-        .then(
-          (opened) => {
-            if (this.#isOver) return void opened.socket.destroy();
-            this.#call = sendStreaming(opened, this.#request, this, this.#gateway.upstreams.limits);
-          },
-          (error: unknown) => this.onError(error),
-        )
-        .catch((error: unknown) => this.onError(error));
-      return;
-    }
-    const taken = this.#gateway.upstreams.take(this.#app);
+    const { upstreams } = this.#gateway;
+    const isAlone = this.#request.upgrade !== undefined || this.#isBound;
+    const taken = isAlone ? upstreams.takeOwn(this.#app) : upstreams.take(this.#app);
     if (!(taken instanceof Promise)) return this.#sendOn(taken);
     taken.then((later) => this.#sendOn(later)).catch((error: unknown) => this.onError(error));
   }
 
-  #sendOn({ pool, connection }: Awaited<ReturnType<Gateway['upstreams']['take']>>): void {
-    if (this.#isOver) return pool.giveBack(connection);
-    const call = new KeptCall(pool, connection, this);
-    this.#call = call;
-    this.#bindConnection = () => (connection.isSpent = true);
-    // A fresh list each time: what frames the body is added to it.
-    call.send({ ...this.#request, headers: [...this.#request.headers] });
+  #sendOn(connection: UpstreamConnection): void {
+    if (this.#isOver) return connection.giveBack();
+    this.#call = connection.send(this.#request, this);
   }
 
   onStart(dialled: DialledUpstream, text: string): void {
@@ -113,21 +93,19 @@ class Forwarding implements UpstreamAnswer {
     const { exchange } = this.#flow;
     // 100 is the gateway's own to say, and 101 is none.
     if (this.#hasHead || status <= 101) return;
-    exchange.sendInformation(status, readAnswerHead(raw, this.#where).headers);
+    exchange.sendInformation(status, readAnswerHead(raw).headers);
   }
 
-  onHead(status: number, statusText: string, raw: readonly string[]): void {
+  onHead(status: number, statusText: string, raw: readonly string[], contentLength?: number): void {
     const { exchange } = this.#flow;
     try {
-      const head = readAnswerHead(raw, this.#where);
-      if (head.bindsConnection) this.#bindConnection?.();
+      const head = readAnswerHead(raw);
+      if (head.bindsConnection) this.#call?.bindConnection();
       exchange.sendHead(status, statusText, head.headers);
-      this.#contentLength = head.contentLength;
-    } catch (error) {
-      this.#call?.abort();
-      // A value that HTTP cannot carry: the answer has not begun, so the client can still be told.
-      const malformed = refuse('upstream-malformed', this.#where);
-      return this.#fail(error instanceof TypeError ? malformed : refusalOfError(error, this.#where));
+      this.#contentLength = contentLength;
+    } catch {
+      // A value that HTTP/2 cannot carry: the answer has not begun, so the client can still be told.
+      return this.#fail(refuse('upstream-malformed', this.#where));
     }
     this.#hasHead = true;
     this.#flow.status = status;
@@ -186,7 +164,7 @@ class Forwarding implements UpstreamAnswer {
     record.afterWritten(
       () => {
         if (grant?.ended !== undefined || exchange.isClosed) return giveUp(grant?.ended);
-        const client = exchange.accept(101, readAnswerHead(raw, this.#where).headers);
+        const client = exchange.accept(101, readAnswerHead(raw).headers);
         joinStreams(flow, this.#gateway, { client, upstream: socket, head });
       },
       () => giveUp(refuse('not-ready', 'flow records cannot be written')),
@@ -206,7 +184,7 @@ class Forwarding implements UpstreamAnswer {
    */
   #mayTryAgain(): boolean {
     const call = this.#call;
-    if (!(call instanceof KeptCall) || call.hasAnswered) return false;
+    if (call === undefined || call.hasAnswered) return false;
     if (!call.hasStarted) return this.#attempts <= 3;
     const { method, body } = this.#request;
     return this.#attempts === 1 && body === undefined && safeMethods.has(method);

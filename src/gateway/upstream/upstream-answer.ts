@@ -5,8 +5,10 @@ import type { DialledUpstream } from '../../domain/flow.ts';
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;
-  /** Everything that is sent, Host included, framing excepted. */
-  readonly headers: string[];
+  /** Names and values of what is sent, framing and `fixedHeaders` excepted. */
+  readonly headers: readonly string[];
+  /** Fields that many requests share, Host among them, as formatFields made them. */
+  readonly fixedHeaders: string;
   /** Undefined: no body. */
   readonly body: AsyncIterable<Buffer> | undefined;
   readonly contentLength: number | undefined;
@@ -22,7 +24,8 @@ export interface UpstreamAnswer {
   onStart(dialled: DialledUpstream, text: string): void;
   /** 1xx but for 101. */
   onInformation(status: number, headers: readonly string[]): void;
-  onHead(status: number, statusText: string, headers: readonly string[]): void;
+  /** @param contentLength of the field, also where no body follows. */
+  onHead(status: number, statusText: string, headers: readonly string[], contentLength?: number): void;
   /** False asks for a pause until `resume`. */
   onData(chunk: Buffer): boolean;
   onEnd(trailers: readonly string[]): void;
@@ -32,7 +35,12 @@ export interface UpstreamAnswer {
 
 /** Holds a request that runs. */
 export interface UpstreamCall {
+  /** Whether anything of the request may have reached the upstream. */
+  readonly hasStarted: boolean;
+  readonly hasAnswered: boolean;
   resume(): void;
+  /** The connection stands for this user from now on: no other request may use it. */
+  bindConnection(): void;
   /** Ends it at once, and the connection with it. No further word comes to the answer. */
   abort(): void;
 }

@@ -5,28 +5,27 @@ import type { Upstream } from '../../routing/upstream.ts';
 import { createUpstreamChoice } from '../../routing/upstream-choice.ts';
 import { createUpstreamOpener } from './open-upstream.ts';
 import type { OpenedUpstream, UpstreamOpener } from './open-upstream.ts';
-import type { StreamingLimits } from './streaming-call.ts';
+import { UpstreamConnection } from './upstream-connection.ts';
+import type { AnswerLimits, ConnectionKeeper } from './upstream-connection.ts';
 import { createUpstreamPool } from './upstream-pool.ts';
-import type { UpstreamConnection, UpstreamPool } from './upstream-pool.ts';
-
-export interface TakenConnection {
-  readonly pool: UpstreamPool;
-  readonly connection: UpstreamConnection;
-}
+import type { UpstreamPool } from './upstream-pool.ts';
 
 /** All that a worker has of upstreams. */
 export interface Upstreams {
   /** A kept connection to an upstream of the app, at once where one is idle. Rejects with UpstreamError. */
-  take(app: App): TakenConnection | Promise<TakenConnection>;
-  /** A connection of one's own, never kept. Rejects with UpstreamError. */
+  take(app: App): UpstreamConnection | Promise<UpstreamConnection>;
+  /** A connection of one's own for one request, never kept. Rejects with UpstreamError. */
+  takeOwn(app: App): Promise<UpstreamConnection>;
+  /** A connection of one's own for another protocol. Rejects with UpstreamError. */
   open(app: App): Promise<OpenedUpstream>;
-  readonly limits: StreamingLimits;
   /** Closes what is kept for apps that are not among these, object by object. */
   retain(apps: Iterable<App>): void;
   close(): void;
 }
 
 const maxWaiting = 4096;
+/** How much later than its time an upstream that is waited for is given up on, at most. */
+const expiryIntervalMs = 200;
 
 /**
  * Kept connections are found by the app and the upstream themselves, never by a key of joined texts: two that look
@@ -51,10 +50,33 @@ export function createUpstreams(parts: {
   });
   const pools = new Map<App, Map<Upstream, UpstreamPool>>();
   const only = new Map<App, UpstreamPool>();
-  const answerLimits: StreamingLimits = {
+  const answerLimits: AnswerLimits = {
     headersTimeoutMs: limits.upstreamHeadersTimeoutMs,
     bodyIdleTimeoutMs: limits.upstreamBodyIdleTimeoutMs,
     maxHeaderBytes: limits.maxHeaderBytes,
+  };
+
+  /** All connections that speak HTTP. One clock for them costs less than a timer for each request. */
+  const connections = new Set<UpstreamConnection>();
+  const expiry = setInterval(() => {
+    const time = performance.now();
+    for (const connection of connections) connection.expire(time);
+  }, expiryIntervalMs).unref();
+  const connect = (opened: OpenedUpstream, keeper: ConnectionKeeper | undefined): UpstreamConnection => {
+    const connection = new UpstreamConnection(
+      opened,
+      answerLimits,
+      {
+        free: (free) => keeper?.free(free),
+        closed(closed) {
+          connections.delete(closed);
+          keeper?.closed(closed);
+        },
+      },
+      keeper !== undefined,
+    );
+    connections.add(connection);
+    return connection;
   };
 
   const poolOf = (app: App, upstream: Upstream): UpstreamPool => {
@@ -62,30 +84,23 @@ export function createUpstreams(parts: {
     if (ofApp === undefined) pools.set(app, (ofApp = new Map<Upstream, UpstreamPool>()));
     let pool = ofApp.get(upstream);
     if (pool === undefined) {
-      pool = createUpstreamPool(() => opener.open(app, upstream), {
-        ...answerLimits,
+      const kept = createUpstreamPool(async () => connect(await opener.open(app, upstream), kept), {
         maxConnections: limits.upstreamConnectionsPerWorker,
         maxWaiting,
         waitMs: limits.upstreamHeadersTimeoutMs,
       });
+      pool = kept;
       ofApp.set(upstream, pool);
       if (app.upstreams.length === 1) only.set(app, pool);
     }
     return pool;
   };
 
-  const takeFrom = (pool: UpstreamPool): TakenConnection | Promise<TakenConnection> => {
-    const taken = pool.take();
-    return taken instanceof Promise
-      ? taken.then((connection) => ({ pool, connection }))
-      : { pool, connection: taken };
-  };
-
-  const takeAny = async (app: App, candidates: readonly Upstream[]): Promise<TakenConnection> => {
+  const takeAny = async (app: App, candidates: readonly Upstream[]): Promise<UpstreamConnection> => {
     let last: unknown;
     for (const upstream of candidates.slice(0, 3)) {
       try {
-        return await takeFrom(poolOf(app, upstream));
+        return await poolOf(app, upstream).take();
       } catch (error) {
         last = error;
       }
@@ -94,15 +109,15 @@ export function createUpstreams(parts: {
   };
 
   return {
-    limits: answerLimits,
     take(app) {
       const pool = only.get(app);
-      if (pool !== undefined) return takeFrom(pool);
+      if (pool !== undefined) return pool.take();
       const candidates = choice.candidates(app, now());
       const [first] = candidates;
-      if (first !== undefined && candidates.length === 1) return takeFrom(poolOf(app, first));
+      if (first !== undefined && candidates.length === 1) return poolOf(app, first).take();
       return takeAny(app, candidates);
     },
+    takeOwn: async (app) => connect(await opener.openAny(app), undefined),
     open: (app) => opener.openAny(app),
     retain(apps) {
       const kept = new Set(apps);
@@ -114,6 +129,7 @@ export function createUpstreams(parts: {
       }
     },
     close() {
+      clearInterval(expiry);
       for (const ofApp of pools.values()) for (const pool of ofApp.values()) pool.close();
       pools.clear();
       only.clear();
