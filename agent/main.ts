@@ -18,6 +18,11 @@ const context: CommandContext = {
   exit: (code) => (process.exitCode = code),
 };
 
+// A reader that has seen enough, such as `head`, closes the pipe: that is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 type AddCommand = (program: Command, context: CommandContext) => void;
 
 // Each is loaded when it is asked for; `--help` asks for all of them.

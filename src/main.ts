@@ -17,6 +17,11 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   demo: async () => (await import('./cli/demo.ts')).registerDemo,
 };
 
+// A reader that has seen enough, such as `head`, closes the pipe: that is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
 const program = createProgram();
 const named = process.argv[2] ?? '';
 const load = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);

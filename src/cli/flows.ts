@@ -55,7 +55,7 @@ Examples:
       const directory = await flowDirectory(options.data);
       const interrupted = new AbortController();
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-      // A reader that has seen enough, such as \`head\`, closes the pipe: that is an end, not an error.
+      // Nobody reads any more.
       process.stdout.once('error', () => interrupted.abort());
       if (options.output === 'table') printLine(flowTitles());
       try {

@@ -12,7 +12,12 @@ export interface Run {
 /** The command as a process of its own, as a person's shell would start it; nothing of this machine's context. */
 export function runPostern(
   args: readonly string[],
-  options: { readonly env?: Record<string, string>; readonly stdin?: string } = {},
+  options: {
+    readonly env?: Record<string, string>;
+    readonly stdin?: string;
+    /** Nobody reads what it prints, as when `head` has seen enough. */
+    readonly isUnread?: boolean;
+  } = {},
 ): Promise<Run> {
   const { POSTERN_SERVER: _s, POSTERN_API_KEY: _k, POSTERN_CA: _c, ...environment } = process.env;
   const child = spawn(process.execPath, [program, ...args], {
@@ -23,6 +28,7 @@ export function runPostern(
   let err = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  if (options.isUnread === true) child.stdout.destroy();
   child.stdin.end(options.stdin ?? '');
   return new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -25,6 +25,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
+it('ends without a complaint when nobody reads on', async () => {
+  expect(await runPostern(['--help'], { isUnread: true })).toEqual({ code: 0, out: '', err: '' });
+});
+
 it('lists its commands, without colors where nobody looks', async () => {
   const { code, out } = await runPostern(['--help']);
   expect(code).toBe(0);
