@@ -18,7 +18,7 @@ type Step = (flow: Flow, gateway: Gateway) => Refusal | undefined | Promise<Refu
 
 /**
  * The way of every request, upgrade and tunnel. The device was identified when its connection was made
- * (accept-connection.ts) and is looked at again by each decision. There is no way past a step, and no list of exceptions.
+ * (identify-device.ts) and is looked at again by each decision. There is no way past a step, and no list of exceptions.
  * A step refuses by returning why; forwarding records what came of it (record-flow.ts).
  */
 const steps: readonly Step[] = [

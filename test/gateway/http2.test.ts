@@ -48,6 +48,24 @@ describe('HTTP/2 as an agent speaks it', () => {
     session.destroy();
   });
 
+  it.each([
+    ['one field', { 'x-filler': 'a'.repeat(40_000) }],
+    ['many fields', Object.fromEntries(Array.from({ length: 900 }, (_, at) => [`x-${at}`, 'a']))],
+  ])('refuses a header list that is too large by %s, and puts it on record', async (_what, fields) => {
+    const session = await alice.session();
+    const token = { 'proxy-authorization': `Bearer ${await alice.token()}` };
+    const request = { ':path': '/', ':authority': host, ...token };
+    const refused = await http2Request(session, { ...request, ...fields });
+    expect(refused.status).toBe(431);
+    const { code, flow_id: flow } = JSON.parse(refused.body) as { code: string; flow_id: string };
+    expect(code).toBe('headers-too-large');
+    expect(await lab.recorder.next(({ facts }) => facts.id === flow)).toMatchObject({
+      outcome: { refusal: 'headers-too-large' },
+    });
+    expect((await http2Request(session, request)).status).toBe(200);
+    session.destroy();
+  });
+
   it('forwards requests to apps named by :authority, on the session’s token', async () => {
     const session = await alice.session();
     const first = await http2Request(session, {

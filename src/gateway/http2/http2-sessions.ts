@@ -17,6 +17,13 @@ export interface Http2Sessions {
   close(): void;
 }
 
+/**
+ * Header lists up to this are read, and refused with an answer and a record where they are above `maxHeaderBytes`. What is
+ * larger still nghttp2 resets by itself, with ENHANCE_YOUR_CALM, and tells nobody.
+ */
+const largestReadHeaderBytes = 256 * 1024;
+const mostReadFields = 8192;
+
 /** The default of 64 KiB halves what a tunnel carries. */
 const windowBytes = 4 * 1024 * 1024;
 
@@ -31,11 +38,11 @@ export function createHttp2Sessions(settings: Settings, handle: (exchange: Excha
         settings: {
           initialWindowSize: windowBytes,
           maxConcurrentStreams: limits.maxStreamsPerConnection,
-          maxHeaderListSize: limits.maxHeaderBytes,
+          maxHeaderListSize: Math.max(limits.maxHeaderBytes, largestReadHeaderBytes),
           enableConnectProtocol: true,
           enablePush: false,
         },
-        maxHeaderListPairs: 512,
+        maxHeaderListPairs: mostReadFields,
         maxSettings: 32,
         maxOutstandingPings: 4,
         maxSessionInvalidFrames: 100,

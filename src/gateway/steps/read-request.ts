@@ -5,6 +5,7 @@ import { isContentType } from '../content-type.ts';
 import type { Exchange } from '../exchange.ts';
 import { addConnectionOptions, fieldNameOf } from '../field-names.ts';
 import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
 import type { RequestHead } from '../request-head.ts';
 import { findAmbiguity } from '../request-path.ts';
 
@@ -22,6 +23,8 @@ const single = new Set([
 const methodsNotAllowed = new Set(['TRACE', 'TRACK', 'PRI']);
 const absoluteForm = /^(https?):\/\/([^/?#]*)(.*)$/i;
 const maxTargetLength = 16_384;
+/** What a field is taken to cost beside its text (RFC 9113, section 6.5.2). */
+const fieldOverheadBytes = 32;
 
 interface Fields {
   host: string | undefined;
@@ -35,9 +38,9 @@ interface Fields {
 }
 
 /** Reads what is asked, and refuses what two parsers could read two ways. */
-export function readRequest(flow: Flow): Refusal | undefined {
+export function readRequest(flow: Flow, { settings }: Gateway): Refusal | undefined {
   const { exchange } = flow;
-  const fields = readFields(exchange);
+  const fields = readFields(exchange, settings.limits.maxHeaderBytes);
   if ('code' in fields) {
     // As much as can be told of a request that is refused, for its record.
     flow.head = emptyHead(exchange);
@@ -62,7 +65,7 @@ function checkMessage(exchange: Exchange, head: RequestHead): Refusal | undefine
   return ambiguity === undefined ? undefined : refuse('path-ambiguous', ambiguity);
 }
 
-function readFields(exchange: Exchange): Fields | Refusal {
+function readFields(exchange: Exchange, maxHeaderBytes: number): Fields | Refusal {
   const { rawHeaders } = exchange;
   const fields: Fields = {
     host: undefined,
@@ -75,10 +78,12 @@ function readFields(exchange: Exchange): Fields | Refusal {
     forwardable: [],
   };
   let seen = 0;
+  let size = 0;
   let named: Set<string> | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const { name, role } = fieldNameOf(rawHeaders[index] ?? '');
     const value = rawHeaders[index + 1] ?? '';
+    size += name.length + value.length + fieldOverheadBytes;
     if (role === 'forward') fields.forwardable.push(name, value);
     else if (role === 'refuse') return refuse('header-name', name.slice(0, 64));
     else if (role === 'read') {
@@ -94,6 +99,8 @@ function readFields(exchange: Exchange): Fields | Refusal {
       return refuse('bad-request', 'Expect is not 100-continue');
     }
   }
+  // The parser of HTTP/1.1 stops by itself, by the octets that came; of HTTP/2 few octets may have become many.
+  if (size > maxHeaderBytes && exchange.httpVersion === '2.0') return refuse('headers-too-large');
   // What the client's Connection names ends here, before anything of ours is added: it cannot remove our own.
   if (named !== undefined && named.size > 0) dropNamed(fields.forwardable, named);
   return fields;
