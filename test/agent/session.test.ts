@@ -1,6 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { loadSessionCache } from '../../agent/state/session-cache.ts';
 import { createFakeClock } from './lab/fake-clock.ts';
@@ -338,21 +336,7 @@ it.each([
 
 it('gives up a path that answers no PING, and takes another', async () => {
   world = await makeWorld();
-  const [host = '', port = ''] = world.gateway.address.split(':');
-  const halves: Socket[] = [];
-  const relay = await world.serve((socket) => {
-    const onward = connect({ host, port: Number(port) });
-    onward.on('error', () => {});
-    socket.once('close', () => onward.destroy());
-    halves.push(socket, onward);
-    socket.pipe(onward);
-    onward.pipe(socket);
-  });
-  const { gateway } = world.control.config;
-  world.control.config = {
-    ...world.control.config,
-    gateway: { ...gateway, addresses: [`127.0.0.1:${relay}`] },
-  };
+  const relay = await world.relayGateway();
   const clock = createFakeClock();
   const laptop = await world.startLaptop({ clock, timings: { pingIntervalMs: 15_000, pingTimeoutMs: 200 } });
   await laptop.reach('connected');
@@ -361,7 +345,7 @@ it('gives up a path that answers no PING, and takes another', async () => {
   await clock.whenSleeping(15_000);
   expect(laptop.view().state).toBe('connected');
   // The connection stays open and silent, like one through a router that forgot it.
-  for (const half of halves) half.unpipe().pause();
+  relay.silence();
   clock.advance(15_000);
   await laptop.reach('connecting');
   await clock.whenSleeping(100);

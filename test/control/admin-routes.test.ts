@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createApiKey } from '../../src/control/api-key.ts';
+import { app as makeApp, network as makeNetwork } from '../lab/resources.ts';
 import { startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';
 
@@ -9,15 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => lab.close());
 
-const network = { kind: 'Network', name: 'finance', attach: { direct: true } };
-const app = {
-  kind: 'App',
-  name: 'grants',
-  network: 'finance',
-  host: 'grants.apps.example.org',
-  protocol: 'http',
-  upstreams: ['http://127.0.0.1:8080'],
-};
+const network = makeNetwork({ attach: { direct: true } });
+const app = makeApp({ upstreams: ['http://127.0.0.1:8080'] });
 const group = { kind: 'Group', name: 'finance', members: ['alice@example.org'] };
 const policy = {
   kind: 'Policy',

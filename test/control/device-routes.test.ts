@@ -8,6 +8,7 @@ import { createKeyAndRequest } from '../../certs/request.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import { createTokenVerifier } from '../../src/identity/session-token.ts';
 import { makeOrganization } from '../lab/pki.ts';
+import { app, network } from '../lab/resources.ts';
 import { startControlLab } from './control-lab.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
 
@@ -145,17 +146,7 @@ it('tells the agent where the gateways are and which hosts are applications', as
   const laptop = await lab.enroll();
   await lab.ask('POST', '/v1/apply', {
     body: {
-      resources: [
-        { kind: 'Network', name: 'finance', attach: { direct: true } },
-        {
-          kind: 'App',
-          name: 'grants',
-          network: 'finance',
-          host: 'grants.apps.example.org',
-          protocol: 'http',
-          upstreams: ['http://127.0.0.1:8080'],
-        },
-      ],
+      resources: [network({ attach: { direct: true } }), app()],
     },
   });
   const answer = await lab.ask('GET', '/v1/device/config', { key: null, client: laptop });

@@ -10,6 +10,7 @@ import { createKeyAndRequest } from '../../certs/request.ts';
 import type { ControlMessage, ControlToWorker, SupervisorToControl } from '../../src/contract/ipc.ts';
 import type { LedgerEntry } from '../../src/domain/events.ts';
 import { createStateFollower } from '../../src/ledger/state-follower.ts';
+import { app, network } from '../lab/resources.ts';
 import { makeInstallation } from './installation.ts';
 import type { Installation } from './installation.ts';
 
@@ -149,17 +150,7 @@ it('starts a worker with all that it needs, follows it with entries, and is read
 
   const follower = createStateFollower(given.snapshot);
   const applied = made.api(controlPort ?? 0, 'POST', '/v1/apply', {
-    resources: [
-      { kind: 'Network', name: 'finance', attach: { direct: true } },
-      {
-        kind: 'App',
-        name: 'grants',
-        network: 'finance',
-        host: 'grants.apps.example.org',
-        protocol: 'http',
-        upstreams: ['http://127.0.0.1:8080'],
-      },
-    ],
+    resources: [network({ attach: { direct: true } }), app()],
   });
   const entries = await control.change(3);
   follower.apply(entries);
@@ -191,17 +182,7 @@ it('tells what may be dialled before a worker hears of the app, and again when t
   expect(await control.see('networks')).toMatchObject({ networks: [] });
   control.send({ type: 'from-worker', worker: 0, message: { type: 'hello' } });
   await control.toWorker(0, 'start');
-  const resources = [
-    { kind: 'Network', name: 'finance', attach: { direct: true } },
-    {
-      kind: 'App',
-      name: 'grants',
-      network: 'finance',
-      host: 'grants.apps.example.org',
-      protocol: 'http',
-      upstreams: ['http://127.0.0.1:8080'],
-    },
-  ];
+  const resources = [network({ attach: { direct: true } }), app()];
   const answer = made.api(controlPort, 'POST', '/v1/apply', { resources });
   const entries = await control.change(0);
   control.send({
@@ -216,7 +197,7 @@ it('tells what may be dialled before a worker hears of the app, and again when t
   expect(order.lastIndexOf('networks')).toBeLessThan(order.lastIndexOf('ledger'));
   const last = control.messages.findLast((message) => message.type === 'networks');
   expect(last).toMatchObject({
-    networks: [{ name: 'finance', upstreams: [{ host: '127.0.0.1', port: 8080 }] }],
+    networks: [{ name: 'finance', upstreams: [{ host: '10.0.0.2', port: 8080 }] }],
   });
 });
 
@@ -225,17 +206,7 @@ it('certifies a worker’s key for the host of an app, and for nothing that is n
   const control = start(made);
   const { controlPort = 0 } = await control.see('ready');
   await made.api(controlPort, 'POST', '/v1/apply', {
-    resources: [
-      { kind: 'Network', name: 'finance', attach: { direct: true } },
-      {
-        kind: 'App',
-        name: 'grants',
-        network: 'finance',
-        host: 'grants.apps.example.org',
-        protocol: 'http',
-        upstreams: ['http://127.0.0.1:8080'],
-      },
-    ],
+    resources: [network({ attach: { direct: true } }), app()],
   });
   const { csrPem: csr } = await createKeyAndRequest();
   control.send({

@@ -1,22 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { checkResources } from '../../src/domain/check-resources.ts';
-import type { App, Attach, Group, Network, Policy, Resource } from '../../src/domain/resources.ts';
+import type { App, Attach, Group, Policy, Resource } from '../../src/domain/resources.ts';
+import { app, network } from '../lab/resources.ts';
 
-const network = (more: Partial<Network> = {}): Network => ({
-  kind: 'Network',
-  name: 'finance',
-  attach: { netns: 'pn-finance' },
-  ...more,
-});
-const app = (more: Partial<App> = {}): App => ({
-  kind: 'App',
-  name: 'grants',
-  network: 'finance',
-  host: 'grants.apps.example.org',
-  protocol: 'http',
-  upstreams: ['http://10.0.0.2:8080'],
-  ...more,
-});
 const tcp = (more: Partial<App> = {}): App =>
   app({ protocol: 'tcp', ports: [5432], upstreams: ['tcp://10.0.0.2:5432'], ...more });
 const group = (...members: string[]): Group => ({ kind: 'Group', name: 'staff', members });

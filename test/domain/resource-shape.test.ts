@@ -4,16 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { formatPath } from '../../src/domain/check-shape.ts';
 import { checkResourceShape } from '../../src/domain/resource-shape.ts';
 import { resourceKinds, resourceSchemas } from '../../src/domain/resources.ts';
+import { app as makeApp, network as makeNetwork } from '../lab/resources.ts';
 
-const app = {
-  kind: 'App',
-  name: 'grants',
-  network: 'finance',
-  host: 'grants.apps.example.org',
-  protocol: 'http',
-  upstreams: ['http://10.0.0.2:8080'],
-};
-const network = { kind: 'Network', name: 'finance', attach: { netns: 'pn-finance' } };
+const app = makeApp();
+const network = makeNetwork();
 const group = { kind: 'Group', name: 'staff', members: ['alice@example.org'] };
 const policy = { kind: 'Policy', name: 'p', cedar: 'permit(principal, action, resource);' };
 

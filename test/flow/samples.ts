@@ -1,8 +1,8 @@
 import type { Decision } from '../../src/domain/decision.ts';
 import type { ConnectionFacts, DialledUpstream, FlowFacts, FlowOutcome } from '../../src/domain/flow.ts';
 import type { DeviceId, FlowId, NetworkName, UserName } from '../../src/domain/ids.ts';
-import type { App } from '../../src/domain/resources.ts';
 import type { Subject } from '../../src/domain/subject.ts';
+import { app as makeApp } from '../lab/resources.ts';
 
 /** 2026-01-05T08:00:00Z, in milliseconds. */
 export const monday = Date.UTC(2026, 0, 5, 8);
@@ -62,14 +62,7 @@ export const subject: Subject = {
   },
 };
 
-export const app: App = {
-  kind: 'App',
-  name: 'grants',
-  network: 'finance',
-  host: 'grants.apps.example.org',
-  protocol: 'http',
-  upstreams: ['http://10.0.0.2:8080'],
-};
+export const app = makeApp();
 
 export const allow: Decision = {
   effect: 'allow',

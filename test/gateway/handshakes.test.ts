@@ -4,36 +4,22 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApplication } from '../lab/app-server.ts';
-import type { LabServer } from '../lab/app-server.ts';
+import { describe, expect, it } from 'vitest';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
-import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
 import { makeOrganization } from '../lab/pki.ts';
 
-const host = 'grants.apps.example.org';
-let lab: LabGateway;
-let alice: LabLaptop;
-let app: LabServer;
-
-beforeAll(async () => {
-  app = await startApplication('grants');
-  lab = await startLabGateway({ apps: [labApp('grants', [app.url])], limits: { handshakeTimeoutMs: 500 } });
-  alice = await lab.laptop('alice@example.org');
-});
-afterAll(async () => {
-  await lab.close();
-  app.close();
-});
+const grants = useGrants({ limits: { handshakeTimeoutMs: 500 } });
+const { host } = grants;
 
 /** Connects, asks for something, and says how it ended: an error's code, `closed`, or the answer's status. */
 async function attempt(options: ConnectionOptions): Promise<string> {
   const socket = connectTls({
     host: '127.0.0.1',
-    port: lab.port,
+    port: grants.lab.port,
     servername: host,
-    ca: lab.organization.rootPem,
+    ca: grants.lab.organization.rootPem,
     ALPNProtocols: ['http/1.1'],
     ...options,
   });
@@ -50,28 +36,28 @@ async function attempt(options: ConnectionOptions): Promise<string> {
 }
 
 const recordOf = (code: string) =>
-  lab.recorder.next(({ kind, outcome }) => kind === 'authentication' && outcome?.refusal === code);
+  grants.lab.recorder.next(({ kind, outcome }) => kind === 'authentication' && outcome?.refusal === code);
 
 describe('handshakes', () => {
   it('lets in a laptop of the ledger, by a name in any case', async () => {
-    const own = { cert: alice.certificate.chainPem, key: alice.certificate.keyPem };
+    const own = { cert: grants.alice.certificate.chainPem, key: grants.alice.certificate.keyPem };
     expect(await attempt(own)).toBe('401');
     expect(await attempt({ ...own, servername: 'GRANTS.Apps.Example.Org' })).toBe('401');
-    const record = await lab.recorder.next(
+    const record = await grants.lab.recorder.next(
       ({ kind, outcome }) => kind === 'authentication' && outcome?.refusal === undefined,
     );
     expect(record.facts.connection).toMatchObject({
       tls: { version: 'TLSv1.3', serverName: host, alpn: 'http/1.1' },
       certificate: {
-        device: alice.certificate.id,
-        serial: alice.certificate.serial,
-        thumbprint: alice.certificate.thumbprint,
+        device: grants.alice.certificate.id,
+        serial: grants.alice.certificate.serial,
+        thumbprint: grants.alice.certificate.thumbprint,
       },
     });
   });
 
   it('shows the app’s own certificate, chained to the root', async () => {
-    const socket = await alice.connect({ servername: host });
+    const socket = await grants.alice.connect({ servername: host });
     expect(socket.getPeerX509Certificate()?.subjectAltName).toBe(`DNS:${host}`);
     expect(socket.authorized).toBe(true);
     expect(socket.getEphemeralKeyInfo()).toMatchObject({ name: 'X25519MLKEM768' });
@@ -94,7 +80,14 @@ describe('handshakes', () => {
         seen[how] = (seen[how] ?? 0) + 1;
       }
       console.log(JSON.stringify(seen));`;
-    const args = ['--input-type=module', '--eval', script, String(lab.port), host, lab.organization.rootPem];
+    const args = [
+      '--input-type=module',
+      '--eval',
+      script,
+      String(grants.lab.port),
+      host,
+      grants.lab.organization.rootPem,
+    ];
     const { stdout } = await promisify(execFile)(process.execPath, args);
     expect(JSON.parse(stdout)).toEqual({ ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 200 });
   });
@@ -106,7 +99,7 @@ describe('handshakes', () => {
 
   it('refuses a certificate of another authority, and has it on record', async () => {
     const other = await makeOrganization();
-    const device = await other.issueDevice({ id: alice.certificate.id });
+    const device = await other.issueDevice({ id: grants.alice.certificate.id });
     expect(await attempt({ cert: device.chainPem, key: device.keyPem })).not.toMatch(/^[1-5][0-9]{2}$/);
     expect((await recordOf('certificate-untrusted')).facts.connection.certificate).toMatchObject({
       serial: device.serial,
@@ -115,9 +108,9 @@ describe('handshakes', () => {
   });
 
   it('refuses a certificate of the service authority, which is for servers', async () => {
-    const service = await lab.organization.issueApp('laptop.example.org');
+    const service = await grants.lab.organization.issueApp('laptop.example.org');
     expect(await attempt({ cert: service.chainPem, key: service.keyPem })).not.toMatch(/^[1-5][0-9]{2}$/);
-    const record = await lab.recorder.next(
+    const record = await grants.lab.recorder.next(
       ({ facts }) => facts.connection.certificate?.serial === service.serial,
     );
     expect(record.outcome?.refusal).toBe('certificate-untrusted');
@@ -125,14 +118,14 @@ describe('handshakes', () => {
 
   it('refuses expired and not yet valid certificates by their own codes', async () => {
     const day = 86_400_000;
-    const expired = await lab.laptop('old@example.org', { now: new Date(Date.now() - 20 * day) });
+    const expired = await grants.lab.laptop('old@example.org', { now: new Date(Date.now() - 20 * day) });
     expect(
       await attempt({ cert: expired.certificate.chainPem, key: expired.certificate.keyPem }),
     ).not.toMatch(/^[1-5][0-9]{2}$/);
     expect((await recordOf('certificate-expired')).facts.connection.certificate?.serial).toBe(
       expired.certificate.serial,
     );
-    const early = await lab.laptop('early@example.org', { now: new Date(Date.now() + 2 * day) });
+    const early = await grants.lab.laptop('early@example.org', { now: new Date(Date.now() + 2 * day) });
     expect(await attempt({ cert: early.certificate.chainPem, key: early.certificate.keyPem })).not.toMatch(
       /^[1-5]/,
     );
@@ -140,57 +133,62 @@ describe('handshakes', () => {
   });
 
   it('refuses a certificate that our authority issued and the ledger does not know', async () => {
-    const unknown = await lab.organization.issueDevice();
+    const unknown = await grants.lab.organization.issueDevice();
     expect(await attempt({ cert: unknown.chainPem, key: unknown.keyPem })).not.toMatch(/^[1-5][0-9]{2}$/);
     await recordOf('device-unknown');
-    const second = await lab.organization.issueDevice({ id: alice.certificate.id });
+    const second = await grants.lab.organization.issueDevice({ id: grants.alice.certificate.id });
     expect(await attempt({ cert: second.chainPem, key: second.keyPem })).not.toMatch(/^[1-5][0-9]{2}$/);
     await recordOf('certificate-unknown');
   });
 
   it('refuses a connector’s certificate: it opens another door', async () => {
-    const connector = await lab.organization.issueDevice({ role: 'connector' });
+    const connector = await grants.lab.organization.issueDevice({ role: 'connector' });
     expect(await attempt({ cert: connector.chainPem, key: connector.keyPem })).not.toMatch(/^[1-5][0-9]{2}$/);
     await recordOf('certificate-profile');
   });
 
   it('answers an unknown server name with the alert for that', async () => {
-    const own = { cert: alice.certificate.chainPem, key: alice.certificate.keyPem };
+    const own = { cert: grants.alice.certificate.chainPem, key: grants.alice.certificate.keyPem };
     expect(await attempt({ ...own, servername: 'nowhere.example.org' })).toMatch(/unrecognized name/);
     const record = await recordOf('server-name-unknown');
     expect(record.outcome?.detail).toBe('nowhere.example.org');
   });
 
   it('refuses TLS 1.2', async () => {
-    const own = { cert: alice.certificate.chainPem, key: alice.certificate.keyPem };
+    const own = { cert: grants.alice.certificate.chainPem, key: grants.alice.certificate.keyPem };
     expect(await attempt({ ...own, maxVersion: 'TLSv1.2' })).toMatch(/protocol version/);
     await recordOf('handshake-failed');
   });
 
   it('gives up on a handshake that does not move', async () => {
-    const socket = connectTcp(lab.port, '127.0.0.1');
+    const socket = connectTcp(grants.lab.port, '127.0.0.1');
     socket.on('error', () => undefined);
     socket.resume();
     await once(socket, 'close');
-    const record = await lab.recorder.next(({ outcome }) => outcome?.detail === 'ERR_TLS_HANDSHAKE_TIMEOUT');
+    const record = await grants.lab.recorder.next(
+      ({ outcome }) => outcome?.detail === 'ERR_TLS_HANDSHAKE_TIMEOUT',
+    );
     expect(record.outcome?.refusal).toBe('handshake-failed');
   });
 
   it('never resumes a session: each handshake proves its certificate', async () => {
     let session: Buffer | undefined;
-    const first = await alice.connect({ servername: host });
+    const first = await grants.alice.connect({ servername: host });
     first.on('session', (data) => (session = data));
     await httpOn(first, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
     first.destroy();
-    const second = await alice.connect({ servername: host, ...(session === undefined ? {} : { session }) });
+    const second = await grants.alice.connect({
+      servername: host,
+      ...(session === undefined ? {} : { session }),
+    });
     expect(second.isSessionReused()).toBe(false);
     second.destroy();
-    expect(lab.errors).toEqual([]);
+    expect(grants.lab.errors).toEqual([]);
   });
 
   it('bounds the connections of one address', async () => {
     const small = await startLabGateway({
-      apps: [labApp('grants', [app.url])],
+      apps: [labApp('grants', [grants.app.url])],
       limits: { maxConnectionsPerAddress: 2 },
     });
     const bob = await small.laptop('bob@example.org');

@@ -1,32 +1,17 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { startApplication } from '../lab/app-server.ts';
-import type { LabServer } from '../lab/app-server.ts';
-import { labApp, startLabGateway } from '../lab/gateway.ts';
-import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
 
-const host = 'grants.apps.example.org';
-let lab: LabGateway;
-let alice: LabLaptop;
-let app: LabServer;
-
-beforeAll(async () => {
-  app = await startApplication('grants');
-  lab = await startLabGateway({ apps: [labApp('grants', [app.url])] });
-  alice = await lab.laptop('alice@example.org');
-});
-afterAll(async () => {
-  await lab.close();
-  app.close();
-});
+const grants = useGrants();
+const { host } = grants;
 
 const openWebSocket = async (path = '/live'): Promise<WebSocket> => {
-  const socket = await alice.connect({ servername: host });
+  const socket = await grants.alice.connect({ servername: host });
   const webSocket = new WebSocket(`ws://${host}${path}`, {
     createConnection: () => socket,
-    headers: { 'proxy-authorization': `Bearer ${await alice.token()}` },
+    headers: { 'proxy-authorization': `Bearer ${await grants.alice.token()}` },
   });
   webSocket.on('error', () => undefined);
   return webSocket;
@@ -43,17 +28,17 @@ describe('upgrades', () => {
     expect(Buffer.compare(echoed, payload)).toBe(0);
     webSocket.close();
     await once(webSocket, 'close');
-    const closed = await lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
+    const closed = await grants.lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
     expect(closed).toMatchObject({
       facts: { app: { name: 'grants' }, request: { method: 'GET', path: '/live' } },
       outcome: { status: 101 },
     });
     expect(closed.outcome?.bytesIn).toBeGreaterThan(300_000);
-    expect(app.requests.at(-1)?.headers).toMatchObject({
+    expect(grants.app.requests.at(-1)?.headers).toMatchObject({
       'postern-user': 'alice@example.org',
       upgrade: 'websocket',
     });
-    expect(app.requests.at(-1)?.headers['proxy-authorization']).toBeUndefined();
+    expect(grants.app.requests.at(-1)?.headers['proxy-authorization']).toBeUndefined();
   });
 
   it('passes an answer that is no upgrade as an answer', async () => {
@@ -64,25 +49,25 @@ describe('upgrades', () => {
   });
 
   it('refuses an upgrade without a token, and ignores one to h2c', async () => {
-    const socket = await alice.connect({ servername: host });
+    const socket = await grants.alice.connect({ servername: host });
     const upgrade = `GET /live HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
     const refused = await httpOn(socket, upgrade);
     expect(refused.status).toBe(401);
-    const other = await alice.connect({ servername: host });
+    const other = await grants.alice.connect({ servername: host });
     const plain = await httpOn(
       other,
-      `GET /h2c HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+      `GET /h2c HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await grants.alice.token()}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
     );
     expect(plain.status).toBe(200);
     const { headers } = JSON.parse(plain.body);
     expect(headers.upgrade).toBeUndefined();
     expect(headers['http2-settings']).toBeUndefined();
     other.destroy();
-    expect(lab.errors).toEqual([]);
+    expect(grants.lab.errors).toEqual([]);
   });
 
   it('opens a WebSocket over HTTP/2 by extended CONNECT', async () => {
-    const session = await alice.session();
+    const session = await grants.alice.session();
     const stream = session.request(
       {
         ':method': 'CONNECT',
@@ -91,7 +76,7 @@ describe('upgrades', () => {
         ':path': '/live',
         ':authority': host,
         'sec-websocket-version': '13',
-        'proxy-authorization': `Bearer ${await alice.token()}`,
+        'proxy-authorization': `Bearer ${await grants.alice.token()}`,
       },
       { endStream: false },
     );

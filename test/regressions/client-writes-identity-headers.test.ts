@@ -3,15 +3,11 @@
  * `X_Forwarded_User`, which CGI-like servers read as `X-Forwarded-User` (oauth2-proxy CVE-2025-64484), other case, or as
  * a trailer. What reaches the application must be what the gateway wrote, and that once.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApplication } from '../lab/app-server.ts';
-import type { LabServer } from '../lab/app-server.ts';
-import { labApp, startLabGateway } from '../lab/gateway.ts';
-import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { describe, expect, it } from 'vitest';
+import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
 import { http2Request } from '../lab/http2-client.ts';
 
-const host = 'grants.apps.example.org';
 const forged = [
   'Postern-User',
   'POSTERN-ASSERTION',
@@ -22,30 +18,19 @@ const forged = [
   'X-Real-IP',
   'Proxy-User',
 ];
-let lab: LabGateway;
-let alice: LabLaptop;
-let app: LabServer;
-
-beforeAll(async () => {
-  app = await startApplication('grants');
-  lab = await startLabGateway({ apps: [labApp('grants', [app.url])] });
-  alice = await lab.laptop('alice@example.org');
-});
-afterAll(async () => {
-  await lab.close();
-  app.close();
-});
+const grants = useGrants();
+const { host } = grants;
 
 const countOf = (rawHeaders: readonly string[], name: string): number =>
   rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === name).length;
 
 describe('identity headers of the client', () => {
   it('are gone, and ours stand there once', async () => {
-    const socket = await alice.connect({ servername: host });
+    const socket = await grants.alice.connect({ servername: host });
     const fields = forged.map((name) => `${name}: root\r\n`).join('');
     const answer = await httpOn(
       socket,
-      `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n${fields}\r\n`,
+      `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await grants.alice.token()}\r\n${fields}\r\n`,
     );
     const { rawHeaders } = JSON.parse(answer.body);
     expect(rawHeaders).not.toContain('root');
@@ -55,7 +40,7 @@ describe('identity headers of the client', () => {
   });
 
   it('are gone over HTTP/2, from trailers too', async () => {
-    const session = await alice.session();
+    const session = await grants.alice.session();
     const fields = Object.fromEntries(forged.map((name) => [name.toLowerCase(), 'root']));
     const answer = await http2Request(
       session,
@@ -63,7 +48,7 @@ describe('identity headers of the client', () => {
         ':method': 'POST',
         ':path': '/',
         ':authority': host,
-        'proxy-authorization': `Bearer ${await alice.token()}`,
+        'proxy-authorization': `Bearer ${await grants.alice.token()}`,
         ...fields,
       },
       'body',
@@ -78,14 +63,14 @@ describe('identity headers of the client', () => {
   it.each(['X_Forwarded_User', 'Postern_User', 'x_anything'])(
     'with an underscore (%s) refuse the request',
     async (name) => {
-      const reached = app.requests.length;
-      const socket = await alice.connect({ servername: host });
+      const reached = grants.app.requests.length;
+      const socket = await grants.alice.connect({ servername: host });
       const answer = await httpOn(
         socket,
-        `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n${name}: root\r\n\r\n`,
+        `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await grants.alice.token()}\r\n${name}: root\r\n\r\n`,
       );
       expect(JSON.parse(answer.body)).toMatchObject({ status: 400, code: 'header-name' });
-      expect(app.requests.length).toBe(reached);
+      expect(grants.app.requests.length).toBe(reached);
       socket.destroy();
     },
   );

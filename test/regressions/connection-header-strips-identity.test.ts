@@ -4,15 +4,11 @@
  * whom it defaults to (@fastify/reply-from CVE-2026-33805, Fabio CVE-2025-48865).
  */
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { startApplication } from '../lab/app-server.ts';
-import type { LabServer } from '../lab/app-server.ts';
-import { labApp, startLabGateway } from '../lab/gateway.ts';
-import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
 
-const host = 'grants.apps.example.org';
 const identity = [
   'postern-user',
   'postern-device',
@@ -24,26 +20,15 @@ const identity = [
   'forwarded',
   'host',
 ];
-let lab: LabGateway;
-let alice: LabLaptop;
-let app: LabServer;
-
-beforeAll(async () => {
-  app = await startApplication('grants');
-  lab = await startLabGateway({ apps: [labApp('grants', [app.url])] });
-  alice = await lab.laptop('alice@example.org');
-});
-afterAll(async () => {
-  await lab.close();
-  app.close();
-});
+const grants = useGrants();
+const { host } = grants;
 
 describe('a Connection header that names our own', () => {
   it('takes nothing away but the client’s own field', async () => {
-    const socket = await alice.connect({ servername: host });
+    const socket = await grants.alice.connect({ servername: host });
     const answer = await httpOn(
       socket,
-      `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n` +
+      `GET / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${await grants.alice.token()}\r\n` +
         `Connection: keep-alive, ${identity.join(', ')}, X-Own\r\nX-Own: 1\r\nX-Other: 2\r\n\r\n`,
     );
     const { headers } = JSON.parse(answer.body);
@@ -54,16 +39,16 @@ describe('a Connection header that names our own', () => {
   });
 
   it('takes nothing away from an upgrade', async () => {
-    const socket = await alice.connect({ servername: host });
+    const socket = await grants.alice.connect({ servername: host });
     const webSocket = new WebSocket(`ws://${host}/live`, {
       createConnection: () => socket,
       headers: {
-        'proxy-authorization': `Bearer ${await alice.token()}`,
+        'proxy-authorization': `Bearer ${await grants.alice.token()}`,
         connection: `Upgrade, ${identity.join(', ')}`,
       },
     });
     await once(webSocket, 'message');
-    for (const name of identity) expect(app.requests.at(-1)?.headers[name], name).toBeDefined();
+    for (const name of identity) expect(grants.app.requests.at(-1)?.headers[name], name).toBeDefined();
     webSocket.terminate();
   });
 });

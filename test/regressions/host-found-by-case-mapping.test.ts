@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildAppTable } from '../../src/routing/app-table.ts';
-import { app } from '../routing/resources.ts';
+import { app } from '../lab/resources.ts';
 
 /**
  * fast-uri CVE-2026-13676, http-proxy-middleware CVE-2026-55602, Node CVE-2026-48928: the host that policy saw and the host

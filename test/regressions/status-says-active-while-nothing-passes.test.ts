@@ -4,8 +4,6 @@
  * plane each time, and says `connected` only when the one through the gateway came back with a yes. A connection that is
  * open and silent, or open and refusing, is not connected.
  */
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { makeWorld } from '../agent/lab/world.ts';
 import type { World } from '../agent/lab/world.ts';
@@ -15,26 +13,12 @@ afterEach(() => world.close());
 
 it('says connected when a request went through, and not when the open connection swallows it', async () => {
   world = await makeWorld();
-  const [host = '', port = ''] = world.gateway.address.split(':');
-  const halves: Socket[] = [];
-  const relay = await world.serve((socket) => {
-    const onward = connect({ host, port: Number(port) });
-    onward.on('error', () => {});
-    socket.once('close', () => onward.destroy());
-    halves.push(socket, onward);
-    socket.pipe(onward);
-    onward.pipe(socket);
-  });
-  const { gateway } = world.control.config;
-  world.control.config = {
-    ...world.control.config,
-    gateway: { ...gateway, addresses: [`127.0.0.1:${relay}`] },
-  };
+  const relay = await world.relayGateway();
   const laptop = await world.startLaptop();
   await laptop.reach('connected');
   expect(await laptop.status()).toMatchObject({ state: 'connected', probe: { gateway: { ok: true } } });
 
-  for (const half of halves) half.unpipe().pause();
+  relay.silence();
   const status = await laptop.status();
   expect(laptop.view().gateway).toBeDefined();
   expect(status).toMatchObject({

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildAppTable } from '../../src/routing/app-table.ts';
-import { app } from './resources.ts';
+import { app } from '../lab/resources.ts';
 
 const grants = app();
 const ssh = app({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isRegistered, registrations } from '../../src/routing/registrations.ts';
-import { app, network, stateOf } from './resources.ts';
+import { app, network, stateOf } from '../lab/resources.ts';
 
 const finance = network();
 const school = network({ name: 'school', attach: { netns: 'pn-school' }, dns: ['10.0.0.53'] });

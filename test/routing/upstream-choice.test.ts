@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/domain/resources.ts';
 import { createUpstreamChoice } from '../../src/routing/upstream-choice.ts';
 import type { UpstreamChoice } from '../../src/routing/upstream-choice.ts';
-import { app } from './resources.ts';
+import { app } from '../lab/resources.ts';
 
 const three = app({ upstreams: ['http://10.0.0.1:80', 'http://10.0.0.2:80', 'http://10.0.0.3:80'] });
 const order = (choice: UpstreamChoice, of: App, nowMs: number) =>

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { pino } from 'pino';
 import { startAgent } from '../../../agent/agent.ts';
@@ -54,6 +54,8 @@ export interface World {
   startLaptop(options?: Partial<AgentOptions>): Promise<Laptop>;
   /** A TCP server on loopback, closed with the world. */
   serve(handle: (socket: Socket) => void): Promise<number>;
+  /** Leads laptops to the gateway through a relay, which then can fall silent without closing anything. */
+  relayGateway(): Promise<{ silence(): void }>;
   close(): Promise<void>;
 }
 
@@ -89,7 +91,7 @@ export async function makeWorld(options: { certificateAge?: number } = {}): Prom
   const laptops: RunningAgent[] = [];
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
-  return {
+  const world: World = {
     organization,
     control,
     gateway,
@@ -137,6 +139,25 @@ export async function makeWorld(options: { certificateAge?: number } = {}): Prom
       await once(server, 'listening');
       return (server.address() as AddressInfo).port;
     },
+    relayGateway: async () => {
+      const [host = '', port = ''] = gateway.address.split(':');
+      const halves: Socket[] = [];
+      const relay = await world.serve((socket) => {
+        const onward = connect({ host, port: Number(port) });
+        onward.on('error', () => {});
+        socket.once('close', () => onward.destroy());
+        halves.push(socket, onward);
+        socket.pipe(onward);
+        onward.pipe(socket);
+      });
+      const addresses = [`127.0.0.1:${relay}`];
+      control.config = { ...control.config, gateway: { ...control.config.gateway, addresses } };
+      return {
+        silence() {
+          for (const half of halves) half.unpipe().pause();
+        },
+      };
+    },
     close: async () => {
       await Promise.all(laptops.map((laptop) => laptop.stop()));
       for (const socket of sockets) socket.destroy();
@@ -145,4 +166,5 @@ export async function makeWorld(options: { certificateAge?: number } = {}): Prom
       await rm(paths.directory, { recursive: true, force: true });
     },
   };
+  return world;
 }
