@@ -108,6 +108,8 @@ export function createListener(parts: ListenerParts): Listener {
     SNICallback: chooseContext,
   });
   tls.on('secureConnection', (socket) => {
+    // It is of kilobytes, and belongs to handshakes that fail.
+    presented.delete(socket);
     socket.on('error', () => socket.destroy());
     const start = startOf(socket);
     const raw = rawOf(socket);
