@@ -14,7 +14,7 @@ const isConnectionBound = (value: string): boolean => /^(?:ntlm|negotiate)\b/i.t
  * The end-to-end fields of an upstream's answer, whose framing was read before. Upstreams are not trusted: what only the
  * gateway may say is dropped.
  */
-export function readAnswerHead(raw: readonly string[]): AnswerHead {
+export function readAnswerHead(status: number, raw: readonly string[]): AnswerHead {
   const headers: string[] = [];
   let bindsConnection = false;
   let named: Set<string> | undefined;
@@ -27,6 +27,10 @@ export function readAnswerHead(raw: readonly string[]): AnswerHead {
         continue;
       case 'www-authenticate':
         bindsConnection ||= isConnectionBound(value);
+        break;
+      case 'content-length':
+        // RFC 9110, section 8.6: not where there is never a body.
+        if (status < 200 || status === 204) continue;
         break;
       case 'transfer-encoding':
       case 'proxy-authorization':

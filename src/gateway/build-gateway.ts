@@ -75,7 +75,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     now: nowSeconds,
     log,
   });
-  const record = createFlowLog({ recorder: ports.recorder, newFlowId, now: clock });
+  const record = createFlowLog({ recorder: ports.recorder, newFlowId, now: clock, log });
   const grants = createGrants({ engine, state, now: nowSeconds, onEmpty: () => drained?.() });
   const tunnels = createTunnels({
     gateway: () => gateway,

@@ -55,6 +55,9 @@ export function joinStreams(
     flow.bytesOut += head.length;
     client.write(head);
   }
+  // One that ended before anybody listened will not say so again.
+  if (upstream.destroyed) return end('upstream');
+  if (client.destroyed) return end('client');
   // Both may have been paused until somebody listened: an app that speaks first must not lose its first bytes.
   client.resume();
   upstream.resume();

@@ -1,3 +1,4 @@
+import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
@@ -5,6 +6,7 @@ import { Bag } from './bag.ts';
 import type { Bagged } from './bag.ts';
 import { factsOf } from './flow.ts';
 import type { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
 
 export type EndedBy = FlowOutcome['endedBy'];
 
@@ -19,8 +21,11 @@ export interface FlowLog {
   token(flow: Flow, refusal: Refusal | undefined): void;
   /** A handshake was accepted or refused. */
   handshake(connection: ConnectionFacts, refusal: Refusal | undefined): void;
-  /** Calls one of the two: once what was recorded is with the operating system, or when that takes too long. */
-  afterWritten(onWritten: () => void, onFailure: () => void): void;
+  /**
+   * Calls `onWritten` once what was recorded is with the operating system, or `onFailure` with why that did not come to be:
+   * it took too long, or `onWritten` threw, as Node does for fields that it does not send.
+   */
+  afterWritten(onWritten: () => void, onFailure: (why: Refusal) => void): void;
   /** Gives up on what has waited too long to be written. To be called now and then. */
   expire(): void;
   healthy(): boolean;
@@ -34,7 +39,7 @@ const maxWaitMs = 10_000;
 interface Waiting extends Bagged {
   /** Epoch milliseconds. */
   readonly since: number;
-  readonly onFailure: () => void;
+  readonly onFailure: (why: Refusal) => void;
 }
 
 export function createFlowLog(parts: {
@@ -42,8 +47,9 @@ export function createFlowLog(parts: {
   readonly newFlowId: () => FlowId;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  readonly log: Gateway['log'];
 }): FlowLog {
-  const { recorder, newFlowId, now } = parts;
+  const { recorder, newFlowId, now, log } = parts;
   const waiting = new Bag<Waiting>();
   const refusals: Record<string, number> = {};
   let requests = 0;
@@ -118,14 +124,20 @@ export function createFlowLog(parts: {
       const entry: Waiting = { since: now(), onFailure, next: undefined, previous: undefined };
       waiting.add(entry);
       recorder.whenWritten(() => {
-        if (waiting.delete(entry)) onWritten();
+        if (!waiting.delete(entry)) return;
+        try {
+          onWritten();
+        } catch (error) {
+          log.error({ err: error }, 'answer failed');
+          onFailure(refuse('internal-error'));
+        }
       });
     },
     expire() {
       for (const entry of waiting.snapshot()) {
         if (now() - entry.since < maxWaitMs) return;
         waiting.delete(entry);
-        entry.onFailure();
+        entry.onFailure(refuse('not-ready', 'flow records cannot be written'));
       }
     },
     healthy: () => recorder.healthy(),

@@ -13,12 +13,20 @@ export class BodyRefused extends Error {
   }
 }
 
+const wrongLength = refuse('bad-request', 'the body is not of its Content-Length');
+
 /**
  * The body as it arrives, at the speed of whoever reads it. A stream is never handed over itself: readers destroy what
  * fails them, and with the request goes the connection that the refusal should travel on. Ends with an error when the
- * client breaks off, so that half a body never looks like a whole one.
+ * client breaks off or sends another length than it announced, so that half a body never looks like a whole one and what
+ * is behind one never like a request.
  */
-export async function* readBody(flow: Flow, source: Readable, idleTimeoutMs: number): AsyncGenerator<Buffer> {
+export async function* readBody(
+  flow: Flow,
+  source: Readable,
+  contentLength: number | undefined,
+  idleTimeoutMs: number,
+): AsyncGenerator<Buffer> {
   let wake: (() => void) | undefined;
   let isAwaited = false;
   const onChange = (): void => wake?.();
@@ -41,6 +49,7 @@ export async function* readBody(flow: Flow, source: Readable, idleTimeoutMs: num
       const chunk = source.read() as Buffer | null;
       if (chunk !== null) {
         flow.bytesIn += chunk.length;
+        if (contentLength !== undefined && flow.bytesIn > contentLength) throw new BodyRefused(wrongLength);
         timer.refresh();
         yield chunk;
         continue;
@@ -48,7 +57,10 @@ export async function* readBody(flow: Flow, source: Readable, idleTimeoutMs: num
       const { bodyFailure } = flow.exchange;
       if (bodyFailure !== undefined) throw new BodyRefused(bodyFailure);
       if (failure !== undefined) throw failure;
-      if (source.readableEnded) return;
+      if (source.readableEnded) {
+        if (contentLength !== undefined && flow.bytesIn !== contentLength) throw new BodyRefused(wrongLength);
+        return;
+      }
       if (source.destroyed) throw new Error('the client broke off');
       if (tooSlow) throw new BodyRefused(refuse('request-timeout', 'the body stopped'));
       isAwaited = true;

@@ -106,13 +106,10 @@ export function createTunnels(parts: {
       gateway.record.tunnelClosed(flow, refusal === undefined ? 'client' : 'gateway', refusal);
       if (grant !== undefined) gateway.grants.close(grant);
     };
-    gateway.record.afterWritten(
-      () => {
-        if (exchange.isClosed || grant?.ended !== undefined) fail(grant?.ended);
-        else carry();
-      },
-      () => fail(refuse('not-ready', 'flow records cannot be written')),
-    );
+    gateway.record.afterWritten(() => {
+      if (exchange.isClosed || grant?.ended !== undefined) fail(grant?.ended);
+      else carry();
+    }, fail);
   };
 
   /** The client left before its tunnel was open. */

@@ -8,6 +8,7 @@ import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
 import { httpOn } from '../lab/http-client.ts';
 
 const host = 'kept.apps.example.org';
+const upstreamTimeMs = 600;
 const empty = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n';
 let lab: LabGateway;
 let alice: LabLaptop;
@@ -28,7 +29,10 @@ beforeAll(async () => {
       behave(socket, chunk.toString('latin1'), connection);
     });
   });
-  lab = await startLabGateway({ apps: [labApp('kept', [application.url.replace('tcp:', 'http:')])] });
+  lab = await startLabGateway({
+    apps: [labApp('kept', [application.url.replace('tcp:', 'http:')])],
+    limits: { upstreamHeadersTimeoutMs: upstreamTimeMs, upstreamBodyIdleTimeoutMs: upstreamTimeMs },
+  });
   alice = await lab.laptop('alice@example.org');
 });
 beforeEach(() => {
@@ -75,6 +79,7 @@ describe('a connection to an upstream', () => {
     ['says that it closes', `${empty}Connection: close\r\n\r\n`],
     ['speaks HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'],
     ['says more than it was asked', `${empty}\r\n${empty}\r\n`],
+    ['waits for no more', `${empty}Keep-Alive: timeout=0\r\n\r\n`],
   ])('is not kept when its upstream %s', async (_what, answer) => {
     behave = (socket) => void socket.write(answer);
     expect([(await send()).status, (await send()).status]).toEqual([200, 200]);
@@ -90,7 +95,7 @@ describe('a connection to an upstream', () => {
   });
 
   it('is closed before its upstream stops waiting for the next request', async () => {
-    behave = (socket) => void socket.write(`${empty}Keep-Alive: timeout=1\r\n\r\n`);
+    behave = (socket) => void socket.write(`${empty}Keep-Alive: timeout=2\r\n\r\n`);
     await send();
     await ended[0];
     expect((await send()).status).toBe(200);
@@ -115,10 +120,70 @@ describe('a connection to an upstream', () => {
     behave = dieOnce;
     expect((await send()).status).toBe(200);
     expect(connections).toHaveLength(2);
+    behave = (socket) => void socket.write(`${empty}\r\n`);
+    await send();
+    expect(connections).toHaveLength(3);
     behave = (socket) => void socket.resetAndDestroy();
     expect(JSON.parse((await send('POST', 'Content-Length: 1\r\n\r\nx')).body)).toMatchObject({
       code: 'upstream-reset',
     });
+    expect(connections).toHaveLength(3);
+  });
+
+  it('is a new one for the second try, since all that were kept may have died together', async () => {
+    // Four at once, so that four are kept.
+    const waiting: (() => void)[] = [];
+    behave = (socket) => {
+      waiting.push(() => socket.write(`${empty}\r\n`));
+      if (waiting.length === 4) for (const answer of waiting) answer();
+    };
+    await Promise.all([send(), send(), send(), send()]);
+    behave = (socket, _text, connection) =>
+      connection < 4 ? void socket.resetAndDestroy() : void socket.write(`${empty}\r\n`);
+    expect((await send()).status).toBe(200);
+    expect(connections).toHaveLength(5);
+  });
+
+  it('that is silent or answers nonsense gets no second try', async () => {
+    behave = (socket) => void socket.write('nonsense\r\n\r\n');
+    expect(JSON.parse((await send()).body)).toMatchObject({ code: 'upstream-malformed' });
+    behave = () => undefined;
+    expect(JSON.parse((await send()).body)).toMatchObject({ code: 'upstream-timeout' });
     expect(connections).toHaveLength(2);
+  });
+
+  it('waits for an upload as long as it moves, before the answer has begun and after', async () => {
+    const socket = await alice.connect({ servername: host });
+    const token = await alice.token();
+    const pieces = 8;
+    behave = (upstream) => {
+      const seen = received.split('piece').length - 1;
+      if (seen === 2) upstream.write(`HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n`);
+      if (seen === pieces) upstream.write('done');
+      // Each answers the one before, in a third of the time that the upstream has.
+      else setTimeout(() => socket.write('piece'), upstreamTimeMs / 3);
+    };
+    const head = `PUT / HTTP/1.1\r\nHost: ${host}\r\nProxy-Authorization: Bearer ${token}\r\n`;
+    const answer = await httpOn(socket, `${head}Content-Length: ${pieces * 5}\r\n\r\n`);
+    expect([answer.status, answer.body]).toEqual([200, 'done']);
+    socket.destroy();
+  });
+
+  it('carries the length of a body that is not there, where one belongs', async () => {
+    await send('POST');
+    await send('PUT', 'Content-Length: 0\r\n\r\n');
+    await send('GET');
+    expect([...received.matchAll(/^(?:POST|PUT|GET)|content-length: 0/gm)].map(([found]) => found)).toEqual([
+      'POST',
+      'content-length: 0',
+      'PUT',
+      'content-length: 0',
+      'GET',
+    ]);
+  });
+
+  it('passes a length only where there can be a body', async () => {
+    behave = (socket) => void socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n');
+    expect((await send()).headers).not.toHaveProperty('content-length');
   });
 });

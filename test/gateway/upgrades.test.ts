@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { startTcpService } from '../lab/app-server.ts';
+import { labApp, startLabGateway } from '../lab/gateway.ts';
 import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
 
@@ -64,6 +66,61 @@ describe('upgrades', () => {
     expect(headers['http2-settings']).toBeUndefined();
     other.destroy();
     expect(grants.lab.errors).toEqual([]);
+  });
+
+  it.each([
+    ['another protocol than was asked for', 'Upgrade: h2c\r\n', 502],
+    ['no protocol', '', 502],
+    ['one of those that were offered', 'Upgrade: WebSocket\r\n', 101],
+  ])('with an upstream that switches to %s ends in %s%i', async (_what, fields, status) => {
+    const odd = await startTcpService((socket) => {
+      socket.on(
+        'data',
+        () => void socket.write(`HTTP/1.1 101 Switching Protocols\r\n${fields}Connection: Upgrade\r\n\r\n`),
+      );
+    });
+    const lab = await startLabGateway({ apps: [labApp('odd', [odd.url.replace('tcp:', 'http:')])] });
+    const bob = await lab.laptop('bob@example.org');
+    const socket = await bob.connect({ servername: 'odd.apps.example.org' });
+    const token = await bob.token();
+    const answer = await httpOn(
+      socket,
+      `GET / HTTP/1.1\r\nHost: odd.apps.example.org\r\nProxy-Authorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: chat, websocket\r\n\r\n`,
+    );
+    expect(answer.status).toBe(status);
+    socket.destroy();
+    await lab.close();
+    odd.close();
+  });
+
+  it('ends one whose upstream died while its record was written', async () => {
+    const odd = await startTcpService((socket) => {
+      const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+      socket.on('data', () => void socket.write(head, () => socket.resetAndDestroy()));
+    });
+    const lab = await startLabGateway({ apps: [labApp('odd', [odd.url.replace('tcp:', 'http:')])] });
+    const { promise: isWritten, resolve: write } = Promise.withResolvers<void>();
+    const whenWritten = lab.recorder.whenWritten.bind(lab.recorder);
+    lab.recorder.whenWritten = (callback) => void isWritten.then(() => whenWritten(callback));
+    const bob = await lab.laptop('bob@example.org');
+    const socket = await bob.connect({ servername: 'odd.apps.example.org' });
+    const token = await bob.token();
+    const closed = once(socket, 'close');
+    socket.resume();
+    socket.write(
+      `GET / HTTP/1.1\r\nHost: odd.apps.example.org\r\nProxy-Authorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    );
+    await lab.recorder.next(({ kind }) => kind === 'tunnel-opened');
+    const [upstream] = lab.dialer.sockets;
+    if (upstream?.closed === false) await new Promise((resolve) => upstream.once('close', resolve));
+    write();
+    await closed;
+    expect((await lab.recorder.next(({ kind }) => kind === 'tunnel-closed')).outcome).toMatchObject({
+      endedBy: 'upstream',
+    });
+    expect(lab.gateway.counters().flowsOpen).toBe(0);
+    await lab.close();
+    odd.close();
   });
 
   it('opens a WebSocket over HTTP/2 by extended CONNECT', async () => {

@@ -158,21 +158,26 @@ export const labSettings = (limits: Partial<Settings['limits']> = {}): Settings 
 /** Every address of every network is a port on this machine; which network asked is kept for the test to see. */
 export interface LabDialer extends Dialer {
   readonly dials: { readonly network: string; readonly port: number }[];
+  /** The gateway's ends of the connections that were made. */
+  readonly sockets: Socket[];
   /** Fails dials to these ports, as a connector would say it. */
   readonly failures: Map<number, DialError>;
 }
 
 export function createLabDialer(): LabDialer {
   const dials: { network: string; port: number }[] = [];
+  const sockets: Socket[] = [];
   const failures = new Map<number, DialError>();
   return {
     dials,
+    sockets,
     failures,
     async dial(network, { port }) {
       dials.push({ network, port });
       const failure = failures.get(port);
       if (failure !== undefined) throw failure;
       const socket = connectTcp({ host: '127.0.0.1', port, noDelay: true });
+      sockets.push(socket);
       try {
         await once(socket, 'connect');
       } catch (error) {

@@ -87,7 +87,8 @@ export class Http1Exchange implements Exchange, Bagged {
   }
 
   sendInformation(status: number, headers: readonly string[]): void {
-    if (this.isClosed || this.httpVersion === '1.0') return;
+    // While answers to requests before this one are still to come, it would end up in the middle of one of them.
+    if (this.isClosed || this.httpVersion === '1.0' || this.#response.socket === null) return;
     this.#owner.socket.write(formatHead(`HTTP/1.1 ${status} `, headers), 'latin1');
   }
 

@@ -59,7 +59,7 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
     connectionsCheckingInterval: checkIntervalMs,
     noDelay: true,
     // HTTP/2 is chosen by ALPN or not at all: a request to upgrade to it is answered as if it had not asked.
-    shouldUpgradeCallback: ({ headers }) => !/^h2c$/i.test(headers.upgrade ?? ''),
+    shouldUpgradeCallback: ({ headers }) => !/(?:^|,)\s*h2c\s*(?:,|$)/i.test(headers.upgrade ?? ''),
   });
   // Else Node drops the fields beyond the 1000th in silence, and the upstream sees another request than was decided on.
   server.maxHeadersCount = 0;
@@ -69,11 +69,21 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
   server.on('request', (request, response) => handle(request, response));
   server.on('checkContinue', (request, response) => handle(request, response, { expectsContinue: true }));
   server.on('checkExpectation', (request, response) => handle(request, response));
-  server.on('upgrade', (request, socket, head) => {
-    const protocol = request.headers.upgrade ?? '';
-    handle(request, answerOn(request, socket), { upgrade: protocol, head });
-  });
-  server.on('connect', (request, socket, head) => handle(request, answerOn(request, socket), { head }));
+  /** The connection becomes another one: not in the middle of answers to requests before this one. */
+  const leaveHttp = (
+    request: IncomingMessage,
+    socket: Duplex,
+    more: { upgrade?: string; head: Buffer },
+  ): void => {
+    const owner = ownerOf(socket);
+    if (owner === undefined || owner.open.size === 0) return handle(request, answerOn(request, socket), more);
+    handlers.malformed(owner, refuse('bad-request', 'pipelined behind an unanswered request'));
+    socket.destroy();
+  };
+  server.on('upgrade', (request, socket, head) =>
+    leaveHttp(request, socket, { upgrade: request.headers.upgrade ?? '', head }),
+  );
+  server.on('connect', (request, socket, head) => leaveHttp(request, socket, { head }));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const owner = ownerOf(socket);
     if (owner !== undefined && broken.has(owner)) return;

@@ -79,13 +79,11 @@ export class Http2Exchange implements Exchange {
 
   sendInformation(status: number, headers: readonly string[]): void {
     if (this.isClosed || this.#stream.headersSent) return;
-    const fields: Record<string, string | number | string[]> = { ':status': status };
-    for (const [name, value] of pairsOf(headers)) {
-      const before = fields[name];
-      if (before === undefined) fields[name] = value;
-      else fields[name] = [...(Array.isArray(before) ? before : [String(before)]), value];
+    try {
+      this.#stream.additionalHeaders({ ':status': status, ...byName(headers) });
+    } catch {
+      // What Node does not send, such as two of a field that stands once, is only a hint here: the answer still comes.
     }
-    this.#stream.additionalHeaders(fields);
   }
 
   sendHead(status: number, _statusText: string, headers: readonly string[]): void {
@@ -156,10 +154,20 @@ export class Http2Exchange implements Exchange {
   #sendTrailers(): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    const fields: Record<string, string> = {};
-    for (const [name, value] of pairsOf(this.#answerTrailers ?? [])) fields[name] = value;
-    stream.sendTrailers(fields);
+    try {
+      stream.sendTrailers(byName(this.#answerTrailers ?? []));
+    } catch {
+      // The answer is whole without them, and not without an end.
+      stream.sendTrailers({});
+    }
   }
+}
+
+/** Each name once, with all its values. */
+function byName(fields: readonly string[]): Record<string, string[]> {
+  const values: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+  for (const [name, value] of pairsOf(fields)) (values[name] ??= []).push(value);
+  return values;
 }
 
 function withoutPseudo(raw: readonly string[]): string[] {

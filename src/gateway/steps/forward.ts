@@ -17,7 +17,9 @@ import { refusalOfError } from '../upstream/upstream-failure.ts';
 import { buildUpstreamHeaders } from '../upstream-headers.ts';
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
-const connectionBound = /^(?:ntlm|negotiate) /i;
+/** To these a body belongs, and one that is not there has a length (RFC 9110, section 8.6). */
+const bodyMethods = new Set(['POST', 'PUT', 'PATCH']);
+const connectionBound = /^(?:ntlm|negotiate)\b/i;
 
 /** Sends the request to the app's upstream, and the answer back, both at the speed of who reads. */
 export function forward(flow: Flow, gateway: Gateway): void {
@@ -39,6 +41,7 @@ class Forwarding implements UpstreamAnswer {
   #contentLength: number | undefined;
   #last: Buffer | undefined;
   #attempts = 0;
+  #isDrainAwaited = false;
 
   constructor(flow: Flow, gateway: Gateway, app: App, head: RequestHead) {
     this.#flow = flow;
@@ -46,14 +49,16 @@ class Forwarding implements UpstreamAnswer {
     this.#app = app;
     const { exchange } = flow;
     const hasBody = exchange.hasBody && head.contentLength !== 0;
-    const authorization = head.forwardable.indexOf('authorization');
-    this.#isBound = authorization !== -1 && connectionBound.test(head.forwardable[authorization + 1] ?? '');
+    this.#isBound = connectionBound.test(valueOf(head.forwardable, 'authorization') ?? '');
+    const emptyLength = head.contentLength === 0 || bodyMethods.has(exchange.method) ? 0 : undefined;
     this.#request = {
       method: exchange.method,
       target: head.target,
       ...buildUpstreamHeaders(flow, gateway),
-      body: hasBody ? readBody(flow, exchange.body, gateway.settings.limits.bodyIdleTimeoutMs) : undefined,
-      contentLength: hasBody ? head.contentLength : undefined,
+      body: hasBody
+        ? readBody(flow, exchange.body, head.contentLength, gateway.settings.limits.bodyIdleTimeoutMs)
+        : undefined,
+      contentLength: hasBody ? head.contentLength : emptyLength,
       upgrade: exchange.upgrade,
       trailers: () => passTrailers(exchange.trailers()),
     };
@@ -72,8 +77,10 @@ class Forwarding implements UpstreamAnswer {
 
   #send(): void {
     this.#attempts += 1;
+    this.#call = undefined;
     const { upstreams } = this.#gateway;
-    const isAlone = this.#request.upgrade !== undefined || this.#isBound;
+    // Where one kept connection has died the others may have: what is sent again goes on one that is new.
+    const isAlone = this.#request.upgrade !== undefined || this.#isBound || this.#attempts > 1;
     const taken = isAlone ? upstreams.takeOwn(this.#app) : upstreams.take(this.#app);
     if (!(taken instanceof Promise)) return this.#sendOn(taken);
     taken.then((later) => this.#sendOn(later)).catch((error: unknown) => this.onError(error));
@@ -93,13 +100,13 @@ class Forwarding implements UpstreamAnswer {
     const { exchange } = this.#flow;
     // 100 is the gateway's own to say, and 101 is none.
     if (this.#hasHead || status <= 101) return;
-    exchange.sendInformation(status, readAnswerHead(raw).headers);
+    exchange.sendInformation(status, readAnswerHead(status, raw).headers);
   }
 
   onHead(status: number, statusText: string, raw: readonly string[], contentLength?: number): void {
     const { exchange } = this.#flow;
     try {
-      const head = readAnswerHead(raw);
+      const head = readAnswerHead(status, raw);
       if (head.bindsConnection) this.#call?.bindConnection();
       exchange.sendHead(status, statusText, head.headers);
       this.#contentLength = contentLength;
@@ -129,7 +136,13 @@ class Forwarding implements UpstreamAnswer {
       return true;
     }
     if (flow.exchange.sendData(chunk)) return true;
-    flow.exchange.onDrain(() => this.#call?.resume());
+    // Pieces of what was already read still come.
+    if (!this.#isDrainAwaited)
+      flow.exchange.onDrain(() => {
+        this.#isDrainAwaited = false;
+        this.#call?.resume();
+      });
+    this.#isDrainAwaited = true;
     return false;
   }
 
@@ -151,6 +164,10 @@ class Forwarding implements UpstreamAnswer {
     const { exchange, grant } = this.#flow;
     const { record, grants } = this.#gateway;
     if (this.#isOver) return void socket.destroy();
+    if (!isAmong(this.#request.upgrade ?? '', valueOf(raw, 'upgrade') ?? '')) {
+      socket.destroy();
+      return this.#fail(refuse('upstream-malformed', `${this.#where}: another protocol than was asked for`));
+    }
     this.#isOver = true;
     const flow = this.#flow;
     flow.status = 101;
@@ -161,33 +178,38 @@ class Forwarding implements UpstreamAnswer {
       record.tunnelClosed(flow, why === undefined ? 'client' : 'gateway', why);
       if (grant !== undefined) grants.close(grant);
     };
-    record.afterWritten(
-      () => {
-        if (grant?.ended !== undefined || exchange.isClosed) return giveUp(grant?.ended);
-        const client = exchange.accept(101, readAnswerHead(raw).headers);
-        joinStreams(flow, this.#gateway, { client, upstream: socket, head });
-      },
-      () => giveUp(refuse('not-ready', 'flow records cannot be written')),
-    );
+    record.afterWritten(() => {
+      if (grant?.ended !== undefined || exchange.isClosed) return giveUp(grant?.ended);
+      let client;
+      try {
+        client = exchange.accept(101, readAnswerHead(101, raw).headers);
+      } catch {
+        // Fields that HTTP/2 cannot carry.
+        return giveUp(refuse('upstream-malformed', this.#where));
+      }
+      joinStreams(flow, this.#gateway, { client, upstream: socket, head });
+    }, giveUp);
   }
 
   onError(error: unknown): void {
     if (this.#isOver) return;
     if (error instanceof BodyRefused) return this.#fail(error.refusal, 'gateway');
-    if (this.#mayTryAgain()) return this.#send();
+    if (this.#mayTryAgain(error)) return this.#send();
     this.#fail(refusalOfError(error, this.#where));
   }
 
   /**
    * A kept connection may die just as it is used (RFC 9110, section 9.2.2): what changes nothing is sent again, once, and
-   * what was never sent is not sent again but for the first time.
+   * what was never sent is not sent again but for the first time. An upstream that is slow or answers nonsense has had
+   * its chance.
    */
-  #mayTryAgain(): boolean {
+  #mayTryAgain(error: unknown): boolean {
     const call = this.#call;
     if (call === undefined || call.hasAnswered) return false;
     if (!call.hasStarted) return this.#attempts <= 3;
-    const { method, body } = this.#request;
-    return this.#attempts === 1 && body === undefined && safeMethods.has(method);
+    const { method, body, upgrade } = this.#request;
+    const isSafe = body === undefined && upgrade === undefined && safeMethods.has(method);
+    return this.#attempts === 1 && isSafe && refusalOfError(error, '').code === 'upstream-reset';
   }
 
   /** The upstream failed. Before the answer began the client is told; after that it must not take it for whole. */
@@ -213,3 +235,14 @@ class Forwarding implements UpstreamAnswer {
     return this.#flow.upstreamText ?? this.#app.name;
   }
 }
+
+/** Of a flat list of names and values. */
+const valueOf = (fields: readonly string[], wanted: string): string | undefined => {
+  for (let index = 0; index < fields.length; index += 2)
+    if (fields[index] === wanted) return fields[index + 1];
+  return undefined;
+};
+
+/** Whether a protocol is one of those that an Upgrade field offers (RFC 9110, section 7.8). */
+const isAmong = (offered: string, protocol: string): boolean =>
+  offered.split(',').some((one) => one.trim().toLowerCase() === protocol.trim().toLowerCase());

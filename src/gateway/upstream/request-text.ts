@@ -27,9 +27,8 @@ export function formatRequest(
   let text = `${method} ${target} HTTP/1.1\r\n${formatFields(headers)}${fixedHeaders}`;
   if (upgrade !== undefined) text += formatFields(['connection', 'upgrade', 'upgrade', upgrade]);
   else if (isLast) text += 'connection: close\r\n';
-  if (body !== undefined)
-    text +=
-      contentLength === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${contentLength}\r\n`;
+  if (contentLength !== undefined) text += `content-length: ${contentLength}\r\n`;
+  else if (body !== undefined) text += 'transfer-encoding: chunked\r\n';
   return `${text}\r\n`;
 }
 

@@ -11,6 +11,7 @@ export interface UpstreamRequest {
   readonly fixedHeaders: string;
   /** Undefined: no body. */
   readonly body: AsyncIterable<Buffer> | undefined;
+  /** 0 also without a body, where the request says so; undefined with one: chunked. */
   readonly contentLength: number | undefined;
   /** Protocol to ask an upgrade to. */
   readonly upgrade: string | undefined;

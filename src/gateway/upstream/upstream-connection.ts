@@ -39,6 +39,7 @@ export class UpstreamConnection implements AnswerEvents {
   #call: Call | undefined;
   #hasHead = false;
   #isBodySent = true;
+  #isClientAwaited = false;
   #failure: Error | undefined;
   /** Of `performance.now()`: what we wait for has to have happened by then. */
   #deadline: number;
@@ -73,12 +74,11 @@ export class UpstreamConnection implements AnswerEvents {
       if (socket.destroyed) throw brokenOff();
       call.hasStarted = true;
       this.#parser.expect(request.method, request.upgrade !== undefined);
-      this.#deadline = performance.now() + this.#limits.headersTimeoutMs;
-      if (request.body === undefined) {
-        this.#isBodySent = true;
-        socket.write(head, 'latin1');
-      } else {
-        this.#isBodySent = false;
+      this.#isBodySent = request.body === undefined;
+      this.#isClientAwaited = false;
+      this.#waitOn();
+      if (request.body === undefined) socket.write(head, 'latin1');
+      else {
         // The head waits for no body, but one that is there already goes out with it.
         socket.cork();
         socket.write(head, 'latin1');
@@ -112,8 +112,8 @@ export class UpstreamConnection implements AnswerEvents {
   /** For the call alone. */
   resume(call: Call): void {
     if (call !== this.#call || !this.opened.socket.isPaused()) return;
-    this.#deadline = performance.now() + this.#limits.bodyIdleTimeoutMs;
     this.opened.socket.resume();
+    this.#waitOn();
   }
 
   /** For the call alone. */
@@ -135,34 +135,54 @@ export class UpstreamConnection implements AnswerEvents {
     body: AsyncIterable<Buffer>,
   ): Promise<void> {
     const { socket } = this.opened;
+    const waitForClient = (isAwaited: boolean): boolean => {
+      if (call !== this.#call) return false;
+      this.#isClientAwaited = isAwaited;
+      this.#waitOn();
+      return true;
+    };
+    waitForClient(true);
     for await (const chunk of body) {
-      if (call !== this.#call) return;
+      if (!waitForClient(false)) return;
       if (!writePiece(socket, chunk, contentLength === undefined)) await drained(socket);
-      // An upload may take as long as it moves; the answer's time begins when it is there.
-      if (call === this.#call && !this.#hasHead)
-        this.#deadline = performance.now() + this.#limits.headersTimeoutMs;
+      if (!waitForClient(true)) return;
     }
-    if (call !== this.#call) return;
+    if (!waitForClient(false)) return;
     if (contentLength === undefined) socket.write(formatTrailers(trailers()), 'latin1');
     this.#isBodySent = true;
+  }
+
+  /** Something moved. The upstream has its time again, unless it is the client that is waited for, who has its own. */
+  #waitOn(): void {
+    const { headersTimeoutMs, bodyIdleTimeoutMs } = this.#limits;
+    this.#deadline =
+      this.#isClientAwaited || this.opened.socket.isPaused()
+        ? Number.POSITIVE_INFINITY
+        : performance.now() + (this.#hasHead ? bodyIdleTimeoutMs : headersTimeoutMs);
   }
 
   readonly #onBytes = (chunk: Buffer): void => {
     // An upstream that speaks unasked would be heard as the answer to the next request.
     if (this.#call === undefined) return this.destroy();
     const call = this.#call;
-    try {
-      this.#parser.push(chunk);
-    } catch (error) {
-      this.fail(call, error);
-    }
+    this.#read(call, () => this.#parser.push(chunk));
   };
 
   readonly #onEnding = (): void => {
     const call = this.#call;
     if (call === undefined) return this.destroy();
-    if (!this.#parser.finish()) this.fail(call, brokenOff());
+    this.#read(call, () => {
+      if (!this.#parser.finish()) throw brokenOff();
+    });
   };
+
+  #read(call: Call, read: () => void): void {
+    try {
+      read();
+    } catch (error) {
+      this.fail(call, error);
+    }
+  }
 
   readonly #onClosed = (): void => {
     if (this.#call !== undefined) this.fail(this.#call, this.#failure ?? brokenOff());
@@ -189,18 +209,15 @@ export class UpstreamConnection implements AnswerEvents {
     if (call === undefined) return;
     this.#hasHead = true;
     call.hasAnswered = true;
-    this.#deadline = performance.now() + this.#limits.bodyIdleTimeoutMs;
+    this.#waitOn();
     call.answer.onHead(status, statusText, fields, contentLength);
   }
 
   onData(chunk: Buffer): void {
     const call = this.#call;
     if (call === undefined) return;
-    this.#deadline = performance.now() + this.#limits.bodyIdleTimeoutMs;
-    if (call.answer.onData(chunk)) return;
-    this.opened.socket.pause();
-    // Until somebody reads on, the upstream is not who is waited for.
-    this.#deadline = Number.POSITIVE_INFINITY;
+    if (!call.answer.onData(chunk)) this.opened.socket.pause();
+    this.#waitOn();
   }
 
   onEnd(trailers: readonly string[], rest: boolean): void {
@@ -208,9 +225,10 @@ export class UpstreamConnection implements AnswerEvents {
     if (call === undefined) return;
     this.#call = undefined;
     const { keepsAlive, keepAliveSeconds } = this.#parser;
-    if (this.isSpent || rest || !keepsAlive || !this.#isBodySent) this.destroy();
+    const idle = idleMs(keepAliveSeconds);
+    if (this.isSpent || rest || !keepsAlive || idle <= 0 || !this.#isBodySent) this.destroy();
     else {
-      this.#deadline = performance.now() + idleMs(keepAliveSeconds);
+      this.#deadline = performance.now() + idle;
       if (this.opened.socket.isPaused()) this.opened.socket.resume();
       this.#keeper.free(this);
     }
