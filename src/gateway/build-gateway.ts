@@ -175,6 +175,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   const review = setInterval(() => {
     grants.review();
     record.expire();
+    http1.expire(performance.now());
   }, reviewIntervalMs);
   const renewal = setInterval(() => appCertificates.renew(), renewalIntervalMs);
 

@@ -1,6 +1,5 @@
 import { ServerResponse } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { Bag, Bagged } from '../bag.ts';
@@ -19,6 +18,8 @@ export interface Http1Connection {
   readonly scheme: 'http' | 'https';
   readonly socket: Duplex;
   readonly open: Bag<Http1Exchange>;
+  /** Of `performance.now()`; infinite while an exchange is open, and once the connection has become another protocol's. */
+  idleSince: number;
 }
 
 /** An exchange over HTTP/1.1. */
@@ -68,6 +69,7 @@ export class Http1Exchange implements Exchange, Bagged {
     // What goes wrong with a body is told to its reader, when there is one.
     if (this.hasBody) request.on('error', () => undefined);
     owner.open.add(this);
+    owner.idleSince = Number.POSITIVE_INFINITY;
   }
 
   get body(): IncomingMessage {
@@ -138,8 +140,6 @@ export class Http1Exchange implements Exchange, Bagged {
     const { socket } = this.#owner;
     this.#isAccepted = true;
     this.#finish();
-    const timed: unknown = socket;
-    if (timed instanceof Socket) timed.setTimeout(0);
     const isConnect = this.method === 'CONNECT';
     const more = isConnect ? headers : ['connection', 'upgrade', 'upgrade', this.upgrade ?? '', ...headers];
     const reason = isConnect ? 'Connection Established' : 'Switching Protocols';
@@ -165,8 +165,10 @@ export class Http1Exchange implements Exchange, Bagged {
   }
 
   #finish(): void {
+    const owner = this.#owner;
     this.#isOver = true;
-    this.#owner.open.delete(this);
+    owner.open.delete(this);
+    if (owner.open.size === 0 && !this.#isAccepted) owner.idleSince = performance.now();
   }
 
   /** Closing at once would reset the connection and take the answer from the client's hands (RFC 9112, section 9.6). */

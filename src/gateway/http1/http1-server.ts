@@ -7,11 +7,14 @@ import type { Settings } from '../../contract/settings.ts';
 import { Bag } from '../bag.ts';
 import type { Exchange } from '../exchange.ts';
 import { answerOn, Http1Exchange } from './http1-exchange.ts';
+import { IncomingRequest } from './incoming-request.ts';
 import type { Http1Connection } from './http1-exchange.ts';
 
 export interface Http1Server {
   /** Serves requests on a socket that ended its TLS. */
-  serve(owner: Omit<Http1Connection, 'open'>): void;
+  serve(owner: Omit<Http1Connection, 'open' | 'idleSince'>): void;
+  /** To be called now and then: closes what has been idle for too long. `now` is of `performance.now()`. */
+  expire(now: number): void;
   /** Connections are closed after the answers that are under way. */
   drain(): void;
   close(): void;
@@ -30,7 +33,7 @@ const lingerMs = 2000;
 /** The HTTP/1.1 side of the listener: node:http, strict, without a port of its own. */
 export function createHttp1Server(settings: Settings, handlers: Http1Handlers): Http1Server {
   const { limits } = settings;
-  const owners = new WeakMap<Duplex, Http1Connection>();
+  const owners = new Map<Duplex, Http1Connection>();
   const broken = new WeakSet<Http1Connection>();
   let isDraining = false;
 
@@ -49,13 +52,17 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
   };
 
   const server: Server = createServer({
+    IncomingMessage: IncomingRequest,
+    // Of a request without a body there is no stream to end and to close.
+    optimizeEmptyRequests: true,
     insecureHTTPParser: false,
     requireHostHeader: false,
     maxHeaderSize: limits.maxHeaderBytes,
     headersTimeout: limits.headersTimeoutMs,
     // Bodies may take as long as they keep moving: readBody looks at that.
     requestTimeout: 0,
-    keepAliveTimeout: limits.idleConnectionTimeoutMs,
+    // We close idle connections ourselves: a timer that is set and cleared for each request is dear.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: checkIntervalMs,
     noDelay: true,
     // HTTP/2 is chosen by ALPN or not at all: a request to upgrade to it is answered as if it had not asked.
@@ -107,12 +114,24 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
 
   return {
     serve({ connection, tunnel, scheme, socket }) {
-      const owner: Http1Connection = { connection, tunnel, scheme, socket, open: new Bag() };
+      const owner: Http1Connection = {
+        connection,
+        tunnel,
+        scheme,
+        socket,
+        open: new Bag(),
+        idleSince: performance.now(),
+      };
       owners.set(socket, owner);
       socket.once('close', () => {
+        owners.delete(socket);
         for (const exchange of owner.open.snapshot()) exchange.closed();
       });
       server.emit('connection', socket);
+    },
+    expire(now) {
+      for (const { socket, idleSince } of owners.values())
+        if (now - idleSince > limits.idleConnectionTimeoutMs) socket.destroy();
     },
     drain() {
       isDraining = true;
