@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { makeInstallation } from '../control/installation.ts';
@@ -58,6 +58,9 @@ afterAll(async () => {
   expect(log).not.toContain(installation.apiKey.split('.').at(-1));
   await installation.remove();
 });
+
+/** Each test begins without resources. */
+beforeEach(() => installation.api(port, 'POST', '/v1/apply', { resources: [], prune: true }));
 
 const postern = (...args: string[]): Promise<Run> =>
   runPostern(args, { env: { POSTERN_CONTEXT: join(installation.directory, 'context.yaml') } });

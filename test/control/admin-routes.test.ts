@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createApiKey } from '../../src/control/api-key.ts';
 import { app as makeApp, network as makeNetwork } from '../lab/resources.ts';
 import { startControlLab } from './control-lab.ts';
@@ -9,6 +9,8 @@ beforeAll(async () => {
   lab = await startControlLab();
 });
 afterAll(() => lab.close());
+/** Each test begins without resources. */
+beforeEach(() => lab.ask('POST', '/v1/apply', { body: { resources: [], prune: true } }));
 
 const network = makeNetwork({ attach: { direct: true } });
 const app = makeApp({ upstreams: ['http://127.0.0.1:8080'] });
@@ -89,6 +91,7 @@ it('refuses an unknown key by its name, and applies none of the resources beside
 });
 
 it('refuses a policy that names what is not there, with the line', async () => {
+  await apply([network, app, group]);
   const answer = await apply([
     { ...policy, name: 'typo', cedar: `// comment\n${policy.cedar.replace('grants', 'grant')}` },
   ]);

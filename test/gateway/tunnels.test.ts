@@ -67,7 +67,9 @@ describe('CONNECT', () => {
     expect(await readUntil(tunnel, '\n')).toBe('hello\n');
     tunnel.end();
     expect(await readUntil(tunnel, '\n')).toBe('goodbye\r\n');
-    const closed = await lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
+    const closed = await lab.recorder.next(
+      ({ kind, outcome }) => kind === 'tunnel-closed' && outcome?.bytesIn === 'hello\n'.length,
+    );
     expect(closed).toMatchObject({
       facts: {
         app: { name: 'payroll' },

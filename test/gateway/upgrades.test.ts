@@ -21,7 +21,7 @@ const openWebSocket = async (path = '/live'): Promise<WebSocket> => {
 
 describe('upgrades', () => {
   it('carries a WebSocket byte by byte, recorded when it opens and when it ends', async () => {
-    const webSocket = await openWebSocket();
+    const webSocket = await openWebSocket('/bytes');
     const [welcome] = (await once(webSocket, 'message')) as [Buffer];
     expect(String(welcome)).toBe('welcome');
     const payload = Buffer.alloc(300_000, 7);
@@ -30,9 +30,11 @@ describe('upgrades', () => {
     expect(Buffer.compare(echoed, payload)).toBe(0);
     webSocket.close();
     await once(webSocket, 'close');
-    const closed = await grants.lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
+    const closed = await grants.lab.recorder.next(
+      ({ kind, facts }) => kind === 'tunnel-closed' && facts.request?.path === '/bytes',
+    );
     expect(closed).toMatchObject({
-      facts: { app: { name: 'grants' }, request: { method: 'GET', path: '/live' } },
+      facts: { app: { name: 'grants' }, request: { method: 'GET', path: '/bytes' } },
       outcome: { status: 101 },
     });
     expect(closed.outcome?.bytesIn).toBeGreaterThan(300_000);

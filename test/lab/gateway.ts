@@ -45,8 +45,8 @@ export interface Recorded {
 /** Writes records as a worker does, and keeps what they were made of, so that a test can wait for one. */
 export interface LabRecorder extends FlowRecorder {
   readonly records: Recorded[];
-  /** The first record that fits, there already or still to come. */
-  next(fits: (record: Recorded) => boolean): Promise<Recorded>;
+  /** The first record that fits, there already or still to come. @param from how many of those that are there to pass over. */
+  next(fits: (record: Recorded) => boolean, from?: number): Promise<Recorded>;
   /** While true nothing is written, as on a full disk. */
   isFull: boolean;
   /** @throws when a record that was written breaks a schema or the chain. */
@@ -75,9 +75,9 @@ function createLabRecorder(): LabRecorder {
   return {
     records,
     isFull: false,
-    next: (fits) =>
+    next: (fits, from = 0) =>
       new Promise((resolve) => {
-        const known = records.find(fits);
+        const known = records.slice(from).find(fits);
         if (known !== undefined) return resolve(known);
         const look = (record: Recorded): void => {
           if (!fits(record)) return;

@@ -84,9 +84,7 @@ it.each([
   const { records } = lab.recorder;
   const before = records.length;
   const client = await pipeline(second);
-  const record = await lab.recorder.next(
-    (one) => records.indexOf(one) >= before && one.outcome?.refusal !== undefined,
-  );
+  const record = await lab.recorder.next(({ outcome }) => outcome?.refusal !== undefined, before);
   expect(record.outcome).toMatchObject({
     refusal: 'bad-request',
     detail: 'pipelined behind an unanswered request',

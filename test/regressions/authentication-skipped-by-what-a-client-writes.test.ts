@@ -42,13 +42,14 @@ describe('requests without a token', () => {
     ['a preflight', '/admin', 'Origin: https://evil.example.org\r\nAccess-Control-Request-Method: GET\r\n'],
     ['an upgrade', '/admin', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'],
   ])('are refused for %s', async (_what, path, fields) => {
+    const before = app.requests.length;
     for (const method of ['GET', 'OPTIONS']) {
       const socket = await alice.connect({ servername: host });
       const answer = await httpOn(socket, `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}\r\n`);
       expect(answer.status).toBe(401);
       socket.destroy();
     }
-    expect(app.requests).toEqual([]);
+    expect(app.requests).toHaveLength(before);
   });
 
   it('are let through with one', async () => {
