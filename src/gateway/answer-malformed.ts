@@ -26,6 +26,7 @@ export function answerMalformed(
     rawHeaders: [],
   } as unknown as Exchange;
   const flow = new Flow(gateway.newFlowId(), gateway.now(), unread);
+  gateway.record.begin(flow);
   flow.subject = connection.session?.subject;
   const answer = answerRefusal(refusal, flow.id, { accept: undefined, acceptLanguage: undefined });
   flow.status = answer.status;

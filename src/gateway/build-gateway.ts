@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { ControlState } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import type { DeviceId, FlowId } from '../domain/ids.ts';
@@ -54,6 +55,9 @@ export interface GatewayCounters {
 
 /** How often time alone is asked whether it changed an answer. */
 const reviewIntervalMs = 250;
+const lastAnswerMs = 50;
+/** Flows whose connections are gone end by themselves; one that does not must not keep a worker from stopping. */
+const longestEndMs = 2000;
 const renewalIntervalMs = 60_000;
 
 /** The policy enforcement point, whole but for its process. Everything outside comes through the ports. */
@@ -64,7 +68,6 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   let follower = createStateFollower(ports.snapshot);
   let verifier: { readonly domain: string; readonly verify: TokenVerifier['verify'] } | undefined;
   let isDraining = false;
-  let drained: (() => void) | undefined;
 
   const state = (): ControlState => follower.state;
   const contexts = createTlsContexts(settings, ports.deviceAuthorityPem);
@@ -76,7 +79,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     log,
   });
   const record = createFlowLog({ recorder: ports.recorder, newFlowId, now: clock, log });
-  const grants = createGrants({ engine, state, now: nowSeconds, onEmpty: () => drained?.() });
+  const grants = createGrants({ engine, state, now: nowSeconds });
   const tunnels = createTunnels({
     gateway: () => gateway,
     certificates: appCertificates,
@@ -187,8 +190,9 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     http2.close();
     http1.close();
     gateway.upstreams.close();
-    // Who records these flows may stop only then.
     await ended;
+    // Who records these flows may stop only when each has come to its end, also one whose token is still being verified.
+    await within(longestEndMs, record.settled());
   };
 
   return {
@@ -212,16 +216,9 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       listener.stop();
       http2.drain();
       http1.drain();
-      if (grants.size > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, settings.limits.drainTimeoutMs);
-          drained = () => {
-            clearTimeout(timer);
-            // What was just answered is on its way out.
-            setTimeout(resolve, 50);
-          };
-        });
-      }
+      await within(settings.limits.drainTimeoutMs, record.settled());
+      // What was just answered is on its way out.
+      await wait(lastAnswerMs);
       await close();
     },
     close,
@@ -233,6 +230,13 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       refusalsTotal: record.refusals,
     }),
   };
+}
+
+/** Waits for something, but no longer than this. */
+async function within(milliseconds: number, something: Promise<void>): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([something, wait(milliseconds, undefined, { signal: enough.signal })]);
+  enough.abort();
 }
 
 const hasSessionKey = ({ signingKeys }: ControlState): boolean => {

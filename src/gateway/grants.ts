@@ -45,10 +45,8 @@ export function createGrants(parts: {
   readonly state: () => ControlState;
   /** Epoch seconds. */
   readonly now: () => number;
-  /** Called when the last flow has ended. */
-  readonly onEmpty: () => void;
 }): Grants {
-  const { engine, state, now, onEmpty } = parts;
+  const { engine, state, now } = parts;
   const connections = new Map<DeviceId, Set<ClientConnection>>();
   let size = 0;
 
@@ -107,7 +105,6 @@ export function createGrants(parts: {
     close(grant) {
       if (!grant.flow.exchange.connection.grants.delete(grant)) return;
       size -= 1;
-      if (size === 0) onEmpty();
     },
     renew(connection, subject) {
       for (const grant of connection.grants.snapshot()) {

@@ -33,7 +33,9 @@ const steps: readonly Step[] = [
 
 /** Leads one exchange to its end. Never throws: what goes wrong inside is a refusal, too. */
 export function handleExchange(gateway: Gateway, exchange: Exchange): void {
-  walk(new Flow(gateway.newFlowId(), gateway.now(), exchange), gateway, 0);
+  const flow = new Flow(gateway.newFlowId(), gateway.now(), exchange);
+  gateway.record.begin(flow);
+  walk(flow, gateway, 0);
 }
 
 function walk(flow: Flow, gateway: Gateway, from: number): void {

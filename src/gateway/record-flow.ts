@@ -12,6 +12,10 @@ export type EndedBy = FlowOutcome['endedBy'];
 
 /** The one place where this worker records: every request, tunnel, sign-in and refusal passes here. */
 export interface FlowLog {
+  /** To be called for each flow as it comes: it is open until its end is recorded. */
+  begin(flow: Flow): void;
+  /** Resolves once no flow is open, at once where none is. */
+  settled(): Promise<void>;
   /** The request ended; a second call for the same flow records nothing. */
   request(flow: Flow, endedBy: EndedBy, refusal?: Refusal): void;
   tunnelOpened(flow: Flow): void;
@@ -53,6 +57,8 @@ export function createFlowLog(parts: {
   const waiting = new Bag<Waiting>();
   const refusals: Record<string, number> = {};
   let requests = 0;
+  let open = 0;
+  let whenSettled: PromiseWithResolvers<void> | undefined;
 
   const outcomeOf = (flow: Flow, endedBy: EndedBy, refusal: Refusal | undefined): FlowOutcome => {
     if (refusal !== undefined) count(refusal);
@@ -73,6 +79,12 @@ export function createFlowLog(parts: {
   const once = (flow: Flow): boolean => {
     if (flow.isRecorded) return false;
     flow.isRecorded = true;
+    open -= 1;
+    if (open === 0) {
+      // Heard after the record, which is made in this turn.
+      whenSettled?.resolve();
+      whenSettled = undefined;
+    }
     return true;
   };
 
@@ -81,6 +93,10 @@ export function createFlowLog(parts: {
       return requests;
     },
     refusals,
+    begin() {
+      open += 1;
+    },
+    settled: () => (open === 0 ? Promise.resolve() : (whenSettled ??= Promise.withResolvers()).promise),
     request(flow, endedBy, refusal) {
       if (!once(flow)) return;
       requests += 1;
