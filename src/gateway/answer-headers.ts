@@ -7,8 +7,8 @@ export interface AnswerHead {
   readonly bindsConnection: boolean;
 }
 
-/** Field names that an answer keeps though a request could not have them. */
-const isConnectionBound = (value: string): boolean => /^(?:ntlm|negotiate)\b/i.test(value.trim());
+/** Whether a challenge or its answer signs a connection in, and not a request (NTLM, Negotiate). */
+export const isConnectionBound = (value: string): boolean => /^(?:ntlm|negotiate)\b/i.test(value.trim());
 
 /**
  * The end-to-end fields of an upstream's answer, whose framing was read before. Upstreams are not trusted: what only the

@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Exchange } from './exchange.ts';
-import { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import type { Http1Connection } from './http1/http1-exchange.ts';
 import { answerRefusal } from './refusal-answer.ts';
@@ -25,8 +24,7 @@ export function answerMalformed(
     authority: undefined,
     rawHeaders: [],
   } as unknown as Exchange;
-  const flow = new Flow(gateway.newFlowId(), gateway.now(), unread);
-  gateway.record.begin(flow);
+  const flow = gateway.record.begin(unread);
   flow.subject = connection.session?.subject;
   const answer = answerRefusal(refusal, flow.id, { accept: undefined, acceptLanguage: undefined });
   flow.status = answer.status;

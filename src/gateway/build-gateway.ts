@@ -113,7 +113,6 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       return verifier.verify(raw, thumbprint, now);
     },
     listenPort: () => listener.port,
-    newFlowId,
     now: clock,
     nowSeconds,
     isDraining: () => isDraining,

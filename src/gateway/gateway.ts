@@ -1,7 +1,6 @@
 import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ControlState } from '../domain/control-state.ts';
-import type { FlowId } from '../domain/ids.ts';
 import type { VerifiedToken } from '../domain/subject.ts';
 import type { AppTable } from '../routing/app-table.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -31,7 +30,6 @@ export interface Gateway {
   readonly log: GatewayLog;
   verifyToken(raw: string, thumbprint: string, now: number): Promise<VerifiedToken | Refusal>;
   listenPort(): number;
-  newFlowId(): FlowId;
   /** Epoch milliseconds. */
   now(): number;
   /** Epoch seconds. */

@@ -1,7 +1,7 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Exchange } from './exchange.ts';
-import { Flow } from './flow.ts';
+import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import { refuseFlow } from './refuse-flow.ts';
 import { chooseApplication } from './steps/choose-application.ts';
@@ -33,9 +33,7 @@ const steps: readonly Step[] = [
 
 /** Leads one exchange to its end. Never throws: what goes wrong inside is a refusal, too. */
 export function handleExchange(gateway: Gateway, exchange: Exchange): void {
-  const flow = new Flow(gateway.newFlowId(), gateway.now(), exchange);
-  gateway.record.begin(flow);
-  walk(flow, gateway, 0);
+  walk(gateway.record.begin(exchange), gateway, 0);
 }
 
 function walk(flow: Flow, gateway: Gateway, from: number): void {

@@ -13,6 +13,15 @@ export function fieldName(raw: string): string | undefined {
   return name;
 }
 
+/** The first value of a name, which is given in lower case, in a flat list of names and values. */
+export function valueOf(fields: readonly string[], wanted: string): string | undefined {
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] ?? '';
+    if (name.length === wanted.length && name.toLowerCase() === wanted) return fields[index + 1];
+  }
+  return undefined;
+}
+
 /** A flat list of names and values as pairs, for Node's functions that take those. */
 export const pairsOf = (fields: readonly string[]): [name: string, value: string][] =>
   fields.flatMap((name, index): [string, string][] =>

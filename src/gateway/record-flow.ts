@@ -4,16 +4,16 @@ import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.
 import type { FlowId } from '../domain/ids.ts';
 import { Bag } from './bag.ts';
 import type { Bagged } from './bag.ts';
-import { factsOf } from './flow.ts';
-import type { Flow } from './flow.ts';
+import type { Exchange } from './exchange.ts';
+import { factsOf, Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 
 export type EndedBy = FlowOutcome['endedBy'];
 
 /** The one place where this worker records: every request, tunnel, sign-in and refusal passes here. */
 export interface FlowLog {
-  /** To be called for each flow as it comes: it is open until its end is recorded. */
-  begin(flow: Flow): void;
+  /** A new flow, open until its end is recorded. The only way to one. */
+  begin(exchange: Exchange): Flow;
   /** Resolves once no flow is open, at once where none is. */
   settled(): Promise<void>;
   /** The request ended; a second call for the same flow records nothing. */
@@ -93,8 +93,9 @@ export function createFlowLog(parts: {
       return requests;
     },
     refusals,
-    begin() {
+    begin(exchange) {
       open += 1;
+      return new Flow(newFlowId(), now(), exchange);
     },
     settled: () => (open === 0 ? Promise.resolve() : (whenSettled ??= Promise.withResolvers()).promise),
     request(flow, endedBy, refusal) {

@@ -7,7 +7,6 @@ import type { LabDevice, Organization } from '../lab/pki.ts';
 /** One serial number of sixteen begins with a zero, which Node prints and the ledger does not keep. */
 async function issueWith(organization: Organization, hasZero: boolean): Promise<LabDevice> {
   for (let attempt = 0; attempt < 1000; attempt += 1) {
-    // oxlint-disable-next-line no-await-in-loop
     const device = await organization.issueDevice();
     if ((device.serial.length % 2 === 1) === hasZero) return device;
   }

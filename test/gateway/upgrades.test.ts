@@ -5,6 +5,7 @@ import { startTcpService } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import { useGrants } from '../lab/grants.ts';
 import { httpOn } from '../lab/http-client.ts';
+import { http2WebSocket } from '../lab/http2-client.ts';
 
 const grants = useGrants();
 const { host } = grants;
@@ -127,18 +128,7 @@ describe('upgrades', () => {
 
   it('opens a WebSocket over HTTP/2 by extended CONNECT', async () => {
     const session = await grants.alice.session();
-    const stream = session.request(
-      {
-        ':method': 'CONNECT',
-        ':protocol': 'websocket',
-        ':scheme': 'https',
-        ':path': '/live',
-        ':authority': host,
-        'sec-websocket-version': '13',
-        'proxy-authorization': `Bearer ${await grants.alice.token()}`,
-      },
-      { endStream: false },
-    );
+    const stream = http2WebSocket(session, host, await grants.alice.token());
     const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
     expect(headers[':status']).toBe(200);
     const [frame] = (await once(stream, 'data')) as [Buffer];

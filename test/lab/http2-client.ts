@@ -68,3 +68,25 @@ export async function http2Tunnel(
   if (Number(headers[':status']) !== 200) throw new Error(`CONNECT answered ${String(headers[':status'])}`);
   return stream;
 }
+
+/** Asks for a WebSocket by extended CONNECT (RFC 8441); what comes of it is the caller's to see. */
+export function http2WebSocket(
+  session: ClientHttp2Session,
+  authority: string,
+  token: string,
+): ClientHttp2Stream {
+  const stream = session.request(
+    {
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':scheme': 'https',
+      ':path': '/live',
+      ':authority': authority,
+      'sec-websocket-version': '13',
+      'proxy-authorization': `Bearer ${token}`,
+    },
+    { endStream: false },
+  );
+  stream.on('error', () => undefined);
+  return stream;
+}

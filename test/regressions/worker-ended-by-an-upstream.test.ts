@@ -10,7 +10,7 @@ import { startTcpService } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
-import { http2Request } from '../lab/http2-client.ts';
+import { http2Request, http2WebSocket } from '../lab/http2-client.ts';
 
 const host = 'broken.apps.example.org';
 let lab: LabGateway;
@@ -67,18 +67,7 @@ describe('an upstream that says twice what stands once, to a client of HTTP/2', 
   it('as it upgrades ends that flow and nothing else', async () => {
     answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${twice}\r\n`;
     const session = await alice.session();
-    const stream = session.request(
-      {
-        ':method': 'CONNECT',
-        ':protocol': 'websocket',
-        ':scheme': 'https',
-        ':path': '/live',
-        ':authority': host,
-        'proxy-authorization': `Bearer ${await alice.token()}`,
-      },
-      { endStream: false },
-    );
-    stream.on('error', () => undefined);
+    const stream = http2WebSocket(session, host, await alice.token());
     await once(stream, 'close').catch(() => undefined);
     const record = await lab.recorder.next(({ kind }) => kind === 'tunnel-closed');
     expect(record.outcome).toMatchObject({ refusal: 'upstream-malformed', endedBy: 'gateway' });

@@ -3,10 +3,11 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { DialledUpstream } from '../../domain/flow.ts';
 import type { App } from '../../domain/resources.ts';
-import { passTrailers, readAnswerHead } from '../answer-headers.ts';
+import { isConnectionBound, passTrailers, readAnswerHead } from '../answer-headers.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { joinStreams } from '../join-streams.ts';
+import { valueOf } from '../raw-fields.ts';
 import type { RequestHead } from '../request-head.ts';
 import { BodyRefused, readBody } from '../request-body.ts';
 import type { EndedBy } from '../record-flow.ts';
@@ -19,7 +20,6 @@ import { buildUpstreamHeaders } from '../upstream-headers.ts';
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** To these a body belongs, and one that is not there has a length (RFC 9110, section 8.6). */
 const bodyMethods = new Set(['POST', 'PUT', 'PATCH']);
-const connectionBound = /^(?:ntlm|negotiate)\b/i;
 
 /** Sends the request to the app's upstream, and the answer back, both at the speed of who reads. */
 export function forward(flow: Flow, gateway: Gateway): void {
@@ -49,7 +49,7 @@ class Forwarding implements UpstreamAnswer {
     this.#app = app;
     const { exchange } = flow;
     const hasBody = exchange.hasBody && head.contentLength !== 0;
-    this.#isBound = connectionBound.test(valueOf(head.forwardable, 'authorization') ?? '');
+    this.#isBound = isConnectionBound(valueOf(head.forwardable, 'authorization') ?? '');
     const emptyLength = head.contentLength === 0 || bodyMethods.has(exchange.method) ? 0 : undefined;
     this.#request = {
       method: exchange.method,
@@ -235,13 +235,6 @@ class Forwarding implements UpstreamAnswer {
     return this.#flow.upstreamText ?? this.#app.name;
   }
 }
-
-/** Of a flat list of names and values. */
-const valueOf = (fields: readonly string[], wanted: string): string | undefined => {
-  for (let index = 0; index < fields.length; index += 2)
-    if (fields[index] === wanted) return fields[index + 1];
-  return undefined;
-};
 
 /** Whether a protocol is one of those that an Upgrade field offers (RFC 9110, section 7.8). */
 const isAmong = (offered: string, protocol: string): boolean =>

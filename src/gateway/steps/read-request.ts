@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.ts';
 import { addConnectionOptions, fieldNameOf } from '../field-names.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
+import { valueOf } from '../raw-fields.ts';
 import type { RequestHead } from '../request-head.ts';
 import { findAmbiguity } from '../request-path.ts';
 
@@ -212,10 +213,7 @@ const isSameHost = (one: string, other: string): boolean => {
 };
 
 function emptyHead({ authority, scheme, rawHeaders }: Exchange): RequestHead {
-  const find = (wanted: string): string | undefined => {
-    const at = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === wanted);
-    return at === -1 ? undefined : rawHeaders[at + 1];
-  };
+  const find = (wanted: string): string | undefined => valueOf(rawHeaders, wanted);
   return {
     authority: (authority ?? find('host') ?? '').slice(0, 300),
     host: '',

@@ -165,24 +165,22 @@ export class UpstreamConnection implements AnswerEvents {
     // An upstream that speaks unasked would be heard as the answer to the next request.
     if (this.#call === undefined) return this.destroy();
     const call = this.#call;
-    this.#read(call, () => this.#parser.push(chunk));
+    try {
+      this.#parser.push(chunk);
+    } catch (error) {
+      this.fail(call, error);
+    }
   };
 
   readonly #onEnding = (): void => {
     const call = this.#call;
     if (call === undefined) return this.destroy();
-    this.#read(call, () => {
-      if (!this.#parser.finish()) throw brokenOff();
-    });
-  };
-
-  #read(call: Call, read: () => void): void {
     try {
-      read();
+      if (!this.#parser.finish()) this.fail(call, brokenOff());
     } catch (error) {
       this.fail(call, error);
     }
-  }
+  };
 
   readonly #onClosed = (): void => {
     if (this.#call !== undefined) this.fail(this.#call, this.#failure ?? brokenOff());
