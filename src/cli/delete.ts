@@ -15,7 +15,7 @@ export function registerDelete(program: Command): void {
   const command = program
     .command('delete')
     .description('delete one resource that nothing refers to; flows that it allowed are cut')
-    .argument('<kind>', 'network, app, group or policy')
+    .argument('<kind>', 'network, app, group, policy or administrator')
     .argument('<name>', 'its name');
   addConnection(command)
     .addHelpText(

@@ -1,20 +1,18 @@
 import type { Command } from 'commander';
 import { Type } from 'typebox';
 import { DeviceView } from '../contract/control-api.ts';
-import { App, Group, Network, Policy } from '../domain/resources.ts';
-import type { Resource } from '../domain/resources.ts';
+import { AnyResource } from '../domain/resources.ts';
+import type { Administrator, Group, Resource } from '../domain/resources.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { addOutput, formatTime, printData, tableLines } from './output.ts';
 import type { OutputFormat } from './output.ts';
 
-const AnyResource = Type.Union([Network, App, Group, Policy]);
-
 export function registerGet(program: Command): void {
   const command = program
     .command('get')
     .description('show resources or devices')
-    .argument('<kind>', 'network, app, group, policy or device; singular or plural')
+    .argument('<kind>', 'network, app, group, policy, administrator or device; singular or plural')
     .argument('[name]', 'one of them');
   addOutput(addConnection(command))
     .addHelpText(
@@ -82,6 +80,7 @@ const columnsOf = {
   App: ['NETWORK', 'HOST', 'PROTOCOL', 'UPSTREAMS'],
   Group: ['MEMBERS'],
   Policy: ['MODE', 'CEDAR'],
+  Administrator: ['ROLE', 'MEMBERS'],
 } as const satisfies Record<Resource['kind'], readonly string[]>;
 
 function describe(resource: Resource): string[] {
@@ -90,18 +89,20 @@ function describe(resource: Resource): string[] {
       return [Object.entries(resource.attach).flat().map(String).join(' '), (resource.dns ?? []).join(' ')];
     case 'App':
       return [resource.network, resource.host, resource.protocol, resource.upstreams.join(' ')];
-    case 'Group': {
-      const { members } = resource;
-      if (!Array.isArray(members)) return [`claim ${members.claim} is ${members.value}`];
-      return [
-        members.length > 3
-          ? `${members.slice(0, 3).join(' ')} and ${members.length - 3} more`
-          : members.join(' '),
-      ];
-    }
+    case 'Group':
+      return [describeMembers(resource)];
+    case 'Administrator':
+      return [resource.role, describeMembers(resource)];
     case 'Policy': {
       const text = resource.cedar.replaceAll(/\s+/g, ' ').trim();
       return [resource.mode ?? 'enforce', text.length > 100 ? `${text.slice(0, 100)}…` : text];
     }
   }
+}
+
+function describeMembers({ members }: Group | Administrator): string {
+  if (!Array.isArray(members)) return `claim ${members.claim} is ${members.value}`;
+  return members.length > 3
+    ? `${members.slice(0, 3).join(' ')} and ${members.length - 3} more`
+    : members.join(' ');
 }

@@ -100,7 +100,7 @@ async function fill({ directory, domain, passphrase, now }: InitOptions): Promis
   const events: ControlEvent[] = [{ type: 'organization-created', domain }];
   for (const use of planRotation(emptyState(), nowSeconds).publish)
     events.push({ type: 'key-published', key: await files.create(use, nowSeconds) });
-  const { key: apiKey, event } = createApiKey('admin');
+  const { key: apiKey, event } = createApiKey({ name: 'admin', role: 'owner' });
   events.push(event);
   const ledger = openSqliteLedger(at(dataDirectory.ledger), { create: true, now: () => now.getTime() });
   try {

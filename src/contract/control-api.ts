@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { roles, scopePattern } from '../domain/administration.ts';
 import { PostureReport } from './posture.ts';
 
 /** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
@@ -118,6 +119,32 @@ export const CreateEnrollmentTokenResponse = Type.Object(
   strict,
 );
 export type CreateEnrollmentTokenResponse = Static<typeof CreateEnrollmentTokenResponse>;
+
+// /v1/api-keys
+const ScopeText = Type.String({ pattern: scopePattern, description: 'such as devices:read' });
+export const CreateApiKeyRequest = Type.Object(
+  {
+    name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
+    role: Type.Enum(roles),
+    scopes: Type.Optional(Type.Array(ScopeText, { minItems: 1, maxItems: 100 })),
+    ttlSeconds: Type.Optional(Type.Integer({ minimum: 60, maximum: 315_360_000 })),
+  },
+  strict,
+);
+export const ApiKeyView = Type.Object(
+  {
+    id: Type.String(),
+    name: Type.String(),
+    role: Type.Enum(roles),
+    scopes: Type.Optional(Type.Array(Type.String())),
+    createdAt: EpochSeconds,
+    expiresAt: Type.Optional(EpochSeconds),
+    revokedAt: Type.Optional(EpochSeconds),
+  },
+  strict,
+);
+export type ApiKeyView = Static<typeof ApiKeyView>;
+export const CreateApiKeyResponse = Type.Object({ key: Type.String(), apiKey: ApiKeyView }, strict);
 
 // POST /v1/devices/:id/state
 export const ChangeDeviceStateRequest = Type.Object(

@@ -288,6 +288,40 @@ export const refusals = {
     ['API key missing or not valid', 'Give a valid key with --api-key or POSTERN_API_KEY.'],
     ["Clé d'API absente ou non valable", 'Donnez une clé valable avec --api-key ou POSTERN_API_KEY.'],
   ),
+  'api-key-expired': text(
+    401,
+    ['API key expired', 'Ask an owner for a new one: `postern api-key create`.'],
+    ["Clé d'API expirée", 'Demandez-en une nouvelle à un propriétaire : `postern api-key create`.'],
+  ),
+  'role-missing': text(
+    403,
+    ['Not for your role', 'Ask someone who has one of the roles that may do this.'],
+    ['Pas permis à votre rôle', "Demandez à une personne qui a l'un des rôles qui le permettent."],
+  ),
+  'scope-missing': text(
+    403,
+    ['Not among the scopes of this API key', 'Use a key with that scope, or ask an owner for one.'],
+    [
+      "Hors de la portée de cette clé d'API",
+      'Utilisez une clé qui a cette portée, ou demandez-en une à un propriétaire.',
+    ],
+  ),
+  'name-taken': text(
+    409,
+    ['Name taken', 'Choose another: the ledger says by this name who did what, so none is used twice.'],
+    [
+      'Nom déjà pris',
+      'Choisissez-en un autre : le registre dit par ce nom qui a fait quoi, aucun ne sert donc deux fois.',
+    ],
+  ),
+  'last-owner': text(
+    409,
+    ['Last owner', 'Make another owner first; without one, nobody could administer any more.'],
+    [
+      'Dernier propriétaire',
+      "Créez d'abord un autre propriétaire ; sans lui, plus personne ne pourrait administrer.",
+    ],
+  ),
   'enrollment-token-invalid': text(
     403,
     ['Enrollment token not valid', 'It was used, has expired, or was never made. Ask for a new one.'],

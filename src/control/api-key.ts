@@ -1,5 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { ApiKey } from '../domain/control-state.ts';
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal } from '../contract/refusals.ts';
+import type { ApiKey, ControlState } from '../domain/control-state.ts';
 import type { ControlEvent } from '../domain/events.ts';
 
 const shape = /^pak1\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{43})$/;
@@ -10,7 +12,12 @@ const hashSecret = (secret: string): Buffer => createHash('sha256').update(secre
  * A new API key: `pak1.ID.SECRET` for its owner, who cannot be shown it again, and the event that makes it known. The
  * ledger keeps SHA-256 of 32 random bytes' text: there is nothing to guess, so a slow hash would protect nothing.
  */
-export function createApiKey(name: string): {
+export function createApiKey({
+  name,
+  role,
+  scopes,
+  expiresAt,
+}: Pick<ApiKey, 'name' | 'role' | 'scopes' | 'expiresAt'>): {
   readonly key: string;
   readonly event: Extract<ControlEvent, { type: 'api-key-created' }>;
 } {
@@ -18,24 +25,56 @@ export function createApiKey(name: string): {
   const secret = randomBytes(32).toString('base64url');
   return {
     key: `pak1.${id}.${secret}`,
-    event: { type: 'api-key-created', id, name, secretHash: hashSecret(secret).toString('base64url') },
+    event: {
+      type: 'api-key-created',
+      id,
+      name,
+      secretHash: hashSecret(secret).toString('base64url'),
+      role,
+      ...(scopes === undefined ? {} : { scopes }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    },
   };
 }
 
 /** Compared with when no key has that id, so that a wrong id takes as long as a wrong secret. */
 const noHash = Buffer.alloc(32).toString('base64url');
 
-/** The key that an `Authorization` header proves, or undefined for every way to be wrong. */
+/**
+ * The key that an `Authorization` header proves. Every way to be wrong is one refusal; only who has the secret learns
+ * that a key has expired. `now` in epoch seconds.
+ */
 export function verifyApiKey(
   authorization: string | undefined,
   keys: ReadonlyMap<string, ApiKey>,
-): ApiKey | undefined {
+  now: number,
+): ApiKey | Refusal {
   const match = shape.exec(/^Bearer ([!-~]+)$/i.exec(authorization ?? '')?.[1] ?? '');
-  if (match === null) return undefined;
+  if (match === null) return refuse('api-key-invalid');
   const [, id = '', secret = ''] = match;
   const known = keys.get(id);
   const expected = Buffer.from(known?.secretHash ?? noHash, 'base64url');
   const given = hashSecret(secret);
   const matches = expected.length === given.length && timingSafeEqual(expected, given);
-  return matches && known !== undefined && known.revokedAt === undefined ? known : undefined;
+  if (!matches || known === undefined || known.revokedAt !== undefined) return refuse('api-key-invalid');
+  if (known.expiresAt !== undefined && known.expiresAt <= now)
+    return refuse('api-key-expired', `API key ${known.name} expired at ${known.expiresAt}`);
+  return known;
+}
+
+/**
+ * Whether a key is one that can always let an owner in: of that role, for all of it, and without an end. One such must
+ * remain, or nobody could administer any more.
+ */
+export const isLastingOwner = ({ role, scopes, expiresAt, revokedAt }: ApiKey): boolean =>
+  role === 'owner' && scopes === undefined && expiresAt === undefined && revokedAt === undefined;
+
+/** Why a key cannot be revoked in a state, if it cannot. */
+export function checkRevocation({ apiKeys }: Pick<ControlState, 'apiKeys'>, id: string): Refusal | undefined {
+  const key = apiKeys.get(id);
+  if (key === undefined) return refuse('not-found', `there is no API key ${id}`);
+  if (key.revokedAt !== undefined) return refuse('state-final', `API key ${key.name} is revoked already`);
+  if (isLastingOwner(key) && [...apiKeys.values()].filter(isLastingOwner).length === 1)
+    return refuse('last-owner', `API key ${key.name} is the last of an owner that does not expire`);
+  return undefined;
 }

@@ -4,13 +4,14 @@ import swagger from '@fastify/swagger';
 import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
 import { GatewayError } from '../contract/gateway-error.ts';
+import { guardAdministration } from './administration.ts';
 import { checkContentType } from './content-type.ts';
 import type { ControlApp, ControlParts } from './control-parts.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { openApiDocument } from './openapi-document.ts';
 import { sendProblem } from './problem-handler.ts';
 import { orThrow } from './refused.ts';
-import { requireApiKey } from './require-api-key.ts';
+import { apiKeyRoutes } from './routes/api-keys.ts';
 import { applyRoute } from './routes/apply.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
@@ -60,7 +61,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     ? Fastify(common)
     : Fastify({ ...common, https: options.tls })) as unknown as ControlApp;
 
-  app.decorateRequest('apiKey', undefined);
+  app.decorateRequest('administrator', undefined);
   app.decorateRequest('device', undefined);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(new GatewayError('not-found'), request, reply));
@@ -89,12 +90,13 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;
-    scope.addHook('onRequest', requireApiKey(parts));
+    const guarded = guardAdministration(scope, parts);
     applyRoute(scope, parts);
     resourceRoutes(scope, parts);
     deviceRoutes(scope, parts);
     enrollmentTokenRoutes(scope, parts);
     whyRoute(scope, parts);
+    apiKeyRoutes(scope, parts, guarded);
   });
   await app.ready();
   return app;

@@ -7,13 +7,14 @@ import type {
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Settings } from '../contract/settings.ts';
-import type { ApiKey } from '../domain/control-state.ts';
+import type { Role, Scope } from '../domain/administration.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import type { CertificateSigner } from '../enrollment/certificate-signer.ts';
 import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { PostureMemory } from './posture-memory.ts';
+import type { AdministratorIdentity } from './require-administrator.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** Everything that the routes need, passed in. */
@@ -49,10 +50,16 @@ export type ControlApp = FastifyInstance<
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Set by requireApiKey only: who administers. */
-    apiKey: ApiKey | undefined;
+    /** Set by requireAdministrator only: who administers. */
+    administrator: AdministratorIdentity | undefined;
     /** Set by requireDevice only: whose certificate the connection proved. */
     device: VerifiedCertificate | undefined;
+  }
+  interface FastifyContextConfig {
+    /** Of a route of administrators: who may use it. Without it, such a route does not start. */
+    roles?: readonly Role[];
+    /** Of a route of administrators: the scope that a narrowed key must have. Made of path and method without it. */
+    scope?: Scope;
   }
 }
 

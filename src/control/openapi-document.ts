@@ -22,6 +22,7 @@ export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi'
   security: [{ apiKey: [] }],
   tags: [
     { name: 'resources', description: 'Networks, apps, groups and policies, declared' },
+    { name: 'administrators', description: 'Who may do what: roles and API keys' },
     { name: 'devices', description: 'Enrollment, certificates, session tokens and device state' },
     { name: 'policies', description: 'Decisions explained' },
     { name: 'applications', description: 'For the applications behind the gateway' },

@@ -20,7 +20,7 @@ export interface Plan {
 }
 
 export interface PlanOptions {
-  /** Deletes what the resources do not hold. Never touches devices, tokens or keys. */
+  /** Deletes what the resources do not hold. Never touches devices, tokens, keys or administrators. */
   readonly prune: boolean;
   /** `checkPolicies` of src/policy. */
   readonly checkPolicies: (policies: readonly Policy[], context: PolicyContext) => readonly PolicyProblem[];
@@ -44,7 +44,7 @@ export function planResources(
     if (wanted.has(keyOf(resource))) problems.push({ kind, name, key: 'name', message: 'is given twice' });
     wanted.set(keyOf(resource), resource);
   }
-  const deleted = options.prune ? allOf(state).filter((resource) => !wanted.has(keyOf(resource))) : [];
+  const deleted = options.prune ? allOf(state).filter((resource) => isPruned(resource, wanted)) : [];
   const after = new Map([...allOf(state).map((resource) => [keyOf(resource), resource] as const), ...wanted]);
   for (const resource of deleted) after.delete(keyOf(resource));
 
@@ -63,6 +63,10 @@ export function planResources(
   const puts = resources.filter((_, index) => changes[index]?.action !== 'unchanged');
   return { changes, events: orderEvents(puts, deleted), warnings };
 }
+
+/** Who administers is taken back by name: files that do not speak of it must not lock people out. */
+const isPruned = (resource: Resource, wanted: ReadonlyMap<string, Resource>): boolean =>
+  resource.kind !== 'Administrator' && !wanted.has(keyOf(resource));
 
 /** Plans the deletion of one resource, if nothing that stays refers to it. */
 export function planDelete(
@@ -143,7 +147,7 @@ function describeChange(
  * or after.
  */
 function orderEvents(puts: readonly Resource[], deletes: readonly Resource[]): ControlEvent[] {
-  const rank: Record<ResourceKind, number> = { Network: 0, Group: 1, Policy: 2, App: 3 };
+  const rank: Record<ResourceKind, number> = { Administrator: 0, Network: 0, Group: 1, Policy: 2, App: 3 };
   const inOrder = (resources: readonly Resource[]): Resource[] =>
     [...resources].sort((a, b) => rank[a.kind] - rank[b.kind]);
   return [

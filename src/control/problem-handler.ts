@@ -80,7 +80,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     { code, detail, ...(level === 'info' ? {} : { err: error }), path: request.routeOptions.url },
     'request refused',
   );
-  const isAdmin = request.apiKey !== undefined;
+  const isAdmin = request.administrator !== undefined;
   const problem = {
     ...buildProblem(code, 'en', {
       flowId: request.id,
@@ -88,7 +88,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     }),
     ...(problems.length === 0 ? {} : { problems: problems.slice(0, maxProblems) }),
   };
-  if (code === 'api-key-invalid') reply.header('www-authenticate', 'Bearer realm="postern"');
+  if (code === 'api-key-invalid' || code === 'api-key-expired')
+    reply.header('www-authenticate', 'Bearer realm="postern"');
   if (code === 'rate-limited') reply.header('retry-after', '60');
   reply
     .code(problem.status)

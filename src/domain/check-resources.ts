@@ -1,7 +1,7 @@
 import { checkApps } from './check-apps.ts';
 import { createFindings } from './resource-findings.ts';
 import type { Findings, ResourceCheck } from './resource-findings.ts';
-import type { Group, Network, Policy, Resource, ResourceKind } from './resources.ts';
+import type { Administrator, Group, Network, Policy, Resource, ResourceKind } from './resources.ts';
 import { isNumericAddress } from './numeric-address.ts';
 
 /**
@@ -21,7 +21,8 @@ export function checkResources(
   const apps = ofKind('App');
   checkNetworks([...networks.values()], new Set(apps.map(({ network }) => network)), findings);
   checkApps(apps, networks, new Set([...reservedHosts].map((host) => host.toLowerCase())), findings);
-  for (const group of ofKind('Group')) checkGroup(group, findings);
+  for (const group of ofKind('Group')) checkMembers(group, findings);
+  for (const administrator of ofKind('Administrator')) checkMembers(administrator, findings);
   for (const policy of ofKind('Policy')) checkPolicyMode(policy, findings);
   return findings.check;
 }
@@ -56,7 +57,7 @@ function checkNetworks(
   }
 }
 
-function checkGroup(group: Group, { problem, warning }: Findings): void {
+function checkMembers(group: Group | Administrator, { problem, warning }: Findings): void {
   const { members } = group;
   if (!Array.isArray(members)) return;
   if (members.length === 0) warning(group, 'members', 'is empty');

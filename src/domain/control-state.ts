@@ -1,6 +1,7 @@
+import type { Role, Scope } from './administration.ts';
 import type { Device, DeviceRole } from './device.ts';
 import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
-import type { App, Group, Network, Policy } from './resources.ts';
+import type { Administrator, App, Group, Network, Policy } from './resources.ts';
 
 /** A place in the ledger: how many events, and the hash of the last. Two equal heads mean equal state. */
 export interface LedgerHead {
@@ -22,11 +23,19 @@ export interface EnrollmentToken {
   readonly usedBy?: DeviceId;
 }
 
+/** How a machine, or a person without an identity provider, administers. */
 export interface ApiKey {
   readonly id: string;
+  /** Unique for ever: the ledger and the access log say by it who did something. */
   readonly name: string;
+  /** base64url SHA-256 of the secret. */
   readonly secretHash: string;
+  readonly role: Role;
+  /** What of its role the key is for; all of it without. */
+  readonly scopes?: readonly Scope[];
+  /** Epoch seconds. */
   readonly createdAt: number;
+  readonly expiresAt?: number;
   readonly revokedAt?: number;
 }
 
@@ -50,6 +59,7 @@ export interface ControlState {
   readonly apps: Map<AppName, App>;
   readonly groups: Map<string, Group>;
   readonly policies: Map<string, Policy>;
+  readonly administrators: Map<string, Administrator>;
   readonly enrollmentTokens: Map<string, EnrollmentToken>;
   readonly apiKeys: Map<string, ApiKey>;
   readonly signingKeys: Map<string, PublishedKey>;

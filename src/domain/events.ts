@@ -1,3 +1,4 @@
+import type { Role, Scope } from './administration.ts';
 import type { DeviceRole, DeviceState, IssuedCertificate } from './device.ts';
 import type { DeviceId, NetworkName, UserName } from './ids.ts';
 import type { PublishedKey } from './control-state.ts';
@@ -13,6 +14,11 @@ export type ControlEvent =
       readonly id: string;
       readonly name: string;
       readonly secretHash: string;
+      /** Without it, an owner: keys of the time before there were roles. */
+      readonly role?: Role;
+      readonly scopes?: readonly Scope[];
+      /** Epoch seconds. */
+      readonly expiresAt?: number;
     }
   | { readonly type: 'api-key-revoked'; readonly id: string }
   | {

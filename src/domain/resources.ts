@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { roles } from './administration.ts';
 import { resourceNamePattern } from './ids.ts';
 
 /**
@@ -68,17 +69,13 @@ export const App = Type.Object(
 );
 export type App = Static<typeof App>;
 
-export const Group = Type.Object(
-  {
-    kind: Type.Literal('Group'),
-    name: Name,
-    members: Type.Union([
-      Type.Array(Type.String({ minLength: 1, maxLength: 254 }), { maxItems: 100_000 }),
-      Type.Object({ claim: Type.String({ minLength: 1 }), value: Type.String({ minLength: 1 }) }, strict),
-    ]),
-  },
-  strict,
-);
+/** Users by name, or by a claim that the identity provider makes about them. */
+const Members = Type.Union([
+  Type.Array(Type.String({ minLength: 1, maxLength: 254 }), { maxItems: 100_000 }),
+  Type.Object({ claim: Type.String({ minLength: 1 }), value: Type.String({ minLength: 1 }) }, strict),
+]);
+
+export const Group = Type.Object({ kind: Type.Literal('Group'), name: Name, members: Members }, strict);
 export type Group = Static<typeof Group>;
 
 export const Policy = Type.Object(
@@ -92,7 +89,20 @@ export const Policy = Type.Object(
 );
 export type Policy = Static<typeof Policy>;
 
-export const resourceSchemas = { Network, App, Group, Policy } as const;
+/** People who administer: what signs them in says who they are, this says what they may do. */
+export const Administrator = Type.Object(
+  {
+    kind: Type.Literal('Administrator'),
+    name: Name,
+    role: Type.Enum(roles),
+    members: Members,
+  },
+  strict,
+);
+export type Administrator = Static<typeof Administrator>;
+
+export const resourceSchemas = { Network, App, Group, Policy, Administrator } as const;
+export const AnyResource = Type.Union([Network, App, Group, Policy, Administrator]);
 export type ResourceKind = keyof typeof resourceSchemas;
 export const resourceKinds = Object.keys(resourceSchemas) as ResourceKind[];
-export type Resource = Network | App | Group | Policy;
+export type Resource = Network | App | Group | Policy | Administrator;

@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Validator } from 'typebox/compile';
+import { roles, scopePattern } from '../domain/administration.ts';
 import { deviceRoles, deviceStates } from '../domain/device.ts';
 import type { ControlEvent, ControlEventType } from '../domain/events.ts';
 import { resourceKinds, resourceSchemas } from '../domain/resources.ts';
@@ -46,7 +47,14 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
   }),
   'key-published': event('key-published', { key: PublishedKey }),
   'key-retired': event('key-retired', { kid: Id }),
-  'api-key-created': event('api-key-created', { id: Id, name: Id, secretHash: Sha256 }),
+  'api-key-created': event('api-key-created', {
+    id: Id,
+    name: Id,
+    secretHash: Sha256,
+    role: Type.Optional(Type.Enum(roles)),
+    scopes: Type.Optional(Type.Array(Type.String({ pattern: scopePattern }), { minItems: 1, maxItems: 100 })),
+    expiresAt: Type.Optional(EpochSeconds),
+  }),
   'api-key-revoked': event('api-key-revoked', { id: Id }),
   'enrollment-token-created': event('enrollment-token-created', {
     id: Id,

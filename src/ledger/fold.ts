@@ -12,7 +12,7 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 1;
+export const foldVersion = 2;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
@@ -23,6 +23,7 @@ export const emptyState = (): ControlState => ({
   apps: new Map(),
   groups: new Map(),
   policies: new Map(),
+  administrators: new Map(),
   enrollmentTokens: new Map(),
   apiKeys: new Map(),
   signingKeys: new Map(),
@@ -37,6 +38,7 @@ export const copyState = (state: ControlState): ControlState => ({
   apps: new Map(state.apps),
   groups: new Map(state.groups),
   policies: new Map(state.policies),
+  administrators: new Map(state.administrators),
   enrollmentTokens: new Map(state.enrollmentTokens),
   apiKeys: new Map(state.apiKeys),
   signingKeys: new Map(state.signingKeys),
@@ -89,8 +91,8 @@ export function applyEvent(
       state.signingKeys.set(event.kid, { ...get(state.signingKeys, event.kid), retiredAt: now });
       return;
     case 'api-key-created': {
-      const { id, name, secretHash } = event;
-      state.apiKeys.set(id, { id, name, secretHash, createdAt: now });
+      const { type: _, role = 'owner', ...key } = event;
+      state.apiKeys.set(event.id, { ...key, role, createdAt: now });
       return;
     }
     case 'api-key-revoked':

@@ -8,6 +8,7 @@ export function mapOfKind(state: ControlState, kind: ResourceKind): Map<string, 
     App: state.apps,
     Group: state.groups,
     Policy: state.policies,
+    Administrator: state.administrators,
   };
   // A name of one kind is a string like any other once its kind has chosen the map.
   return maps[kind] as Map<string, Resource>;

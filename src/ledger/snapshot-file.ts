@@ -61,6 +61,7 @@ function revive(stored: Serialized): ControlState {
     apps: map('apps'),
     groups: map('groups'),
     policies: map('policies'),
+    administrators: map('administrators'),
     enrollmentTokens: map('enrollmentTokens'),
     apiKeys: map('apiKeys'),
     signingKeys: map('signingKeys'),

@@ -196,6 +196,28 @@ it('trusts the root of its context and no other, and says so with exit code 3', 
   expect(wrongKey.err).toContain('API key missing or not valid');
 });
 
+it('makes a key of a role, lists it, is refused with 1 beyond its role, and revokes it', async () => {
+  const created = await postern('api-key', 'create', '--name', 'desk', '--role', 'helpdesk', '--ttl', '90d');
+  expect(created.code).toBe(0);
+  const [key = ''] = created.out.split('\n');
+  expect(created.out).toMatch(/^API key desk \(helpdesk\), until \d{4}-.*It is shown this once\.$/m);
+  expect((await postern('get', 'device', '--api-key', key)).code).toBe(0);
+  const beyond = await postern('get', 'apps', '--api-key', key);
+  expect(beyond).toMatchObject({ code: 1, out: '' });
+  expect(beyond.err).toContain('api-key:desk is helpdesk; this takes owner, security, soc or auditor');
+  const listed = (await postern('api-key', 'list')).out;
+  const id = /^(\S+) +desk +helpdesk +all /m.exec(listed)?.[1] ?? '';
+  expect(await postern('api-key', 'revoke', id)).toMatchObject({
+    code: 0,
+    out: 'API key desk is revoked.\n',
+  });
+  expect(await postern('get', 'device', '--api-key', key)).toMatchObject({ code: 2, out: '' });
+  const admin = /^(\S+) +admin +owner /m.exec(listed)?.[1] ?? '';
+  const last = await postern('api-key', 'revoke', admin);
+  expect(last).toMatchObject({ code: 1, out: '' });
+  expect(last.err).toContain('Make another owner first');
+});
+
 it('verifies an empty flow directory as whole, and names what is not there', async () => {
   expect(await postern('flows', 'verify')).toMatchObject({ code: 0, out: 'Whole: 0 records in 0 files.\n' });
   const flows = join(installation.data, 'flows');

@@ -66,8 +66,8 @@ it('prints the API key once, keeps it for its owner in the context file, and its
     expect(entry.data).not.toContain(key.split('.').at(-1));
   }
   await ledger.close();
-  expect(verifyApiKey(`Bearer ${key}`, state.apiKeys)).toMatchObject({ name: 'admin' });
-  expect(verifyApiKey(`Bearer ${key.slice(0, -1)}`, state.apiKeys)).toBeUndefined();
+  expect(verifyApiKey(`Bearer ${key}`, state.apiKeys, 0)).toMatchObject({ name: 'admin', role: 'owner' });
+  expect(verifyApiKey(`Bearer ${key.slice(0, -1)}`, state.apiKeys, 0)).toEqual({ code: 'api-key-invalid' });
   const files = (await readdir(join(directory, 'data'), { recursive: true, withFileTypes: true })).filter(
     (file) => file.isFile(),
   );

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Command } from 'commander';
+import { registerApiKey } from '../../src/cli/api-key.ts';
 import { registerApply } from '../../src/cli/apply.ts';
 import { registerDelete } from '../../src/cli/delete.ts';
 import { registerDevice } from '../../src/cli/device.ts';
@@ -42,6 +43,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'get',
     'delete',
     'enroll-token',
+    'api-key',
     'device',
     'policy',
     'why',
@@ -61,6 +63,7 @@ it('teaches each command with an example in its help', () => {
     registerGet,
     registerDelete,
     registerEnrollToken,
+    registerApiKey,
     registerDevice,
     registerPolicy,
     registerWhy,

@@ -29,7 +29,7 @@ const actionsOf = (answer: Answer): string[] =>
 const head = () => lab.store.state.head.sequence;
 
 it('lets nobody administer without a key, with a wrong one, or with one that was revoked', async () => {
-  const { key, event } = createApiKey('second');
+  const { key, event } = createApiKey({ name: 'second', role: 'owner' });
   await lab.store.commit('test', () => ({ events: [event], value: true }));
   expect(await lab.ask('GET', '/v1/devices', { key })).toMatchObject({ status: 200 });
   await lab.store.commit('test', () => ({
@@ -123,7 +123,7 @@ it('shows resources by kind in singular, plural and any case, and names the kind
   expect((await lab.ask('GET', '/v1/resources/policies')).body.resources).toEqual([policy]);
   expect(await lab.ask('GET', '/v1/resources/secrets')).toMatchObject({
     status: 404,
-    body: { problems: ['kind: secrets is none of network, app, group, policy'] },
+    body: { problems: ['kind: secrets is none of network, app, group, policy, administrator'] },
   });
   expect(await lab.ask('GET', '/v1/resources/app/none')).toMatchObject({
     status: 404,

@@ -18,6 +18,7 @@ import { controlTlsOptions } from '../../src/control/tls-options.ts';
 import { createWorkerFleet } from '../../src/control/worker-fleet.ts';
 import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
+import type { Role, Scope } from '../../src/domain/administration.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore } from '../../src/ledger/store.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
@@ -64,6 +65,8 @@ export interface ControlLab {
       client?: Identity;
     },
   ): Promise<Answer>;
+  /** A key of a role, made over the API; its name is the role with a number. */
+  makeKey(options: { role: Role; scopes?: readonly Scope[] }): Promise<string>;
   /** A one-time token, made over the API. */
   token(user?: string): Promise<string>;
   /** A laptop that enrolled over the API. */
@@ -76,9 +79,10 @@ export async function startControlLab(): Promise<ControlLab> {
   const organization = await makeOrganization();
   const directory = await mkdtemp(join(tmpdir(), 'postern-control-'));
   let skew = 0;
+  let made = 0;
   const clock = (): number => Date.now() + skew;
   const ledger = openSqliteLedger(join(directory, 'ledger.db'), { create: true, now: clock });
-  const { key: apiKey, event } = createApiKey('admin');
+  const { key: apiKey, event } = createApiKey({ name: 'admin', role: 'owner' });
   await ledger.append((await ledger.head()).hash, 'postern:init', [
     { type: 'organization-created', domain: organization.domain },
     event,
@@ -158,6 +162,12 @@ export async function startControlLab(): Promise<ControlLab> {
       let text = '';
       for await (const chunk of response) text += String(chunk);
       return { status: response.statusCode ?? 0, headers: response.headers, text, body: parse(text) };
+    },
+    async makeKey(options) {
+      const name = `${options.role}-${(made += 1)}`;
+      const answer = await lab.ask('POST', '/v1/api-keys', { body: { name, ...options } });
+      if (answer.status !== 200) throw new Error(answer.text);
+      return String(answer.body.key);
     },
     async token(user = 'alice@example.org') {
       const answer = await lab.ask('POST', '/v1/enrollment-tokens', { body: { user } });

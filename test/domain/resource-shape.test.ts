@@ -10,6 +10,12 @@ const app = makeApp();
 const network = makeNetwork();
 const group = { kind: 'Group', name: 'staff', members: ['alice@example.org'] };
 const policy = { kind: 'Policy', name: 'p', cedar: 'permit(principal, action, resource);' };
+const administrator = {
+  kind: 'Administrator',
+  name: 'team',
+  role: 'security',
+  members: ['alice@example.org'],
+};
 
 const problemsOf = (value: unknown): string[] =>
   (checkResourceShape(value).problems ?? []).map(({ path, message }) => `${formatPath(path)}: ${message}`);
@@ -80,9 +86,9 @@ describe('the shape of a resource', () => {
     [
       'a kind that every object has',
       { kind: 'constructor' },
-      'kind: unknown kind `constructor`; known are Network, App, Group, Policy',
+      'kind: unknown kind `constructor`; known are Network, App, Group, Policy, Administrator',
     ],
-    ['no kind', { name: 'a' }, ': `kind` is missing (Network, App, Group, Policy)'],
+    ['no kind', { name: 'a' }, ': `kind` is missing (Network, App, Group, Policy, Administrator)'],
     ['no resource', ['App'], ': must be a resource, with `kind`, `name` and the keys of its kind'],
     ['nothing', null, ': must be a resource, with `kind`, `name` and the keys of its kind'],
   ])('names %s', (_, value, problem) => {
@@ -125,12 +131,17 @@ describe('the shape of a resource', () => {
       'inspect',
       'members',
       'mode',
+      'role',
       'cedar',
       'network',
       'x',
     ];
     const mutated = fc
-      .tuple(fc.constantFrom(app, network, group, policy), fc.constantFrom(...keys), fc.option(junk))
+      .tuple(
+        fc.constantFrom(app, network, group, policy, administrator),
+        fc.constantFrom(...keys),
+        fc.option(junk),
+      )
       .map(([base, key, value]) => {
         const copy: Record<string, unknown> = { ...base };
         if (value === null) delete copy[key];

@@ -101,9 +101,27 @@ describe('the fold', () => {
       id: 'a1',
       name: 'ops',
       secretHash: sha256('a1'),
+      role: 'owner',
       createdAt: sampleSeconds,
       revokedAt: sampleSeconds,
     });
+  });
+
+  it('keeps role, scopes and end of an API key, and takes one from before there were roles for an owner', () => {
+    const old = { type: 'api-key-created', id: 'a1', name: 'admin', secretHash: sha256('a1') } as const;
+    const narrowed = {
+      type: 'api-key-created',
+      id: 'a2',
+      name: 'inventory',
+      secretHash: sha256('a2'),
+      role: 'auditor',
+      scopes: ['devices:read'],
+      expiresAt: sampleSeconds + 60,
+    } as const;
+    const { apiKeys } = stateOf(created, old, narrowed);
+    const { type: _, ...rest } = narrowed;
+    expect(apiKeys.get('a1')).toMatchObject({ role: 'owner' });
+    expect(apiKeys.get('a2')).toEqual({ ...rest, createdAt: sampleSeconds });
   });
 
   it('puts, replaces and deletes resources', () => {
@@ -197,6 +215,11 @@ describe('the fold', () => {
       'a state that there is not',
       { type: 'device-state-changed', device: 'd1', state: 'forgiven', reason: '' },
       'malformed at /state',
+    ],
+    [
+      'a role that there is not',
+      { type: 'api-key-created', id: 'a', name: 'a', secretHash: sha256('a'), role: 'king' },
+      'malformed at /role',
     ],
     [
       'a resource that its schema refuses',

@@ -70,6 +70,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     apps: named<AppName, App>(apps),
     groups: named<string, Group>(parts.groups ?? [group('finance', ['alice@example.org'])]),
     policies: named<string, Policy>(parts.policies ?? [policy('finance-grants', contractPolicy)]),
+    administrators: new Map(),
     enrollmentTokens: new Map(),
     apiKeys: new Map(),
     signingKeys: new Map(),

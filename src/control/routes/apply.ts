@@ -7,11 +7,12 @@ import type { ResourceProblem } from '../../domain/resource-findings.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { policyVersionOf } from '../../policy/policy-version.ts';
+import { administratorsWrite } from '../administration.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planResources } from '../plan-resources.ts';
 import type { Plan } from '../plan-resources.ts';
-import { actorOf } from '../require-api-key.ts';
+import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 const maxApplyBytes = 16 * 1_048_576;
 
@@ -42,6 +43,7 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
     '/v1/apply',
     {
       bodyLimit: maxApplyBytes,
+      config: { roles: ['owner', 'security'], scope: 'resources:write' },
       schema: {
         summary: 'Apply resources: all of them or none',
         tags: ['resources'],
@@ -57,6 +59,8 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         const planned = planResources(state, resources, { prune, checkPolicies, reservedHosts });
         if ('problems' in planned)
           throw new GatewayError('invalid-input', { problems: planned.problems.map(formatProblem) });
+        if (planned.changes.some(({ action, kind }) => kind === 'Administrator' && action !== 'unchanged'))
+          requireAdmission(request, administratorsWrite);
         return planned;
       };
       const answer = (applied: boolean, { changes, warnings }: Plan): ApplyResponse => ({

@@ -6,11 +6,16 @@ import {
 } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
-import type { Device } from '../../domain/device.ts';
+import { anyRole } from '../../domain/administration.ts';
+import type { Device, DeviceState } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { actorOf } from '../require-api-key.ts';
+import { actorOf, requireAdmission } from '../require-administrator.ts';
+
+/** A help desk lets devices in and out of quarantine; what cannot be undone is for others. */
+const finalStates = { roles: ['owner', 'security'], scope: 'devices:write' } as const;
+const isFinal = (state: DeviceState): boolean => state === 'revoked' || state === 'lost';
 
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const view = (device: Device): DeviceView => ({ ...device, certificates: [...device.certificates] });
@@ -22,6 +27,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/devices',
     {
+      config: { roles: anyRole },
       schema: {
         summary: 'All devices',
         tags: ['devices'],
@@ -34,6 +40,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/devices/:id',
     {
+      config: { roles: anyRole },
       schema: {
         summary: 'One device',
         tags: ['devices'],
@@ -52,6 +59,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/devices/:id/state',
     {
+      config: { roles: ['owner', 'security', 'helpdesk'] },
       schema: {
         summary: 'Quarantine, release, revoke or report lost; answers once every worker has cut what it ends',
         tags: ['devices'],
@@ -63,10 +71,11 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const id = request.params.id as DeviceId;
       const { state: next, reason } = request.body;
+      if (isFinal(next)) requireAdmission(request, finalStates);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
         const device = state.devices.get(id);
         if (device === undefined) return refuse('not-found', `there is no device ${id}`);
-        if (device.state === 'revoked' || device.state === 'lost')
+        if (isFinal(device.state))
           return refuse(
             'state-final',
             `${id} is ${device.state} since ${device.changedAt}: ${device.reason ?? ''}`,

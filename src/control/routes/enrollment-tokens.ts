@@ -5,7 +5,7 @@ import { createEnrollmentToken } from '../../enrollment/enrollment-token.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { actorOf } from '../require-api-key.ts';
+import { actorOf } from '../require-administrator.ts';
 
 /** POST /v1/enrollment-tokens. There is no route that reads one: the answer is the only time its secret is seen. */
 export function enrollmentTokenRoutes(app: ControlApp, parts: ControlParts): void {
@@ -13,6 +13,7 @@ export function enrollmentTokenRoutes(app: ControlApp, parts: ControlParts): voi
   app.post(
     '/v1/enrollment-tokens',
     {
+      config: { roles: ['owner', 'security'] },
       schema: {
         summary: 'Make a one-time enrollment token, bound to a user and a role',
         tags: ['devices'],

@@ -1,19 +1,20 @@
 import { Type } from 'typebox';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import { App, Group, Network, Policy, resourceKinds } from '../../domain/resources.ts';
+import { AnyResource, resourceKinds } from '../../domain/resources.ts';
 import type { ResourceKind } from '../../domain/resources.ts';
 import { mapOfKind } from '../../ledger/resource-maps.ts';
+import { administratorsWrite } from '../administration.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { planDelete } from '../plan-resources.ts';
-import { actorOf } from '../require-api-key.ts';
+import { actorOf, requireAdmission } from '../require-administrator.ts';
 
-const Kind = Type.String({ maxLength: 32, description: 'network, app, group or policy' });
+const Kind = Type.String({ maxLength: 32, description: 'network, app, group, policy or administrator' });
 const Name = Type.String({ minLength: 1, maxLength: 64 });
 const KindParameter = Type.Object({ kind: Kind });
 const NameParameters = Type.Object({ kind: Kind, name: Name });
-const AnyResource = Type.Union([Network, App, Group, Policy]);
+const readers = ['owner', 'security', 'soc', 'auditor'] as const;
 
 /** In singular or plural, in any case: `app`, `Apps`, `policies`. */
 function parseKind(text: string): ResourceKind {
@@ -36,6 +37,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/resources/:kind',
     {
+      config: { roles: readers },
       schema: {
         summary: 'All resources of a kind, by name',
         tags: ['resources'],
@@ -52,6 +54,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/resources/:kind/:name',
     {
+      config: { roles: readers },
       schema: {
         summary: 'One resource, as it was applied',
         tags: ['resources'],
@@ -72,6 +75,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.delete(
     '/v1/resources/:kind/:name',
     {
+      config: { roles: ['owner', 'security'] },
       schema: {
         summary: 'Delete one resource that nothing refers to',
         tags: ['resources'],
@@ -89,6 +93,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const { name } = request.params;
       const kind = parseKind(request.params.kind);
+      if (kind === 'Administrator') requireAdmission(request, administratorsWrite);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
         const planned = planDelete(state, kind, name, { checkPolicies, reservedHosts: parts.reservedHosts });
         return 'events' in planned ? { events: planned.events, value: name } : planned;

@@ -1,5 +1,6 @@
 import { WhyRequest, WhyResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
+import { anyRole } from '../../domain/administration.ts';
 import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
 import type { Posture } from '../../domain/posture.ts';
@@ -14,6 +15,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/why',
     {
+      config: { roles: anyRole, scope: 'policies:read' },
       schema: {
         summary: 'Why a user on a device may or may not use an application',
         tags: ['policies'],

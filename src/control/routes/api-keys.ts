@@ -1,0 +1,106 @@
+import { Type } from 'typebox';
+import { ApiKeyView, CreateApiKeyRequest, CreateApiKeyResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { refuse } from '../../contract/refusals.ts';
+import type { Scope } from '../../domain/administration.ts';
+import type { ApiKey } from '../../domain/control-state.ts';
+import type { Administration } from '../administration.ts';
+import { checkRevocation, createApiKey } from '../api-key.ts';
+import { commitEnforced } from '../commit-enforced.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { actorOf, administratorOf } from '../require-administrator.ts';
+
+const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+
+/** A key as it may be seen: never its hash. */
+function view(apiKey: ApiKey): ApiKeyView {
+  const { secretHash: _, scopes, ...key } = apiKey;
+  return { ...key, ...(scopes === undefined ? {} : { scopes: [...scopes] }) };
+}
+
+/** GET and POST /v1/api-keys, DELETE /v1/api-keys/:id. The answer to the POST is the only time a secret is seen. */
+export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: known }: Administration): void {
+  const { store } = parts;
+
+  app.get(
+    '/v1/api-keys',
+    {
+      config: { roles: ['owner', 'auditor'] },
+      schema: {
+        summary: 'All API keys, those that were revoked too',
+        tags: ['administrators'],
+        response: { 200: Type.Object({ apiKeys: Type.Array(ApiKeyView) }) },
+      },
+    },
+    async () => ({ apiKeys: [...store.state.apiKeys.values()].map(view) }),
+  );
+
+  app.post(
+    '/v1/api-keys',
+    {
+      config: { roles: ['owner'] },
+      schema: {
+        summary: 'Make an API key; only its hash is stored',
+        tags: ['administrators'],
+        body: CreateApiKeyRequest,
+        response: { 200: CreateApiKeyResponse },
+      },
+    },
+    async (request) => {
+      const { name, role, ttlSeconds } = request.body;
+      const scopes = request.body.scopes as readonly Scope[] | undefined;
+      const unknown = (scopes ?? []).filter((scope) => !known.has(scope));
+      if (unknown.length > 0)
+        throw new GatewayError('invalid-input', {
+          problems: unknown.map(
+            (scope) => `scopes: there is no scope ${scope}; there are ${[...known].sort().join(', ')}`,
+          ),
+        });
+      // What a key was not given it cannot pass on.
+      const own = administratorOf(request).scopes;
+      if (own !== undefined && (scopes ?? [...known]).some((scope) => !own.includes(scope)))
+        throw new GatewayError('scope-missing', {
+          detail: `a key that is narrowed to ${own.join(', ')} makes keys with these scopes or fewer`,
+        });
+      const made = createApiKey({
+        name,
+        role,
+        ...(scopes === undefined ? {} : { scopes: [...new Set(scopes)] }),
+        ...(ttlSeconds === undefined ? {} : { expiresAt: nowSeconds(parts) + ttlSeconds }),
+      });
+      const { value: id } = await commitEnforced(parts, actorOf(request), (state) => {
+        if ([...state.apiKeys.values()].some((key) => key.name === name))
+          return refuse('name-taken', `there is or was an API key ${name}`);
+        return { events: [made.event], value: made.event.id };
+      });
+      const key = store.state.apiKeys.get(id);
+      if (key === undefined) throw new GatewayError('internal-error');
+      return { key: made.key, apiKey: view(key) };
+    },
+  );
+
+  app.delete(
+    '/v1/api-keys/:id',
+    {
+      config: { roles: ['owner'] },
+      schema: {
+        summary: 'Revoke an API key for good',
+        tags: ['administrators'],
+        params: IdParameter,
+        response: { 200: Type.Object({ apiKey: ApiKeyView }) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      await commitEnforced(
+        parts,
+        actorOf(request),
+        (state) => checkRevocation(state, id) ?? { events: [{ type: 'api-key-revoked', id }], value: id },
+      );
+      const key = store.state.apiKeys.get(id);
+      if (key === undefined) throw new GatewayError('internal-error');
+      return { apiKey: view(key) };
+    },
+  );
+}
