@@ -32,7 +32,7 @@ export interface ControlParts {
   readonly sessionKey: () => SigningKey;
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
-  /** Loaded with the newest state by whoever follows the ledger. */
+  /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   /** Epoch milliseconds. */
   readonly clock: () => number;

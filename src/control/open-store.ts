@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
+import { readSnapshotHead } from '../ledger/snapshot-file.ts';
 import { openLedgerStore } from '../ledger/store.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import { createRecentEntries, maxRecentEntries } from './recent-entries.ts';
@@ -26,9 +27,11 @@ export async function openStore(
   let isCorrupt = false;
   let unavailableAt = Number.NEGATIVE_INFINITY;
   const path = join(directory, dataDirectory.ledger);
-  const ledger = openSqliteLedger(path);
+  const snapshotPath = `${path}.snapshot`;
+  const vouchedFor = readSnapshotHead(snapshotPath);
+  const ledger = openSqliteLedger(path, vouchedFor === undefined ? {} : { vouchedFor });
   const store = await openLedgerStore(ledger, {
-    snapshotPath: `${path}.snapshot`,
+    snapshotPath,
     onProblem: (problem, error) => {
       if (problem === 'ledger-corrupt') isCorrupt = true;
       // Said again every second for as long as it lasts.

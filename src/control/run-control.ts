@@ -5,8 +5,8 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
-import { createPolicyEngine } from '../policy/engine.ts';
 import { loadAuthorities } from './authorities.ts';
+import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
 import { listenApi } from './listen-api.ts';
 import { renderMetrics } from './metrics.ts';
@@ -63,8 +63,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
   };
 
   try {
-    const engine = createPolicyEngine();
-    engine.load(store.state);
+    const explainer = createExplainer(store.state);
 
     // Before what tells workers of changes: a key may change hands while this starts.
     const fleet = createWorkerFleet();
@@ -119,7 +118,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     announceNetworks();
     closing.push(
       store.onEntries((entries) => {
-        engine.load(store.state);
+        explainer.outdate();
         // What may be dialled first: a worker that knows a new app may have a flow for it at once.
         announceNetworks();
         desk.fanOut(entries);
@@ -140,7 +139,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       sessionKey: () => keys.current('session'),
       fleet,
       postures: createPostureMemory(),
-      engine,
+      engine: explainer,
       clock,
       enforcementTimeoutMs,
     };

@@ -1,4 +1,4 @@
-import type { ControlState } from '../domain/control-state.ts';
+import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import { applyEntry, emptyState } from './fold.ts';
 import { LedgerCorrupt } from './ledger.ts';
 import type { LedgerReader } from './ledger.ts';
@@ -6,8 +6,8 @@ import { readSnapshot } from './snapshot-file.ts';
 
 export interface LoadedState {
   readonly state: ControlState;
-  /** Where the snapshot ended that it began with; 0 without one. */
-  readonly snapshotSequence: number;
+  /** Where the snapshot ended that it began with; sequence 0 without one. */
+  readonly snapshotHead: LedgerHead;
 }
 
 /**
@@ -22,9 +22,9 @@ export async function loadState(
   onSnapshotProblem: (problem: string) => void,
 ): Promise<LoadedState> {
   const state = (await loadSnapshot(ledger, snapshotPath, onSnapshotProblem)) ?? emptyState();
-  const snapshotSequence = state.head.sequence;
-  for await (const entry of ledger.read(snapshotSequence)) applyEntry(state, entry);
-  return { state, snapshotSequence };
+  const snapshotHead = state.head;
+  for await (const entry of ledger.read(snapshotHead.sequence)) applyEntry(state, entry);
+  return { state, snapshotHead };
 }
 
 async function loadSnapshot(

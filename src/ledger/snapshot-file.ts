@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import { replaceFile } from './durable-file.ts';
 import { foldVersion } from './fold.ts';
@@ -26,6 +26,32 @@ export function writeSnapshot(path: string, state: ControlState): void {
   replaceFile(path, Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]));
 }
 
+/**
+ * Where a snapshot of this version claims to end, without looking at its body; `undefined` where there is none that can
+ * be read.
+ */
+export function readSnapshotHead(path: string): LedgerHead | undefined {
+  const start = Buffer.alloc(1024);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, start);
+    } finally {
+      closeSync(file);
+    }
+    return parseHeader(start)?.head;
+  } catch {
+    // Whoever reads all of it says what is wrong with it.
+    return undefined;
+  }
+}
+
+/** `undefined` for a header of another version. @throws for one that is damaged. */
+function parseHeader(bytes: Buffer): Header | undefined {
+  const header = JSON.parse(bytes.toString('utf8', 0, bytes.indexOf('\n'))) as Header;
+  return header.format === format && header.foldVersion === foldVersion ? header : undefined;
+}
+
 /** The state in a snapshot, `undefined` where there is none, or the reason why it cannot be used. */
 export function readSnapshot(path: string): ControlState | undefined | { readonly problem: string } {
   let bytes: Buffer;
@@ -36,11 +62,9 @@ export function readSnapshot(path: string): ControlState | undefined | { readonl
     return { problem: `snapshot cannot be read: ${(error as Error).message}` };
   }
   try {
-    const end = bytes.indexOf('\n');
-    const header = JSON.parse(bytes.toString('utf8', 0, end)) as Header;
-    if (header.format !== format || header.foldVersion !== foldVersion)
-      return { problem: 'snapshot is of another version' };
-    const body = bytes.subarray(end + 1);
+    const header = parseHeader(bytes);
+    if (header === undefined) return { problem: 'snapshot is of another version' };
+    const body = bytes.subarray(bytes.indexOf('\n') + 1);
     if (hash('sha256', body, 'hex') !== header.sha256) return { problem: 'snapshot is damaged' };
     return revive(JSON.parse(body.toString('utf8')) as Record<keyof ControlState, unknown>);
   } catch (error) {

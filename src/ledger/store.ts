@@ -1,6 +1,6 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
-import type { ControlState } from '../domain/control-state.ts';
+import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import { checkEvents } from './check-events.ts';
 import { applyEntry } from './fold.ts';
@@ -8,6 +8,7 @@ import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { loadState } from './load-state.ts';
 import { writeSnapshot } from './snapshot-file.ts';
+import { verifyQuietly } from './verify-quietly.ts';
 
 /** What a decision over the state leads to: events to append as one unit, and what to answer once they are. */
 export interface Change<Value> {
@@ -41,6 +42,8 @@ export interface LedgerStoreOptions {
   readonly snapshotEvery?: number;
   /** How long to wait before following again after the ledger was not available. */
   readonly retryMs?: number;
+  /** How long a start from a snapshot is left alone before the entries behind the snapshot are verified. */
+  readonly settleMs?: number;
   /** Hears of what went wrong beside a commit: a snapshot not used, a listener that threw, a ledger gone or corrupt. */
   readonly onProblem?: (problem: StoreProblem, error: Error) => void;
 }
@@ -57,7 +60,8 @@ export type StoreProblem =
 const maxAttempts = 32;
 
 /**
- * Opens the store: reads and verifies the ledger into memory, then follows it. Closing the store closes the ledger; when
+ * Opens the store: reads and verifies the ledger into memory, then follows it. What a snapshot stood for is verified
+ * while it serves: entries behind it cannot change the state, but an altered one stops the store all the same. Closing the store closes the ledger; when
  * this throws, the ledger is still the caller's to close.
  * @throws LedgerCorrupt, LedgerUnavailable
  */
@@ -65,14 +69,20 @@ export async function openLedgerStore(
   ledger: Ledger,
   options: LedgerStoreOptions = {},
 ): Promise<LedgerStore> {
-  const { snapshotPath, snapshotEvery = 10_000, retryMs = 1000, onProblem = () => undefined } = options;
-  const { state, snapshotSequence } = await loadState(ledger, snapshotPath, (problem) =>
+  const {
+    snapshotPath,
+    snapshotEvery = 10_000,
+    retryMs = 1000,
+    settleMs = 30_000,
+    onProblem = () => undefined,
+  } = options;
+  const { state, snapshotHead } = await loadState(ledger, snapshotPath, (problem) =>
     onProblem('snapshot-not-used', new Error(problem)),
   );
   const listeners = new Set<(entries: readonly LedgerEntry[]) => void>();
   const closed = new AbortController();
   let corrupt: Error | undefined;
-  let snapshotAt = snapshotSequence;
+  let snapshotAt = snapshotHead.sequence;
   let commits: Promise<unknown> = Promise.resolve();
 
   const saveSnapshot = (): void => {
@@ -177,6 +187,25 @@ export async function openLedgerStore(
       }
     }
   };
+  const verifyBeginning = async (head: LedgerHead): Promise<void> => {
+    if (head.sequence > 0) await pause(settleMs, closed.signal);
+    while (!closed.signal.aborted) {
+      try {
+        await verifyQuietly(ledger, head, { signal: closed.signal });
+        return;
+      } catch (error) {
+        if (closed.signal.aborted) return;
+        if (!(error instanceof LedgerUnavailable)) {
+          stop(error as Error);
+          return;
+        }
+        // Whoever follows has said so.
+        await pause(retryMs, closed.signal);
+      }
+    }
+  };
+
+  const verifying = verifyBeginning(snapshotHead);
   saveSnapshotIfDue();
   const following = follow();
 
@@ -194,7 +223,7 @@ export async function openLedgerStore(
     async close() {
       closed.abort();
       await commits;
-      await following;
+      await Promise.all([following, verifying]);
       saveSnapshot();
       await ledger.close();
     },

@@ -1,14 +1,18 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { refuse } from '../../src/contract/refusals.ts';
 import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
 import { LedgerCorrupt, LedgerUnavailable } from '../../src/ledger/ledger.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
+import type { SqliteLedgerOptions } from '../../src/ledger/sqlite/sqlite-ledger.ts';
+import { readSnapshotHead } from '../../src/ledger/snapshot-file.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore, LedgerStoreOptions } from '../../src/ledger/store.ts';
+import { verifyQuietly } from '../../src/ledger/verify-quietly.ts';
 import { created, deviceState, enrolled, networkPut, stateOf, tokenCreated } from './samples.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
@@ -20,8 +24,8 @@ interface Place {
   readonly path: string;
   readonly snapshotPath: string;
   readonly problems: string[];
-  open(options?: LedgerStoreOptions): Promise<LedgerStore>;
-  ledger(): Ledger;
+  open(options?: LedgerStoreOptions, sqlite?: SqliteLedgerOptions): Promise<LedgerStore>;
+  ledger(sqlite?: SqliteLedgerOptions): Ledger;
 }
 
 function makePlace(): Place {
@@ -30,8 +34,8 @@ function makePlace(): Place {
   const path = join(directory, 'ledger.db');
   const snapshotPath = join(directory, 'ledger.snapshot');
   const problems: string[] = [];
-  const ledger = (): Ledger => {
-    const opened = openSqliteLedger(path, { create: true });
+  const ledger = (sqlite: SqliteLedgerOptions = {}): Ledger => {
+    const opened = openSqliteLedger(path, { create: true, ...sqlite });
     cleanUps.push(() => opened.close());
     return opened;
   };
@@ -40,8 +44,8 @@ function makePlace(): Place {
     snapshotPath,
     problems,
     ledger,
-    async open(options = {}) {
-      const store = await openLedgerStore(ledger(), {
+    async open(options = {}, sqlite = {}) {
+      const store = await openLedgerStore(ledger(sqlite), {
         onProblem: (problem, error) => problems.push(`${problem}: ${error.message}`),
         ...options,
       });
@@ -281,6 +285,25 @@ describe('the snapshot', () => {
       devices: store.state.devices,
     });
     expect(reads).toEqual([3, 4]);
+  });
+
+  it('lets a start be quick: what lies behind it is verified afterwards, and an altered entry stops the store', async () => {
+    const place = await makeSnapshot();
+    const head = readSnapshotHead(place.snapshotPath) ?? expect.fail('no snapshot');
+    expect(head.sequence).toBe(4);
+    const { signal } = new AbortController();
+    await expect(verifyQuietly(place.ledger(), head, { signal })).resolves.toBeUndefined();
+
+    const database = new DatabaseSync(place.path);
+    database.exec('DROP TRIGGER entries_stay_as_they_are');
+    database.exec("UPDATE entries SET actor = 'me' WHERE sequence = 2");
+    database.close();
+    expect(() => openSqliteLedger(place.path)).toThrow('ledger entry 2 was altered');
+    const store = await place.open({ snapshotPath: place.snapshotPath, settleMs: 0 }, { vouchedFor: head });
+    await vi.waitFor(() =>
+      expect(place.problems).toEqual(['ledger-corrupt: ledger entry 2 was altered: its hash differs']),
+    );
+    expect(await put(store, networkPut('c'))).toMatchObject({ code: 'store-unavailable' });
   });
 
   it('is written again after so many entries, and not before', async () => {

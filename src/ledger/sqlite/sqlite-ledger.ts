@@ -20,11 +20,17 @@ export interface SqliteLedgerOptions {
   readonly busyTimeoutMs?: number;
   /** How often to look for entries of other processes while someone follows. */
   readonly pollMs?: number;
+  /**
+   * A head that a snapshot vouches for. Where the ledger has it, opening verifies from there on only; whoever uses this
+   * verifies the rest while it serves (`verifyQuietly`). A ledger without that very head is verified as a whole.
+   */
+  readonly vouchedFor?: LedgerHead;
 }
 
 /**
  * The embedded ledger: one SQLite file, with `PATH.head` beside it. Several processes of one machine may have it open.
- * Opening verifies the whole chain and that the last acknowledged entry is still there.
+ * Opening verifies the chain, the whole of it unless a snapshot vouches for its beginning, and that the last
+ * acknowledged entry is still there.
  * @throws LedgerCorrupt naming the first entry that is wrong; LedgerUnavailable where it cannot be read or written, or
  * is of another version. Nothing is repaired.
  */
@@ -33,7 +39,9 @@ export function openSqliteLedger(path: string, options: SqliteLedgerOptions = {}
   const database = guarded(path, 0, () => openDatabase(path, { create, busyTimeoutMs }));
   try {
     const headFile = openHeadFile(`${path}.head`);
-    const head = verifyStored(prepareRead(database, path), path, headFile.read());
+    const acknowledged = headFile.read();
+    const start = findStart(database, path, options.vouchedFor, acknowledged);
+    const head = verifyStored(prepareRead(database, path), path, { start, acknowledged });
     // Catches up after a crash between commit and head file, and makes the file of a new ledger.
     guarded(path, head.sequence, () => acknowledge(headFile, head));
     return guarded(path, 0, () => createLedger({ database, path, headFile, now, pollMs }));
@@ -41,6 +49,22 @@ export function openSqliteLedger(path: string, options: SqliteLedgerOptions = {}
     database.close();
     throw error;
   }
+}
+
+/** Where to begin: what was acknowledged must be among what is verified. */
+function findStart(
+  database: DatabaseSync,
+  path: string,
+  vouchedFor: LedgerHead | undefined,
+  acknowledged: LedgerHead | undefined,
+): LedgerHead {
+  if (vouchedFor === undefined || acknowledged === undefined || acknowledged.sequence < vouchedFor.sequence)
+    return genesisHead;
+  const { sequence } = vouchedFor;
+  const row = guarded(path, sequence, () =>
+    database.prepare('SELECT hash FROM entries WHERE sequence = ?').get(sequence),
+  );
+  return row?.['hash'] === vouchedFor.hash ? vouchedFor : genesisHead;
 }
 
 function acknowledge(headFile: HeadFile, head: LedgerHead): void {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { LedgerHead } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
-import { genesisHead, headOf, verifyEntry } from '../chain.ts';
+import { headOf, verifyEntry } from '../chain.ts';
 import { LedgerCorrupt } from '../ledger.ts';
 import { guarded } from './sqlite-errors.ts';
 
@@ -41,16 +41,16 @@ export function prepareRead(database: DatabaseSync, path: string): ReadStored {
 }
 
 /**
- * Reads all there is, link by link, and looks for the acknowledged head on the way. Returns the last.
+ * Reads all there is after `start`, link by link, and looks for the acknowledged head on the way. Returns the last.
  * @throws LedgerCorrupt naming the first entry that is wrong, or missing at the end.
  */
 export function verifyStored(
   readStored: ReadStored,
   path: string,
-  acknowledged: LedgerHead | undefined,
+  { start, acknowledged }: { readonly start: LedgerHead; readonly acknowledged: LedgerHead | undefined },
 ): LedgerHead {
-  let head = genesisHead;
-  let acknowledgedHash = acknowledged?.sequence === 0 ? genesisHead.hash : undefined;
+  let head = start;
+  let acknowledgedHash = acknowledged?.sequence === start.sequence ? start.hash : undefined;
   for (;;) {
     const entries = readStored(head);
     const last = entries.at(-1);
