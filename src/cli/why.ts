@@ -5,6 +5,7 @@ import { postureCriteria } from '../domain/posture.ts';
 import type { PostureCriterion, PostureValue } from '../domain/posture.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
+import { parseDuration } from './duration.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -18,6 +19,8 @@ interface WhyOptions extends ConnectionOptions {
   readonly method?: string;
   readonly source?: string;
   readonly posture?: string[];
+  readonly signedIn?: number;
+  readonly mfa?: true;
   readonly output: OutputFormat;
 }
 
@@ -34,7 +37,13 @@ export function registerWhy(program: Command): void {
     .option(
       '--posture <key=value...>',
       'posture instead of the one last reported: true, false or unknown each',
-    );
+    )
+    .option(
+      '--signed-in <duration>',
+      'as if the user had signed in that long ago (default: never)',
+      parseDuration,
+    )
+    .option('--mfa', 'as if that sign-in had taken more than one factor');
   addOutput(addConnection(command))
     .addHelpText(
       'after',
@@ -45,10 +54,13 @@ ageSeconds, os, osVersion, agentVersion. What is not given is unknown.
 
 Examples:
   postern why --user alice@example.org --device d-x2k7… --app grants
-  postern why --user alice@example.org --device d-x2k7… --app grants --path /admin --posture diskEncrypted=true`,
+  postern why --user alice@example.org --device d-x2k7… --app grants --path /admin --posture diskEncrypted=true
+  postern why --user alice@example.org --device d-x2k7… --app payroll --signed-in 10m --mfa`,
     )
     .action(async (options: WhyOptions) => {
-      const { user, device, app, path, method, source, posture, output } = options;
+      const { user, device, app, path, method, source, posture, signedIn, mfa, output } = options;
+      if (mfa === true && signedIn === undefined)
+        throw new CliError(exitCodes.invalid, '--mfa speaks of a sign-in: give --signed-in as well');
       const report = posture === undefined ? undefined : parsePosture(posture);
       const api = await connectApi(options);
       const answer = await api.call('POST', '/v1/why', WhyResponse, {
@@ -59,6 +71,7 @@ Examples:
         ...(method === undefined ? {} : { method }),
         ...(source === undefined ? {} : { sourceAddress: source }),
         ...(report === undefined ? {} : { posture: report }),
+        ...(signedIn === undefined ? {} : { signIn: { ageSeconds: signedIn, mfa: mfa === true } }),
       });
       printData(output, answer, () => explain(answer));
       if (answer.effect !== 'allow') process.exitCode = exitCodes.no;
@@ -95,6 +108,8 @@ export function parsePosture(pairs: readonly string[]): PostureReport {
   return { ...report, checks };
 }
 
+const colors = { allow: 'green', challenge: 'yellow', deny: 'red' } as const;
+
 const postures = {
   given: 'the posture that was given',
   'last-reported': 'the posture that the device last reported',
@@ -102,9 +117,10 @@ const postures = {
 } as const;
 
 function explain({ effect, reasons, policies, wouldChange, policyVersion, posture }: WhyResponse): string[] {
-  const verdict = paint(effect === 'allow' ? 'green' : 'red', effect);
+  const verdict = paint(colors[effect], effect);
+  const asks = effect === 'challenge' ? ' for' : ':';
   return [
-    `${verdict}${reasons.length === 0 ? '' : `: ${reasons.join(', ')}`}`,
+    `${verdict}${reasons.length === 0 ? '' : `${asks} ${reasons.join(', ')}`}`,
     `under version ${policyVersion}, with ${postures[posture]}`,
     ...policies.map(({ name, effect: says, satisfied, mode, explanation }) =>
       printable(

@@ -200,6 +200,13 @@ export const WhyRequest = Type.Object(
     sourceAddress: Type.Optional(Type.String()),
     /** Without it, the posture that the device last sent. */
     posture: Type.Optional(PostureReport),
+    /** How the user last signed in; without it, never. */
+    signIn: Type.Optional(
+      Type.Object(
+        { ageSeconds: Type.Integer({ minimum: 0, maximum: 315_360_000 }), mfa: Type.Boolean() },
+        strict,
+      ),
+    ),
   },
   strict,
 );

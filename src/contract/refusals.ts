@@ -139,6 +139,28 @@ export const refusals = {
       "Aucune politique ne l'autorise. Demandez à l'équipe sécurité, avec l'identifiant de flux de cette page.",
     ],
   ),
+  'sign-in-required': text(
+    401,
+    [
+      'Sign in again',
+      'This application asks for a sign-in that is not long ago. Sign in again through the agent on this laptop, then repeat what you did.',
+    ],
+    [
+      'Connectez-vous de nouveau',
+      "Cette application demande une connexion récente. Connectez-vous de nouveau avec l'agent de cet ordinateur, puis recommencez.",
+    ],
+  ),
+  'mfa-required': text(
+    401,
+    [
+      'Sign in with a second factor',
+      'This application asks for a sign-in with more than a password. Sign in again through the agent on this laptop, with your second factor, then repeat what you did.',
+    ],
+    [
+      'Connectez-vous avec un second facteur',
+      "Cette application demande plus qu'un mot de passe. Connectez-vous de nouveau avec l'agent de cet ordinateur et votre second facteur, puis recommencez.",
+    ],
+  ),
   'device-quarantined': text(
     403,
     ['Device in quarantine', tellSecurity.en],
@@ -385,6 +407,8 @@ export interface Refusal {
   readonly code: RefusalCode;
   /** For log and record; never a secret. */
   readonly detail?: string;
+  /** Of `sign-in-required` and `mfa-required`: how old a sign-in may be, where there is a bound (RFC 9470). */
+  readonly maxAgeSeconds?: number;
 }
 
 export const refuse = (code: RefusalCode, detail?: string): Refusal =>

@@ -27,6 +27,17 @@ export const SessionClaims = Type.Object(
     cnf: Type.Object({ 'x5t#S256': Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) }, strict),
     /** Claims of the identity provider that groups may refer to, such as `groups`. */
     claims: Type.Record(Type.String(), Type.Array(Type.String())),
+    /** The interactive sign-in that the token stems from; absent where the user never signed in so. */
+    signIn: Type.Optional(
+      Type.Object(
+        {
+          id: Type.String({ minLength: 1, maxLength: 128 }),
+          at: Type.Integer({ minimum: 0, description: 'epoch seconds' }),
+          mfa: Type.Boolean(),
+        },
+        strict,
+      ),
+    ),
     posture: Type.Optional(
       Type.Object(
         {

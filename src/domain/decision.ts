@@ -50,9 +50,14 @@ export interface Deny extends Decided {
   readonly effect: 'deny';
   readonly reasons: readonly DenialReason[];
 }
-/** Allowed once the subject does what is missing, such as a fresh sign-in. */
+/** What a user can do about a challenge, in the order that it is named. */
+export const challengeWords = ['fresh-sign-in', 'mfa'] as const;
+export type ChallengeWord = (typeof challengeWords)[number];
+/** Allowed once the user does what is missing, and nothing less. */
 export interface Challenge extends Decided {
   readonly effect: 'challenge';
-  readonly missing: readonly string[];
+  readonly missing: readonly ChallengeWord[];
+  /** How old a sign-in may be at most, in seconds, where a fresh one is missing and the policies set a bound. */
+  readonly maxAgeSeconds?: number;
 }
 export type Decision = Allow | Deny | Challenge;

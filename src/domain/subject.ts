@@ -13,6 +13,15 @@ export interface VerifiedCertificate {
   readonly notAfter: number;
 }
 
+/** An interactive sign-in: somebody was there and proved who they are. */
+export interface SignIn {
+  readonly id: string;
+  /** Epoch seconds. */
+  readonly at: number;
+  /** Whether it took more than one factor. */
+  readonly mfa: boolean;
+}
+
 /** What a session token says, after its signature, times, audience and binding were verified. */
 export interface VerifiedToken {
   readonly id: string;
@@ -21,6 +30,8 @@ export interface VerifiedToken {
   /** Groups that the identity provider asserted; those that list their members are read from the state. */
   readonly claims: Readonly<Record<string, readonly string[]>>;
   readonly posture: Posture | undefined;
+  /** What the token stems from; absent where the user never signed in interactively. */
+  readonly signIn?: SignIn | undefined;
   /** Epoch seconds. */
   readonly issuedAt: number;
   readonly expiresAt: number;

@@ -1,6 +1,6 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../contract/refusals.ts';
-import type { AccessFacts, Decision, DenialReason } from '../domain/decision.ts';
+import type { AccessFacts, Challenge, Decision, DenialReason } from '../domain/decision.ts';
 
 /** Reasons that a peer is told by a code of their own; of all others it learns that access is denied. */
 const codes: Readonly<Partial<Record<DenialReason, RefusalCode>>> = {
@@ -24,10 +24,17 @@ type Denied = Exclude<Decision, { effect: 'allow' }>;
 
 /** @param otherwise what the peer is told where no reason has a code of its own. */
 export function refusalOfDecision(decision: Denied, otherwise: RefusalCode = 'denied'): Refusal {
-  if (decision.effect === 'challenge') return refuse(otherwise, `missing: ${decision.missing.join(', ')}`);
+  if (decision.effect === 'challenge') return refusalOfChallenge(decision);
   const [first] = decision.reasons;
   const code = (first === undefined ? undefined : codes[first]) ?? otherwise;
   return refuse(code, [...decision.reasons, ...decision.policies].join(', '));
+}
+
+/** Also where it ends a live flow: whoever carried it can be told what to do. */
+function refusalOfChallenge({ missing, maxAgeSeconds, policies }: Challenge): Refusal {
+  const code = missing.includes('mfa') ? 'mfa-required' : 'sign-in-required';
+  const refusal = refuse(code, [...missing, ...policies].join(', '));
+  return maxAgeSeconds === undefined ? refusal : { ...refusal, maxAgeSeconds };
 }
 
 export const endsTheDevice = (decision: Decision): boolean =>
@@ -42,7 +49,8 @@ const ofPolicy: ReadonlySet<DenialReason> = new Set([
 ]);
 
 export const isOnlyPolicy = (decision: Decision): boolean =>
-  decision.effect === 'deny' && decision.reasons.every((reason) => ofPolicy.has(reason));
+  decision.effect === 'challenge' ||
+  (decision.effect === 'deny' && decision.reasons.every((reason) => ofPolicy.has(reason)));
 
 /**
  * A CONNECT to an http app gives access to nothing: the gateway itself is at its other end, and each request in it is

@@ -1,6 +1,6 @@
 import { escapeHtml } from '../contract/escape-html.ts';
 import { buildProblem } from '../contract/refusals.ts';
-import type { Problem, Refusal } from '../contract/refusals.ts';
+import type { Problem, Refusal, RefusalCode } from '../contract/refusals.ts';
 import type { FlowId } from '../domain/ids.ts';
 
 export interface Answer {
@@ -19,7 +19,7 @@ export interface Wishes {
  * for the record; a peer gets it only as `publicDetail`, such as which application failed.
  */
 export function answerRefusal(
-  { code }: Refusal,
+  { code, maxAgeSeconds }: Refusal,
   flowId: FlowId,
   wishes: Wishes,
   publicDetail?: string,
@@ -43,15 +43,26 @@ export function answerRefusal(
   ];
   if (isPage) headers.push('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
   if (problem.status === 401) {
-    headers.push('www-authenticate', challengeOf(code), 'proxy-authenticate', challengeOf(code));
+    const challenge = challengeOf(code, maxAgeSeconds);
+    headers.push('www-authenticate', challenge, 'proxy-authenticate', challenge);
   }
   if (problem.status === 503) headers.push('retry-after', '2');
   return { status: problem.status, headers, body };
 }
 
-/** RFC 6750, section 3: a token that is missing is not an error, one that is not valid is. */
-const challengeOf = (code: string): string =>
-  code === 'token-missing' ? 'Bearer realm="postern"' : 'Bearer realm="postern", error="invalid_token"';
+/**
+ * RFC 6750, section 3: a token that is missing is not an error, one that is not valid is. RFC 9470, section 3: one that is
+ * valid may stem from a sign-in that does not do.
+ */
+function challengeOf(code: RefusalCode, maxAgeSeconds: number | undefined): string {
+  const realm = 'Bearer realm="postern"';
+  if (code === 'token-missing') return realm;
+  if (code !== 'sign-in-required' && code !== 'mfa-required') return `${realm}, error="invalid_token"`;
+  const description =
+    code === 'mfa-required' ? 'More than one factor is required' : 'A more recent sign-in is required';
+  const maxAge = maxAgeSeconds === undefined ? '' : `, max_age="${maxAgeSeconds}"`;
+  return `${realm}, error="insufficient_user_authentication", error_description="${description}"${maxAge}`;
+}
 
 /** Browsers name text/html; programs that would rather have JSON do not. */
 const wantsPage = (accept: string | undefined): boolean =>

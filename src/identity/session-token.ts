@@ -14,7 +14,7 @@ import {
 import type { PublishedKey } from '../domain/control-state.ts';
 import type { DeviceId, UserName } from '../domain/ids.ts';
 import type { Posture } from '../domain/posture.ts';
-import type { VerifiedToken } from '../domain/subject.ts';
+import type { SignIn, VerifiedToken } from '../domain/subject.ts';
 import { parseCanonicalObject, splitCompactForm } from './compact-form.ts';
 import type { SigningKey } from './signing-key.ts';
 
@@ -29,6 +29,7 @@ export interface SessionTokenContent {
   readonly thumbprint: string;
   readonly claims: Readonly<Record<string, readonly string[]>>;
   readonly posture: Posture | undefined;
+  readonly signIn?: SignIn | undefined;
   /** Epoch seconds. */
   readonly now: number;
 }
@@ -50,6 +51,7 @@ export async function signSessionToken(
     device: content.device,
     cnf: { 'x5t#S256': content.thumbprint },
     claims: Object.fromEntries(Object.entries(content.claims).map(([name, values]) => [name, [...values]])),
+    ...(content.signIn === undefined ? {} : { signIn: content.signIn }),
     ...(content.posture === undefined ? {} : { posture: content.posture }),
   } satisfies SessionClaims;
   const token = await new SignJWT(claims)
@@ -159,6 +161,7 @@ function checkClaims(
     device: claims.device as DeviceId,
     claims: claims.claims,
     posture: claims.posture,
+    signIn: claims.signIn,
     issuedAt: iat,
     expiresAt: exp,
   };

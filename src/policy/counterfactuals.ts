@@ -1,8 +1,10 @@
-import type { DenialReason } from '../domain/decision.ts';
+import { challengeWords } from '../domain/decision.ts';
+import type { Challenge, Decision, DenialReason } from '../domain/decision.ts';
 import { postureCriteria } from '../domain/posture.ts';
 import type { Posture, PostureCriterion } from '../domain/posture.ts';
+import { afterSigningIn } from './challenge.ts';
 import { judge } from './judge.ts';
-import { postureAgeSeconds } from './policy-inputs.ts';
+import { freshest, postureAgeSeconds, signInAgeSeconds } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import type { PolicySlice } from './slices.ts';
 
@@ -28,8 +30,6 @@ const changeCheck = (posture: Posture, name: PostureCriterion, value: boolean): 
   checks: { ...posture.checks, [name]: value },
 });
 
-const fresh = (inputs: PolicyInputs): number => Math.max(inputs.now, inputs.vouchedAt);
-
 const goodPosture = (inputs: PolicyInputs): PolicyInputs => ({
   ...inputs,
   posture: {
@@ -37,7 +37,7 @@ const goodPosture = (inputs: PolicyInputs): PolicyInputs => ({
     osVersion: '',
     agentVersion: '',
     ...inputs.posture,
-    measuredAt: fresh(inputs),
+    measuredAt: freshest(inputs),
     checks: Object.fromEntries(postureCriteria.map((name) => [name, true])) as Posture['checks'],
   },
 });
@@ -59,11 +59,11 @@ function postureChanges(slice: PolicySlice, inputs: PolicyInputs): Change[] {
     changes.push(
       {
         condition: `the posture were just measured (it is ${age} s old)`,
-        apply: (now) => ({ ...now, posture: { ...posture, measuredAt: fresh(now) } }),
+        apply: (now) => ({ ...now, posture: { ...posture, measuredAt: freshest(now) } }),
       },
       {
         condition: 'the posture were a day old',
-        apply: (now) => ({ ...now, posture: { ...posture, measuredAt: fresh(now) - 86_400 } }),
+        apply: (now) => ({ ...now, posture: { ...posture, measuredAt: freshest(now) - 86_400 } }),
       },
     );
   }
@@ -87,17 +87,67 @@ function groupChanges(slice: PolicySlice, inputs: PolicyInputs): Change[] {
   );
 }
 
+/** Of the sign-in what would end an access; what would mend one is the challenge itself. */
+function signInChanges(slice: PolicySlice, inputs: PolicyInputs): Change[] {
+  if (!slice.usesSignIn || inputs.signIn.at === undefined) return [];
+  return [
+    {
+      condition: 'the user had signed in a day ago',
+      apply: (now) => ({ ...now, signIn: { ...now.signIn, at: freshest(now) - 86_400 } }),
+    },
+    ...(inputs.signIn.mfa
+      ? [
+          {
+            condition: 'the sign-in had taken one factor only',
+            apply: (now: PolicyInputs) => ({ ...now, signIn: { ...now.signIn, mfa: false } }),
+          },
+        ]
+      : []),
+  ];
+}
+
+/** What a challenge asks for, with what there is instead. */
+function describeChallenge({ missing, maxAgeSeconds }: Challenge, inputs: PolicyInputs): string {
+  const age = signInAgeSeconds(inputs);
+  const last = inputs.signIn.at === undefined ? 'the user never did' : `the last time was ${age} s ago`;
+  const bound = maxAgeSeconds === undefined ? '' : `, at most ${maxAgeSeconds} s ago`;
+  const fresh = missing.includes('fresh-sign-in');
+  const mfa = missing.includes('mfa') ? ' with more than one factor' : '';
+  return `Allowed if the user signed in${fresh ? ' again' : ''}${mfa}${bound}${fresh ? ` (${last})` : ''}.`;
+}
+
+/** Everything good that policies can ask for at once, where they ask for it at all. */
+function allGood(slice: PolicySlice, inputs: PolicyInputs): Change | undefined {
+  const canSignIn = slice.usesSignIn && inputs.device.role === 'laptop';
+  if (!slice.usesPosture && !canSignIn) return undefined;
+  const conditions = [
+    ...(!slice.usesPosture
+      ? []
+      : inputs.posture === undefined
+        ? ['a posture were reported, fresh and with every criterion true']
+        : ['the posture were fresh and every criterion true']),
+    ...(canSignIn ? ['the user signed in with more than one factor'] : []),
+  ];
+  return {
+    condition: conditions.join(', and '),
+    apply: (now) => {
+      const healthy = slice.usesPosture ? goodPosture(now) : now;
+      return canSignIn ? afterSigningIn(healthy, challengeWords) : healthy;
+    },
+  };
+}
+
 /**
- * Single changes that were each tried and turn the decision round; where none does, all of the posture together, and
+ * Single changes that were each tried and turn the decision round; where none does, all that is good together, and
  * that with one group. Nothing is listed that was not tried.
  */
 export function findCounterfactuals(
   slice: PolicySlice,
   inputs: PolicyInputs,
-  effect: 'allow' | 'deny',
+  decision: Decision,
   stateReason: DenialReason | undefined,
 ): string[] {
-  const wanted = effect === 'allow' ? 'deny' : 'allow';
+  const wanted = decision.effect === 'allow' ? 'deny' : 'allow';
   const turns = (changed: PolicyInputs): boolean => judge(slice, changed).effect === wanted;
   const verb = wanted === 'allow' ? 'Allowed' : 'Denied';
   const mend = stateReason === undefined ? undefined : mends[stateReason];
@@ -106,15 +156,17 @@ export function findCounterfactuals(
 
   const prefix = `${verb} if ${mend === undefined ? '' : `${mend}, and `}`;
   const groups = groupChanges(slice, inputs);
-  const single = [...postureChanges(slice, inputs), ...groups].filter(({ apply }) => turns(apply(inputs)));
-  if (single.length > 0 || wanted === 'deny') return single.map(({ condition }) => `${prefix}${condition}.`);
-  if (!slice.usesPosture) return [];
-  const good =
-    inputs.posture === undefined
-      ? 'a posture were reported, fresh and with every criterion true'
-      : 'the posture were fresh and every criterion true';
-  if (turns(goodPosture(inputs))) return [`${prefix}${good}.`];
+  const tried = [...postureChanges(slice, inputs), ...groups];
+  if (wanted === 'deny') tried.push(...signInChanges(slice, inputs));
+  const single = tried
+    .filter(({ apply }) => turns(apply(inputs)))
+    .map(({ condition }) => `${prefix}${condition}.`);
+  if (decision.effect === 'challenge') return [describeChallenge(decision, inputs), ...single];
+  if (single.length > 0 || wanted === 'deny') return single;
+  const good = allGood(slice, inputs);
+  if (good === undefined) return [];
+  if (turns(good.apply(inputs))) return [`${prefix}${good.condition}.`];
   return groups
-    .filter(({ apply }) => turns(apply(goodPosture(inputs))))
-    .map(({ condition }) => `${prefix}${good}, and ${condition}.`);
+    .filter(({ apply }) => turns(apply(good.apply(inputs))))
+    .map(({ condition }) => `${prefix}${good.condition}, and ${condition}.`);
 }

@@ -8,11 +8,12 @@ import { createDecisionTable, createEntryBudget, dropEntries } from './decision-
 import type { DecisionTable } from './decision-table.ts';
 import { explainDecision } from './explain.ts';
 import type { Explanation } from './explanation.ts';
+import { findChallenge } from './challenge.ts';
 import { createGroupMembership } from './group-membership.ts';
 import type { GroupSet } from './group-membership.ts';
 import { judge } from './judge.ts';
-import type { Verdict } from './judge.ts';
 import { createPolicyReader } from './policy-index.ts';
+import { noSignIn } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import { policyVersionOf } from './policy-version.ts';
 import { sameResource } from './same-resource.ts';
@@ -68,20 +69,33 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   let currentApps = new WeakMap<App, boolean>();
   let refusals = new Map<DenialReason, Decision>();
 
-  const stamp = ({
-    effect,
-    reasons,
-    policies,
-  }: Pick<Verdict, 'effect' | 'reasons' | 'policies'>): Decision =>
-    effect === 'allow' ? { effect, policies, policyVersion } : { effect, reasons, policies, policyVersion };
-
   const refuse = (reason: DenialReason): Decision => {
     let decision = refusals.get(reason);
     if (decision === undefined) {
-      decision = stamp({ effect: 'deny', reasons: [reason], policies: [] });
+      decision = { effect: 'deny', reasons: [reason], policies: [], policyVersion };
       refusals.set(reason, decision);
     }
     return decision;
+  };
+
+  /** What the policies say, with what the user could do about a denial; and whether it may be kept. */
+  const judgeWhole = (slice: PolicySlice, inputs: PolicyInputs): { decision: Decision; keep: boolean } => {
+    const { effect, reasons, policies, keep } = judge(slice, inputs);
+    if (effect === 'allow') return { decision: { effect, policies, policyVersion }, keep };
+    const challenge = findChallenge(slice, inputs);
+    if (challenge === undefined) return { decision: { effect, reasons, policies, policyVersion }, keep };
+    const { missing, maxAgeSeconds, verdict } = challenge;
+    return {
+      decision: {
+        effect: 'challenge',
+        missing,
+        ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
+        // The forbids that stand in the way, or else the permits that wait for it.
+        policies: policies.length > 0 ? policies : verdict.policies,
+        policyVersion,
+      },
+      keep,
+    };
   };
 
   const isCurrentApp = (app: App): boolean => {
@@ -116,6 +130,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     groups: groupsOf(token).names,
     device,
     posture: token.posture,
+    signIn: token.signIn ?? noSignIn,
     request,
     now: Math.floor(now),
     vouchedAt: token.issuedAt,
@@ -147,13 +162,13 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     if (reason !== undefined) return refuse(reason);
     const { slice, decisions } = compiledFor(facts.app);
     const inputs = inputsOf(facts, device);
-    if (!caching) return stamp(judge(slice, inputs));
+    if (!caching) return judgeWhole(slice, inputs).decision;
     const key = slice.keyOf(inputs, groupsOf(facts.subject.token), membership);
     let decision = decisions.get(key);
     if (decision === undefined) {
-      const verdict = judge(slice, inputs);
-      decision = stamp(verdict);
-      if (verdict.keep) decisions.set(key, decision);
+      const judged = judgeWhole(slice, inputs);
+      ({ decision } = judged);
+      if (judged.keep) decisions.set(key, decision);
     }
     return decision;
   };
@@ -190,7 +205,13 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     explain(facts) {
       const decision = guarded(facts);
       if (state === undefined)
-        return { ...decision, reasons: ['policy-error'], policies: [], wouldChange: [] };
+        return {
+          effect: 'deny',
+          reasons: ['policy-error'],
+          policies: [],
+          wouldChange: [],
+          policyVersion,
+        };
       const { reason, device } = checkState(facts, state, isCurrentApp);
       return explainDecision(decision, {
         stateReason: reason,

@@ -13,7 +13,7 @@ import { contextLeaves } from './context-leaves.ts';
 import type { PolicyExplanation } from './explanation.ts';
 import { cedarRequest } from './judge.ts';
 import type { ParsedPolicy } from './parsed-policy.ts';
-import { missingPostureAgeSeconds } from './policy-inputs.ts';
+import { missingAgeSeconds } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import { usageOfExpression } from './policy-usage.ts';
 import type { PolicySlice } from './slices.ts';
@@ -26,7 +26,8 @@ function describeLeaf(path: string, inputs: PolicyInputs): string {
     : undefined;
   if (check === 'unknown') return `context.${path} is unknown, which is never true`;
   const value = contextLeaves[path]?.value(inputs);
-  if (value === missingPostureAgeSeconds) return 'no posture was reported';
+  if (path.startsWith('signIn.') && inputs.signIn.at === undefined) return 'the user never signed in';
+  if (value === missingAgeSeconds) return 'no posture was reported';
   const extension =
     typeof value === 'object' && value !== null && '__extn' in value ? value.__extn : undefined;
   const shown =

@@ -20,8 +20,8 @@ export interface DecisionGrounds {
 export function explainDecision(decision: Decision, grounds: DecisionGrounds): Explanation {
   const { slice, inputs, shadow, stateReason } = grounds;
   const { effect, policyVersion } = decision;
-  const reasons = decision.effect === 'deny' ? decision.reasons : [];
-  if (slice === undefined || inputs === undefined || effect === 'challenge') {
+  const reasons = reasonsOf(decision);
+  if (slice === undefined || inputs === undefined) {
     return { effect, reasons, policies: [], wouldChange: [], policyVersion };
   }
   const readable = new Set(slice.policies.map(({ name }) => name));
@@ -44,7 +44,18 @@ export function explainDecision(decision: Decision, grounds: DecisionGrounds): E
       ...slice.policies.map((policy) => explainPolicy(policy, 'enforce', slice, inputs)),
       ...shadow.map((policy) => explainPolicy(policy, 'shadow', slice, inputs)),
     ],
-    wouldChange: findCounterfactuals(slice, inputs, effect, stateReason),
+    wouldChange: findCounterfactuals(slice, inputs, decision, stateReason),
     policyVersion,
   };
+}
+
+function reasonsOf(decision: Decision): readonly string[] {
+  switch (decision.effect) {
+    case 'allow':
+      return [];
+    case 'deny':
+      return decision.reasons;
+    case 'challenge':
+      return decision.missing;
+  }
 }

@@ -46,6 +46,7 @@ function useTime(usage: PolicyUsage, dimension: TimeDimension, points: Iterable<
 
 const timeLeaves: Readonly<Record<string, TimeDimension>> = {
   'posture.ageSeconds': 'postureAge',
+  'signIn.ageSeconds': 'signInAge',
   'device.enrolledAgeSeconds': 'enrolledAge',
   now: 'now',
 };

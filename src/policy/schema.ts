@@ -52,6 +52,17 @@ type Posture = {
   agentVersion: String,
 };
 
+// How the user last signed in at the identity provider, in person. When a denial would have been an allow after a fresh
+// sign-in, or one with more than one factor, the answer is a challenge: the user is told to sign in, and how.
+type SignIn = {
+  // Seconds since then: context.signIn.ageSeconds < 300
+  ageSeconds: Long,
+  // Whether it took more than one factor.
+  mfa: Bool,
+  // True when the user never signed in so. Then mfa is false, and ageSeconds is three hundred years.
+  missing: Bool,
+};
+
 // The request as it will be forwarded. A tunnel has the method "CONNECT" and an empty path.
 type Request = {
   method: String,
@@ -71,6 +82,7 @@ action access appliesTo {
   context: {
     device: Device,
     posture: Posture,
+    signIn: SignIn,
     request: Request,
     source: Source,
     // UTC, to the second: context.now.toTime() >= duration("6h") && context.now < datetime("2030-01-01")

@@ -24,7 +24,10 @@ export interface PolicySlice {
   /** Attributes of the context that some policy refers to. */
   readonly leaves: readonly string[];
   readonly usesPosture: boolean;
+  readonly usesSignIn: boolean;
   readonly usesTime: boolean;
+  /** Where time can change an answer, ascending. */
+  readonly times: ReadonlyMap<TimeDimension, Breakpoints>;
   /** Groups that some policy mentions; `all` where membership in any may matter. */
   readonly groups: ReadonlySet<string> | 'all';
   readonly keyArity: number;
@@ -105,7 +108,9 @@ export function compileSlice(
     broken,
     leaves,
     usesPosture,
+    usesSignIn: leaves.some((leaf) => leaf.startsWith('signIn.')),
     usesTime: times.length > 0,
+    times: new Map(times),
     groups: mentioned,
     keyArity: steps.length + 1,
     keyOf(inputs, groups, membership) {

@@ -1,12 +1,12 @@
 import type { CedarExpression } from './cedar.ts';
-import { postureAgeSeconds } from './policy-inputs.ts';
+import { postureAgeSeconds, signInAgeSeconds } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 
 /**
  * What changes by the passing of time alone. Policies mostly compare these with literals; a decision then depends
  * only on which literals were passed, which makes it worth caching, and says when it has to be made again.
  */
-export const timeDimensions = ['postureAge', 'enrolledAge', 'now', 'timeOfDay'] as const;
+export const timeDimensions = ['postureAge', 'signInAge', 'enrolledAge', 'now', 'timeOfDay'] as const;
 export type TimeDimension = (typeof timeDimensions)[number];
 
 /** The whole-second values at which an answer can change, ascending; `raw` where any second may. */
@@ -19,6 +19,8 @@ export function timeValue(dimension: TimeDimension, inputs: PolicyInputs): numbe
   switch (dimension) {
     case 'postureAge':
       return postureAgeSeconds(inputs);
+    case 'signInAge':
+      return signInAgeSeconds(inputs);
     case 'enrolledAge':
       return Math.max(0, Math.floor(inputs.now - inputs.device.enrolledAt));
     case 'now':
@@ -45,17 +47,25 @@ export function secondsToBreakpoint(
   inputs: PolicyInputs,
   breakpoints: Breakpoints,
 ): number {
-  if (dimension === 'postureAge' && inputs.posture === undefined) return Infinity;
+  const since = measuredAt(dimension, inputs);
+  if (since === 'never') return Infinity;
   if (breakpoints === 'raw') return rawReviewSeconds;
   const value = timeValue(dimension, inputs);
   const next = breakpoints.find((breakpoint) => breakpoint > value);
   // At midnight the time of day starts again below every breakpoint.
   if (dimension === 'timeOfDay') return (next ?? secondsPerDay) - value;
   if (next === undefined) return Infinity;
-  if (dimension === 'postureAge' && inputs.posture !== undefined) {
-    return inputs.posture.measuredAt + next - inputs.now;
-  }
-  return next - value;
+  return since === undefined ? next - value : since + next - inputs.now;
+}
+
+/** When that began which is as old as its age says: by a clock that is not ours. */
+function measuredAt(
+  dimension: TimeDimension,
+  { posture, signIn }: PolicyInputs,
+): number | 'never' | undefined {
+  if (dimension === 'postureAge') return posture?.measuredAt ?? 'never';
+  if (dimension === 'signInAge') return signIn.at ?? 'never';
+  return undefined;
 }
 
 export const comparisons = ['<', '<=', '>', '>=', '==', '!='] as const;
@@ -88,7 +98,7 @@ const datetimePattern = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{3})?Z)?$/;
  * understood here is only cached less well.
  */
 export function literalSeconds(dimension: TimeDimension, expression: CedarExpression): number | undefined {
-  if (dimension === 'postureAge' || dimension === 'enrolledAge') {
+  if (dimension === 'postureAge' || dimension === 'signInAge' || dimension === 'enrolledAge') {
     // Cedar hands Longs over as JSON numbers: beyond the safe integers they are no longer what was written.
     if (!('Value' in expression) || !Number.isSafeInteger(expression.Value)) return undefined;
     return expression.Value as number;

@@ -93,6 +93,20 @@ cedar: |
   when { context.posture.diskEncrypted };
 `;
 
+const payroll = `kind: App
+name: payroll
+network: finance
+host: payroll.apps.example.org
+protocol: http
+upstreams: [http://127.0.0.1:8081]
+---
+kind: Policy
+name: payroll-fresh
+cedar: |
+  permit (principal == User::"alice@example.org", action == Action::"access", resource == App::"payroll")
+  when { context.signIn.ageSeconds < 300 && context.signIn.mfa };
+`;
+
 async function enrollAs(user: string): Promise<string> {
   const created = await postern('enroll-token', 'create', '--user', user, '-o', 'json');
   const { token } = JSON.parse(created.out) as { token: string };
@@ -158,6 +172,15 @@ it('answers why with 0 for allow and 1 for deny, and takes a device out of servi
   const denied = await why('--posture', 'diskEncrypted=false', '-o', 'json');
   expect(denied.code).toBe(1);
   expect(JSON.parse(denied.out)).toMatchObject({ effect: 'deny', posture: 'given' });
+  await postern('apply', '-f', await write('payroll.yaml', payroll));
+  const payrollWhy = (...more: string[]) => why('--app', 'payroll', ...more);
+  const challenge = await payrollWhy();
+  expect(challenge.code).toBe(1);
+  expect(challenge.out).toContain('challenge for fresh-sign-in, mfa');
+  expect(challenge.out).toContain('signed in again with more than one factor, at most 299 s ago');
+  expect((await payrollWhy('--signed-in', '1m', '--mfa')).code).toBe(0);
+  expect((await payrollWhy('--signed-in', '1m')).out).toContain('challenge for mfa');
+  expect(await payrollWhy('--mfa')).toMatchObject({ code: 2, out: '' });
   expect(await why('--app', 'none')).toMatchObject({ code: 2 });
 
   const revoked = await postern('device', 'revoke', device, '--reason', 'stolen from a car');

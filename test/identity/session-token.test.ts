@@ -68,6 +68,23 @@ describe('a session token', () => {
     expect(await codeOf(spoil({}))).toBe('verified');
   });
 
+  it('says which sign-in it stems from, and is refused where it says so in any other shape', async () => {
+    const signIn = { id: 'sign-in-1', at: now - 90, mfa: true };
+    const { token } = await signSessionToken(key.signing, content({ signIn }));
+    expect(await verify(token)).toMatchObject({ signIn });
+    expect(await codeOf(spoil({ signIn }))).toBe('verified');
+    for (const bad of [
+      null,
+      {},
+      { ...signIn, mfa: 'true' },
+      { ...signIn, at: '0' },
+      { ...signIn, at: -1 },
+      { ...signIn, id: '' },
+      { ...signIn, more: 1 },
+    ])
+      expect([bad, await codeOf(spoil({ signIn: bad }))]).toEqual([bad, 'token-malformed']);
+  });
+
   it('verifies from half a minute before it was issued to the second before it expires', async () => {
     const { token } = await signSessionToken(key.signing, content());
     expect(await codeOf(token, now - 31)).toBe('token-not-yet-valid');

@@ -19,6 +19,7 @@ import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
 import type { FlowFacts, FlowOutcome, FlowRecorder } from '../../src/domain/flow.ts';
 import type { UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
+import type { SignIn } from '../../src/domain/subject.ts';
 import type { App, Policy } from '../../src/domain/resources.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
@@ -207,6 +208,7 @@ export interface TokenChanges {
   /** Epoch seconds. */
   readonly now?: number;
   readonly posture?: Posture;
+  readonly signIn?: SignIn;
 }
 
 export interface LabGateway {
@@ -344,6 +346,7 @@ export async function startLabGateway(options: {
             thumbprint: changes.thumbprint ?? device.thumbprint,
             claims: {},
             posture: changes.posture,
+            signIn: changes.signIn,
             now: changes.now ?? Math.floor(time() / 1000),
           });
           return signed.token;

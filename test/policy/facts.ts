@@ -88,6 +88,8 @@ export interface FactParts {
   /** `null` for none. */
   readonly posture?: Partial<Omit<Posture, 'checks'>> | null;
   readonly checks?: Partial<Record<PostureCriterion, PostureValue>>;
+  /** None unless given. */
+  readonly signIn?: { readonly at: number; readonly mfa?: boolean };
   readonly app?: App;
   readonly method?: string;
   readonly path?: string;
@@ -126,6 +128,7 @@ export const factsOf = (parts: FactParts = {}): AccessFacts => {
                 ...parts.posture,
                 checks: { ...good, ...parts.checks },
               },
+        ...(parts.signIn === undefined ? {} : { signIn: { id: 'sign-in-1', mfa: false, ...parts.signIn } }),
         issuedAt: parts.issuedAt ?? now - 30,
         expiresAt: parts.expiresAt ?? now + 570,
       },

@@ -45,6 +45,14 @@ export function askFullSet(
         osVersion: posture?.osVersion ?? '',
         agentVersion: posture?.agentVersion ?? '',
       },
+      signIn: {
+        mfa: token.signIn?.mfa ?? false,
+        missing: token.signIn === undefined,
+        ageSeconds:
+          token.signIn === undefined
+            ? 9_467_280_000
+            : Math.max(0, Math.max(seconds, token.issuedAt) - token.signIn.at),
+      },
       request: { method: facts.request.method, path: facts.request.path, host: facts.request.host },
       source: {
         address: { __extn: { fn: 'ip', arg: facts.request.sourceAddress.replace('::ffff:', '') } },

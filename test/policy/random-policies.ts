@@ -53,6 +53,12 @@ export const conditions = [
   'context.posture.agentVersion != ""',
   'context has posture',
   'context.posture has ageSeconds',
+  'context.signIn.mfa',
+  'context.signIn.missing',
+  'context.signIn.ageSeconds < 300',
+  '61 > context.signIn.ageSeconds',
+  'context.signIn.ageSeconds * 2 > 119',
+  'context.signIn == context.signIn',
   'context.device.id == "laptop-1"',
   'context.device.state == "active"',
   'context.device.role == "laptop"',
@@ -151,6 +157,13 @@ export const accesses = fc
       { freq: 6 },
     ),
     checks: fc.record(Object.fromEntries(postureCriteria.map((name) => [name, check]))),
+    signIn: fc.constantFrom(
+      undefined,
+      { at: now - 60, mfa: true },
+      { at: now - 61, mfa: false },
+      { at: now - 300, mfa: true },
+      { at: now + 5, mfa: false },
+    ),
     app: fc.constantFrom(...apps),
     method: fc.constantFrom('GET', 'POST', 'CONNECT'),
     path: fc.constantFrom('/', '/admin', ''),
@@ -158,4 +171,4 @@ export const accesses = fc
     now: fc.constantFrom(now, now + 1, now + 30, now + 0.5, now - 1),
     expiresAt: fc.constant(now + 900),
   })
-  .map((parts) => factsOf(parts));
+  .map(({ signIn, ...parts }) => factsOf({ ...parts, ...(signIn === undefined ? {} : { signIn }) }));

@@ -1,5 +1,6 @@
 import { checkParseContext, checkParseSchema } from '@cedar-policy/cedar-wasm/nodejs';
 import { expect, test } from 'vitest';
+import { noSignIn } from '../../src/policy/policy-inputs.ts';
 import type { PolicyInputs } from '../../src/policy/policy-inputs.ts';
 import { buildContext, contextLeaves } from '../../src/policy/context-leaves.ts';
 import { cedarSchema } from '../../src/policy/schema.ts';
@@ -10,6 +11,7 @@ const inputs = (posture: 'given' | 'missing'): PolicyInputs => ({
   groups: [],
   device: device(),
   posture: posture === 'given' ? factsOf().subject.token.posture : undefined,
+  signIn: posture === 'given' ? { at: now - 60, mfa: true } : noSignIn,
   request: factsOf().request,
   now,
   vouchedAt: now,

@@ -3,8 +3,7 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { anyRole } from '../../domain/administration.ts';
 import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
-import type { Posture } from '../../domain/posture.ts';
-import type { Subject } from '../../domain/subject.ts';
+import type { Subject, VerifiedToken } from '../../domain/subject.ts';
 import { sessionTokenLifetimeSeconds } from '../../contract/session-token.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
@@ -25,6 +24,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
     },
     async (request) => {
       const { user, device: id, app: name, path, method, sourceAddress, posture: report } = request.body;
+      const { signIn } = request.body;
       const now = nowSeconds(parts);
       const device = parts.store.state.devices.get(id as DeviceId);
       const application = parts.store.state.apps.get(name as AppName);
@@ -38,7 +38,12 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
       const posture = report === undefined ? last : acceptPosture(report, now);
       const isHttp = application.protocol === 'http';
       const { effect, reasons, policies, wouldChange, policyVersion } = parts.engine.explain({
-        subject: hypotheticalSubject(device, user as UserName, posture, now),
+        subject: hypotheticalSubject(device, {
+          user: user as UserName,
+          posture,
+          signIn: signIn && { id: 'hypothetical', at: now - signIn.ageSeconds, mfa: signIn.mfa },
+          now,
+        }),
         app: application,
         request: {
           method: method ?? (isHttp ? 'GET' : 'CONNECT'),
@@ -70,9 +75,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
 /** Who would ask, had they just connected with the device's newest certificate and a fresh token. */
 function hypotheticalSubject(
   device: Device,
-  user: UserName,
-  posture: Posture | undefined,
-  now: number,
+  { now, ...facts }: Pick<VerifiedToken, 'user' | 'posture' | 'signIn'> & { readonly now: number },
 ): Subject {
   const newest = device.certificates.at(-1);
   return {
@@ -86,10 +89,9 @@ function hypotheticalSubject(
     },
     token: {
       id: 'hypothetical',
-      user,
+      ...facts,
       device: device.id,
       claims: {},
-      posture,
       issuedAt: now,
       expiresAt: now + sessionTokenLifetimeSeconds,
     },
