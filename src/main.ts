@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   policy: async () => (await import('./cli/policy.ts')).registerPolicy,
   why: async () => (await import('./cli/why.ts')).registerWhy,
   flows: async () => (await import('./cli/flows.ts')).registerFlows,
+  backup: async () => (await import('./cli/backup.ts')).registerBackup,
   demo: async () => (await import('./cli/demo.ts')).registerDemo,
 };
 

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { CliError, exitCodes } from './cli-error.ts';
 
-/** The first line of the file that the option or POSTERN_PASSPHRASE_FILE names; undefined where neither is given. */
-export async function readPassphrase(option: string | undefined): Promise<string | undefined> {
-  const path = option ?? process.env['POSTERN_PASSPHRASE_FILE'];
+/** The first line of the file that the option or the variable names; undefined where neither is given. */
+export async function readPassphrase(
+  option: string | undefined,
+  variable: 'POSTERN_PASSPHRASE_FILE' | 'POSTERN_BACKUP_PASSPHRASE_FILE' = 'POSTERN_PASSPHRASE_FILE',
+): Promise<string | undefined> {
+  const path = option ?? process.env[variable];
   if (path === undefined) return undefined;
   let text: string;
   try {

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { pino } from 'pino';
@@ -11,7 +10,7 @@ import { loadSettings, SettingsError } from '../control/settings-file.ts';
 import { superviseServer } from '../supervisor/supervise-server.ts';
 import type { ServerReady } from '../supervisor/supervisor.ts';
 import { CliError, exitCodes } from './cli-error.ts';
-import { contextPath, readContext } from './context-file.ts';
+import { findConfig } from './find-config.ts';
 import { printLine } from './output.ts';
 import { readPassphrase } from './passphrase.ts';
 
@@ -59,7 +58,7 @@ Examples:
 }
 
 async function serve(options: ServeOptions): Promise<number> {
-  const configFile = resolve(options.config ?? (await findConfig()));
+  const configFile = await findConfig(options.config);
   const settings = openSettings(configFile);
   const passphrase = await readPassphrase(options.passphraseFile);
   const logger = pino(
@@ -78,21 +77,6 @@ async function serve(options: ServeOptions): Promise<number> {
   });
   if (detail !== undefined) process.stderr.write(`postern: ${detail}\n`);
   return code;
-}
-
-async function findConfig(): Promise<string> {
-  const { data } = await readContext(contextPath());
-  const candidates = [
-    ...(data === undefined ? [] : [join(data, dataDirectory.settings)]),
-    dataDirectory.settings,
-  ];
-  const found = candidates.find((path) => existsSync(path));
-  if (found === undefined)
-    throw new CliError(
-      exitCodes.invalid,
-      'no settings are known: give --config FILE, as `postern init` made it',
-    );
-  return found;
 }
 
 /** Before any process starts, so that what a person has to mend is said in one place and at once. */

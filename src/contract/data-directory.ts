@@ -5,6 +5,8 @@ export const dataDirectory = {
   format: 'FORMAT',
   ledger: 'ledger.db',
   flows: 'flows',
+  /** When the last backup was made, of which head, and where to: for `postern doctor`. Not in backups. */
+  lastBackup: 'LAST_BACKUP',
   rootCertificate: 'certs/root.crt',
   deviceAuthorityCertificate: 'certs/device-authority.crt',
   serviceAuthorityCertificate: 'certs/service-authority.crt',
@@ -15,5 +17,9 @@ export const dataDirectory = {
   /** `session-KID.key` and `assertion-KID.key`, made and retired by the control plane. */
   signingKeys: 'keys/signing',
 } as const;
+
+/** The private half of one signing key, relative to the data directory. */
+export const signingKeyPath = (use: 'session' | 'assertion', kid: string): string =>
+  `${dataDirectory.signingKeys}/${use}-${kid}.key`;
 
 export const dataFormat = 'postern-data-1';

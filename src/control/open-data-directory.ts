@@ -50,7 +50,8 @@ export function checkDataDirectory(directory: string): void {
   }
 }
 
-function checkFormat(directory: string): void {
+/** Looks whether a directory is one of `postern init`, of the format of this version. @throws DataDirectoryError */
+export function checkFormat(directory: string): void {
   let format: string;
   try {
     if (!statSync(directory).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' });

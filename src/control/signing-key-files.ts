@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPrivateKeyFile, writePrivateKeyFile } from '../../certs/key-file.ts';
-import { dataDirectory } from '../contract/data-directory.ts';
+import { dataDirectory, signingKeyPath } from '../contract/data-directory.ts';
 import type { PublishedKey } from '../domain/control-state.ts';
 import { createSigningKey } from '../identity/signing-key.ts';
 import type { KeyUse } from '../identity/signing-key.ts';
@@ -21,7 +21,7 @@ export function openSigningKeyFiles(directory: string, passphrase?: string): Sig
   const pathOf = (use: KeyUse, kid: string): string => {
     // It comes from the ledger, which we wrote; a path is still never made from what was not looked at.
     if (!kidShape.test(kid)) throw new TypeError('not a key id');
-    return join(directory, dataDirectory.signingKeys, `${use}-${kid}.key`);
+    return join(directory, signingKeyPath(use, kid));
   };
   return {
     async create(use, now) {

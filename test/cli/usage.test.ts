@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Command } from 'commander';
 import { registerApiKey } from '../../src/cli/api-key.ts';
 import { registerApply } from '../../src/cli/apply.ts';
+import { registerBackup } from '../../src/cli/backup.ts';
 import { registerDelete } from '../../src/cli/delete.ts';
 import { registerDevice } from '../../src/cli/device.ts';
 import { registerEnrollToken } from '../../src/cli/enroll-token.ts';
@@ -48,6 +49,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'policy',
     'why',
     'flows',
+    'backup',
     'demo',
   ];
   expect(commands).toEqual(expect.arrayContaining(expected));
@@ -68,6 +70,7 @@ it('teaches each command with an example in its help', () => {
     registerPolicy,
     registerWhy,
     registerFlows,
+    registerBackup,
   ])
     register(program);
   const helps = new Map<string, string>();
