@@ -61,12 +61,19 @@ function exitCodeOf(status: number): ExitCode {
 
 /** The client for the server that options, environment or context file name, in this order. */
 export async function connectApi(options: ConnectionOptions): Promise<ApiClient> {
+  const api = await connectKnownApi(options);
+  if (api === undefined)
+    throw new CliError(exitCodes.invalid, 'no server is known: give --server URL or set POSTERN_SERVER');
+  return api;
+}
+
+/** The same for commands that can do without: undefined where nothing names a server. */
+export async function connectKnownApi(options: ConnectionOptions): Promise<ApiClient | undefined> {
   const { env } = process;
   const context = await readContext(contextPath());
   const server = options.server ?? env['POSTERN_SERVER'] ?? context.server;
   const apiKey = options.apiKey ?? env['POSTERN_API_KEY'] ?? context.apiKey;
-  if (server === undefined)
-    throw new CliError(exitCodes.invalid, 'no server is known: give --server URL or set POSTERN_SERVER');
+  if (server === undefined) return undefined;
   if (apiKey === undefined)
     throw new CliError(exitCodes.invalid, 'no API key is known: give --api-key KEY or set POSTERN_API_KEY');
   const origin = parseServer(server);

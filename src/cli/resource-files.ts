@@ -27,7 +27,7 @@ export interface LoadedResources {
   /** In the order of the files. Where there are any, nothing is to be applied. */
   readonly problems: readonly FileProblem[];
   /** Where a problem stands that was found in a resource later, such as by the control plane. */
-  place(problem: ResourceProblem): FileProblem | undefined;
+  readonly place: (problem: ResourceProblem) => FileProblem | undefined;
 }
 
 /** `FILE:LINE: KEY: message`, as editors and terminals know how to jump to. */

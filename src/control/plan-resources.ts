@@ -23,7 +23,11 @@ export interface PlanOptions {
   /** Deletes what the resources do not hold. Never touches devices, tokens, keys or administrators. */
   readonly prune: boolean;
   /** `checkPolicies` of src/policy. */
-  readonly checkPolicies: (policies: readonly Policy[], context: PolicyContext) => readonly PolicyProblem[];
+  readonly checkPolicies: (
+    policies: readonly Policy[],
+    context: PolicyContext,
+    asked?: ReadonlySet<string>,
+  ) => readonly PolicyProblem[];
   /** The server's own names, which no app may take. */
   readonly reservedHosts?: readonly string[];
 }
@@ -49,7 +53,8 @@ export function planResources(
   for (const resource of deleted) after.delete(keyOf(resource));
 
   const check = checkResources(after.values(), options.reservedHosts);
-  const policies = checkTexts([...after.values()], options);
+  const asked = new Set(resources.filter(({ kind }) => kind === 'Policy').map(({ name }) => name));
+  const policies = checkTexts([...after.values()], options, asked);
   problems.push(
     ...check.problems,
     ...policies.problems,
@@ -97,14 +102,16 @@ function findNew(before: readonly ResourceProblem[], after: readonly ResourcePro
 function checkTexts(
   resources: readonly Resource[],
   { checkPolicies }: Pick<PlanOptions, 'checkPolicies'>,
+  asked: ReadonlySet<string> = new Set(),
 ): { problems: ResourceProblem[]; warnings: ResourceProblem[] } {
   const namesOf = (kind: ResourceKind): string[] =>
     resources.filter((resource) => resource.kind === kind).map(({ name }) => name);
-  const context = { apps: namesOf('App'), groups: namesOf('Group'), networks: namesOf('Network') };
+  const apps = resources.filter((resource) => resource.kind === 'App');
+  const context = { apps, groups: namesOf('Group'), networks: namesOf('Network') };
   const policies = resources.filter((resource) => resource.kind === 'Policy');
   const problems: ResourceProblem[] = [];
   const warnings: ResourceProblem[] = [];
-  for (const { policy, severity, message, line } of checkPolicies(policies, context))
+  for (const { policy, severity, message, line } of checkPolicies(policies, context, asked))
     (severity === 'error' ? problems : warnings).push({
       kind: 'Policy',
       name: policy,

@@ -43,7 +43,7 @@ const stateWith = (...resources: readonly Resource[]): ControlState =>
 const checkPolicies = (policies: readonly Policy[], { apps }: PolicyContext): PolicyProblem[] =>
   policies.flatMap(({ name, cedar }): PolicyProblem[] => {
     const named = /App::"([^"]*)"/.exec(cedar)?.[1] ?? '';
-    if (![...apps].includes(named))
+    if (![...apps].some(({ name }) => name === named))
       return [{ policy: name, severity: 'error', message: `there is no app ${named}`, line: 1 }];
     return name === 'odd' ? [{ policy: name, severity: 'warning', message: 'looks odd' }] : [];
   });

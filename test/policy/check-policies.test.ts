@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { checkPolicies } from '../../src/policy/check-policies.ts';
-import { contractPolicy, policy } from './facts.ts';
+import { app, contractPolicy, policy } from './facts.ts';
 import { apps, conditions, groups } from './random-policies.ts';
 
-const context = { apps: ['grants'], groups: ['finance'], networks: ['finance'] };
+const context = { apps: [app()], groups: ['finance'], networks: ['finance'] };
 const check = (cedar: string) => checkPolicies([policy('p', cedar)], context);
 const found = (severity: 'error' | 'warning', message: RegExp, line?: number) => [
   {
@@ -19,7 +19,7 @@ test("has nothing against the contract's example policy", () => {
 });
 
 test.each(conditions.filter((condition) => condition !== 'false'))('has nothing against %s', (condition) => {
-  const known = { apps: apps.map(({ name }) => name), groups: groups.map(({ name }) => name) };
+  const known = { apps, groups: groups.map(({ name }) => name) };
   const cedar = `permit (principal, action, resource) when { ${condition} };`;
   const problems = checkPolicies([policy('p', cedar)], { ...known, networks: ['finance', 'people'] });
   expect(problems).toEqual([]);
@@ -95,7 +95,10 @@ test.each(problems)('names %s', (_title, cedar, expected) => {
 });
 
 test('checks every policy of every resource, in order, shadow ones too', () => {
-  const many = Array.from({ length: 12 }, () => 'permit (principal, action, resource);').join('\n');
+  const many = Array.from(
+    { length: 12 },
+    (_, n) => `permit (principal, action, resource) when { context.posture.ageSeconds != ${n} };`,
+  ).join('\n');
   const checked = checkPolicies(
     [
       policy('first', `${many}\npermit (principal, action, resource) when { context.nothing };`),

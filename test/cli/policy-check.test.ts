@@ -1,0 +1,111 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { startControlLab } from '../control/control-lab.ts';
+import type { ControlLab } from '../control/control-lab.ts';
+import { runPostern } from './run-postern.ts';
+import type { Run } from './run-postern.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
+
+let lab: ControlLab;
+let directory: string;
+
+beforeAll(async () => {
+  lab = await startControlLab();
+  directory = await mkdtemp(join(tmpdir(), 'postern-policy-check-'));
+  await writeFile(join(directory, 'root.pem'), lab.organization.rootPem);
+  const { status } = await lab.ask('POST', '/v1/apply', {
+    body: {
+      resources: [
+        { kind: 'Network', name: 'finance', attach: { direct: true } },
+        {
+          kind: 'App',
+          name: 'grants',
+          network: 'finance',
+          host: 'grants.apps.example.org',
+          protocol: 'http',
+          upstreams: ['http://10.0.0.2:8080'],
+        },
+        { kind: 'Group', name: 'finance', members: ['alice@example.org'] },
+        {
+          kind: 'Policy',
+          name: 'finance-all',
+          cedar: 'permit (principal in Group::"finance", action, resource);',
+        },
+      ],
+    },
+  });
+  expect(status).toBe(200);
+});
+afterAll(async () => {
+  await lab.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function check(text: string, { name = 'policy.yaml', more = [] as string[] } = {}): Promise<Run> {
+  const file = join(directory, name);
+  await writeFile(file, text);
+  const env = {
+    POSTERN_SERVER: `https://127.0.0.1:${lab.port}`,
+    POSTERN_API_KEY: lab.apiKey,
+    POSTERN_CA: join(directory, 'root.pem'),
+  };
+  const run = await runPostern(['policy', 'check', file, ...more], { env });
+  return { ...run, out: run.out.replaceAll(directory, ''), err: run.err.replaceAll(directory, '') };
+}
+
+const grants = `kind: Policy
+name: finance-grants
+cedar: |
+  permit (principal in Group::"finance", action, resource == App::"grants")
+  when { context.posture.diskEncrypted };
+`;
+
+it('knows the names of the server, and says when one of its policies makes this one pointless', async () => {
+  expect(await check(grants)).toEqual({
+    code: 0,
+    err: '',
+    out: `warning: /policy.yaml:4: cedar: changes nothing: policy finance-all permits all that it permits
+No errors found.
+`,
+  });
+  const unknown = await check(grants.replace('App::"grants"', 'App::"grant"'));
+  expect(unknown).toMatchObject({
+    code: 1,
+    out: 'error: /policy.yaml:4: cedar: there is no App::"grant"\n',
+  });
+});
+
+it('holds a plain Cedar file to the names of the server', async () => {
+  const cedar = 'permit (principal in Group::"financ", action, resource == App::"grants");';
+  const found = await check(cedar, { name: 'one.cedar' });
+  expect(found).toMatchObject({ code: 1, out: 'error: /one.cedar:1: there is no Group::"financ"\n' });
+  expect(await check(cedar, { name: 'one.cedar', more: ['--offline'] })).toMatchObject({ code: 0 });
+});
+
+it('asks no server when told so, and says which of its options would help when it cannot be reached', async () => {
+  const offline = await check(grants, { more: ['--offline'] });
+  expect(offline).toMatchObject({ code: 1 });
+  expect(offline.out).toContain('error: /policy.yaml:4: cedar: there is no App::"grants"');
+  const away = await check(grants, { more: ['--server', 'https://127.0.0.1:1'] });
+  expect(away).toMatchObject({ code: 3, out: '' });
+  expect(away.err).toContain('nothing listens at https://127.0.0.1:1');
+});
+
+it.each([
+  ['half a document', 'kind: Policy\nname: x\ncedar: [', /^\/policy\.yaml:3: /, 2],
+  ['a policy without its text', 'kind: Policy\nname: x\n', /^\/policy\.yaml:1: `cedar` is missing/, 2],
+  [
+    'a policy that does not type-check',
+    'kind: Policy\nname: x\ncedar: |\n  permit (principal, action, resource)\n  when { context.posture.ageSeconds < "600" };\n',
+    /^error: \/policy\.yaml:5: cedar: .*expected Long but saw String/,
+    1,
+  ],
+])('names the line of %s', async (_title, text, message, code) => {
+  const found = await check(text);
+  expect(found.code).toBe(code);
+  expect(found.out + found.err).toMatch(message);
+});
