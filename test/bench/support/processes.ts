@@ -85,9 +85,9 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
-/** Starts a program on one core and waits until a line of its output matches. Its end before that is an error. */
+/** Starts a program, on one core or on all, and waits until a line of its output matches. Its end before that is an error. */
 export async function start(
-  core: number,
+  core: number | 'all',
   command: readonly string[],
   options: {
     readonly ready?: RegExp;
@@ -99,7 +99,8 @@ export async function start(
     readonly output?: number;
   } = {},
 ): Promise<Started> {
-  const child = spawn('taskset', ['-c', String(core), ...command], {
+  const [program = '', ...args] = core === 'all' ? command : ['taskset', '-c', String(core), ...command];
+  const child = spawn(program, args, {
     stdio: [
       'ignore',
       options.output ?? (options.ready === undefined ? 'ignore' : 'pipe'),

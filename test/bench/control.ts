@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { makeInstallation } from '../control/installation.ts';
+import type { Installation } from '../control/installation.ts';
+import { measureAdministrators } from './control/administrators.ts';
+import { measureApply } from './control/apply.ts';
+import type { Row, Scale } from './control/row.ts';
+import { fillLedger, measureStart } from './control/start.ts';
+import { printTable } from './support/table.ts';
+
+/**
+ * The control plane of an organization with 150 applications in 123 networks, 5,000 policies, 10,000 devices and 30,000
+ * users: `npm run bench:control -- [--quick] [--json FILE] [--only start|apply|administrators]`. Each figure stands
+ * beside its mark.
+ *
+ * Servers are real ones, started as an operator does, on all cores of the machine; figures are wall time, so that
+ * a machine that does other work shows.
+ */
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    only: { type: 'string', multiple: true },
+  },
+});
+const scale: Scale = flags.quick
+  ? { ledgerEvents: 200_000, starts: 1, changes: 5, administrators: 100, changesEach: 4 }
+  : { ledgerEvents: 1_000_000, starts: 3, changes: 25, administrators: 100, changesEach: 10 };
+
+async function withInstallation<Value>(work: (installation: Installation) => Promise<Value>): Promise<Value> {
+  const installation = await makeInstallation();
+  try {
+    return await work(installation);
+  } finally {
+    await installation.remove();
+  }
+}
+
+const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
+  start: () =>
+    withInstallation(async (installation) => {
+      const events = await fillLedger(installation, { events: scale.ledgerEvents, resources: true });
+      console.log(`A ledger of ${events.toLocaleString('en')} events.`);
+      return measureStart(installation, scale.starts);
+    }),
+  apply: () =>
+    withInstallation(async (installation) => {
+      await fillLedger(installation, { resources: false });
+      return measureApply(installation, scale);
+    }),
+  administrators: () =>
+    withInstallation(async (installation) => {
+      await fillLedger(installation, { resources: true });
+      return measureAdministrators(installation, scale);
+    }),
+};
+
+const format = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+
+const rows: Row[] = [];
+for (const [name, measure] of Object.entries(parts)) {
+  if (flags.only !== undefined && !flags.only.includes(name)) continue;
+  console.log(`Measuring: ${name}`);
+  rows.push(...(await measure()));
+}
+printTable(
+  rows.map(({ what, value, unit, mark }) => ({
+    measured: what,
+    figure: `${format(value)} ${unit}`,
+    mark: mark === undefined ? '' : `< ${mark} ${unit}`,
+    reached: mark === undefined ? '' : value < mark ? 'yes' : 'NO',
+  })),
+);
+if (flags.json !== undefined)
+  writeFileSync(
+    flags.json,
+    `${JSON.stringify(Object.fromEntries(rows.map(({ key, value }) => [key, value])), null, 2)}\n`,
+  );
