@@ -2,6 +2,7 @@ import { describeError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
 import type { MeasuredPosture, PostureProvider } from './posture/measure.ts';
 import type { Carrier, CarrierView } from './session/carrier.ts';
+import { stateOfRefusal } from './session/failure.ts';
 import { checkLeg } from './session/check-path.ts';
 import type { AgentSettings } from './state/settings-file.ts';
 import type { AgentStatus, Leg } from './status.ts';
@@ -11,7 +12,10 @@ const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 10
 /** The word for it all: what the two probes found just now outranks what the agent believed before. */
 function judge(view: CarrierView, control: Leg, gateway: Leg): { state: string; reason?: string } {
   if (gateway.ok) return { state: 'connected' };
-  if (control.code === 'device-revoked' || gateway.code === 'device-revoked') return { state: 'revoked' };
+  for (const { code = '' } of [control, gateway]) {
+    const state = stateOfRefusal({ code });
+    if (state !== 'refused') return { state };
+  }
   const reason = gateway.reason ?? view.reason;
   const why = reason === undefined ? {} : { reason };
   if (view.state !== 'connected') return { state: view.state, ...why };

@@ -122,6 +122,10 @@ const catalog = {
     en: 'this laptop has been revoked; see the security team',
     fr: "cet ordinateur a été révoqué ; voyez l'équipe sécurité",
   },
+  'state-lost': {
+    en: 'this laptop was reported lost; bring it to the security team',
+    fr: "cet ordinateur a été déclaré perdu ; remettez-le à l'équipe sécurité",
+  },
   'state-certificate-expired': {
     en: 'the certificate of this laptop has expired; check its clock, or enroll it again',
     fr: "le certificat de cet ordinateur a expiré ; vérifiez l'horloge, ou enrôlez-le de nouveau",

@@ -12,7 +12,7 @@ import { fullJitter, reconnectLimits, refusedLimits, slowJitter } from './backof
 import type { Random } from './backoff.ts';
 import { createConfigKeeper } from './config-keeper.ts';
 import type { ConfigKeeper } from './config-keeper.ts';
-import { classifyFailure } from './failure.ts';
+import { classifyFailure, stateOfRefusal } from './failure.ts';
 import type { CarrierState, Failure } from './failure.ts';
 import { establishSession } from './establish.ts';
 import type { GatewaySession } from './gateway-session.ts';
@@ -216,7 +216,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
         of.tokens.postpone();
         const { problem } = answer;
         log.warn({ code: problem.code }, 'fresh token refused');
-        setState(problem.code === 'device-revoked' ? 'revoked' : 'refused', {
+        setState(stateOfRefusal(problem), {
           state: 'refused',
           reason: problem.title,
           problem,

@@ -10,6 +10,7 @@ export type CarrierState =
   | 'gateway-unreachable'
   | 'refused'
   | 'revoked'
+  | 'lost'
   | 'certificate-expired'
   | 'stopped';
 
@@ -34,6 +35,7 @@ export interface Failure {
 
 const finalCodes: ReadonlySet<string> = new Set([
   'device-revoked',
+  'device-lost',
   'device-unknown',
   'certificate-unknown',
   'certificate-untrusted',
@@ -41,13 +43,18 @@ const finalCodes: ReadonlySet<string> = new Set([
   'certificate-expired',
 ]);
 
+/** What a refusal says of the laptop itself. */
+export function stateOfRefusal({ code }: Pick<PeerProblem, 'code'>): 'revoked' | 'lost' | 'refused' {
+  if (code === 'device-lost') return 'lost';
+  return code === 'device-revoked' ? 'revoked' : 'refused';
+}
+
 /** What an error on the way to a session means. */
 export function classifyFailure(error: unknown, certificateExpired: boolean): Failure {
   if (error instanceof ControlRefused || error instanceof GatewayRefused) {
     const { problem } = error;
     const slow = finalCodes.has(problem.code);
-    const state = problem.code === 'device-revoked' ? 'revoked' : 'refused';
-    return { state, reason: problem.title, problem, slow };
+    return { state: stateOfRefusal(problem), reason: problem.title, problem, slow };
   }
   const reason = describeError(error);
   if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };

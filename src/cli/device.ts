@@ -1,8 +1,12 @@
+import { Option } from 'commander';
 import type { Command } from 'commander';
-import { ChangeDeviceStateResponse } from '../contract/control-api.ts';
+import { Type } from 'typebox';
+import { ChangeDeviceStateResponse, DeviceHistory, DeviceView } from '../contract/control-api.ts';
+import { deviceStates } from '../domain/device.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { inForce } from './delete.ts';
+import { deviceLines, deviceStory } from './device-lines.ts';
 import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
 
@@ -10,27 +14,35 @@ const changes = {
   quarantine: { state: 'quarantined', description: 'refuse its flows until it is released' },
   release: { state: 'active', description: 'let a device out of quarantine' },
   revoke: { state: 'revoked', description: 'refuse it for good and cut its flows; it must be enrolled anew' },
-  lost: { state: 'lost', description: 'like revoke, for a device that was lost or stolen' },
+  lost: {
+    state: 'lost',
+    description:
+      'like revoke, for a device that was lost or stolen: whatever it asks from then on raises an alert',
+  },
 } as const;
 
 export function registerDevice(program: Command): void {
   const group = program
     .command('device')
-    .description('change what a device may do; takes effect on live flows')
+    .description('look at devices, and change what one may do; takes effect on live flows')
     .addHelpText(
       'after',
       `
 Examples:
-  postern get device                                              which there are
+  postern device list --state quarantined                         which there are
+  postern device show d-x2k7…                                     its certificates and its life
   postern device quarantine d-x2k7… --reason "malware alert"
   postern device release d-x2k7… --reason "reinstalled"
-  postern device revoke d-x2k7… --reason "stolen from a car"      final`,
+  postern device revoke d-x2k7… --reason "left the organization"  final
+  postern device lost d-x2k7… --reason "stolen from a car"        final, with an alert when it turns up`,
     );
+  registerList(group);
+  registerShow(group);
   for (const [name, { state, description }] of Object.entries(changes)) {
     const command = group
       .command(name)
       .description(description)
-      .argument('<id>', 'device id, as in `postern get device`')
+      .argument('<id>', 'device id, as in `postern device list`')
       .requiredOption('--reason <reason>', 'why; it is kept in the ledger and shown to the SOC');
     addOutput(addConnection(command)).action(
       async (id: string, options: ConnectionOptions & { reason: string; output: OutputFormat }) => {
@@ -48,4 +60,42 @@ Examples:
       },
     );
   }
+}
+
+function registerList(group: Command): void {
+  const command = group
+    .command('list')
+    .description('the devices, one a line')
+    .addOption(new Option('--state <state>', 'those in this state').choices(deviceStates))
+    .option('--user <user>', 'those of this user');
+  addOutput(addConnection(command)).action(
+    async (options: ConnectionOptions & { state?: string; user?: string; output: OutputFormat }) => {
+      const api = await connectApi(options);
+      const wanted = Object.entries({ state: options.state, user: options.user }).filter(
+        (pair): pair is [string, string] => pair[1] !== undefined,
+      );
+      const query = wanted.length === 0 ? '' : `?${new URLSearchParams(wanted).toString()}`;
+      const schema = Type.Object({ devices: Type.Array(DeviceView) });
+      const { devices } = await api.call('GET', `/v1/devices${query}`, schema);
+      printData(options.output, devices, () =>
+        devices.length === 0 ? ['There are none.'] : deviceLines(devices),
+      );
+    },
+  );
+}
+
+function registerShow(group: Command): void {
+  const command = group
+    .command('show')
+    .description('one device: facts, certificates, and each change of its state in order')
+    .argument('<id>', 'device id, as in `postern device list`');
+  addOutput(addConnection(command)).action(
+    async (id: string, options: ConnectionOptions & { output: OutputFormat }) => {
+      const api = await connectApi(options);
+      const path = `/v1/devices/${encodeURIComponent(id)}`;
+      const device = await api.call('GET', path, DeviceView);
+      const history = await api.call('GET', `${path}/history`, DeviceHistory);
+      printData(options.output, { ...device, ...history }, () => deviceStory(device, history));
+    },
+  );
 }

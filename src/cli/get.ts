@@ -5,7 +5,8 @@ import { AnyResource } from '../domain/resources.ts';
 import type { Administrator, Group, Resource } from '../domain/resources.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
-import { addOutput, formatTime, printData, tableLines } from './output.ts';
+import { deviceLines } from './device-lines.ts';
+import { addOutput, printData, tableLines } from './output.ts';
 import type { OutputFormat } from './output.ts';
 
 export function registerGet(program: Command): void {
@@ -50,20 +51,6 @@ Examples:
       },
     );
 }
-
-const deviceLines = (devices: readonly DeviceView[]): string[] =>
-  tableLines(
-    ['ID', 'USER', 'ROLE', 'STATE', 'SINCE', 'CERTIFICATE UNTIL', 'REASON'],
-    devices.map((device) => [
-      device.id,
-      device.user,
-      device.network === undefined ? device.role : `${device.role} of ${device.network}`,
-      device.state,
-      formatTime(device.changedAt),
-      formatTime(device.certificates.at(-1)?.notAfter ?? 0),
-      device.reason === undefined ? '' : `${device.reason} (${device.changedBy ?? ''})`,
-    ]),
-  );
 
 function resourceLines(resources: readonly Resource[]): string[] {
   const [first] = resources;

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles, scopePattern } from '../domain/administration.ts';
+import { chosenStates, deviceStates } from '../domain/device.ts';
 import { PostureReport } from './posture.ts';
 
 /** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
@@ -149,12 +150,7 @@ export const CreateApiKeyResponse = Type.Object({ key: Type.String(), apiKey: Ap
 // POST /v1/devices/:id/state
 export const ChangeDeviceStateRequest = Type.Object(
   {
-    state: Type.Union([
-      Type.Literal('active'),
-      Type.Literal('quarantined'),
-      Type.Literal('revoked'),
-      Type.Literal('lost'),
-    ]),
+    state: Type.Enum(chosenStates),
     reason: Type.String({ minLength: 1, maxLength: 500 }),
   },
   strict,
@@ -168,6 +164,8 @@ export const DeviceView = Type.Object(
     state: Type.String(),
     reason: Type.Optional(Type.String()),
     changedBy: Type.Optional(Type.String()),
+    /** It becomes active by itself when this has come. */
+    awaits: Type.Optional(Type.Literal('posture')),
     enrolledAt: EpochSeconds,
     changedAt: EpochSeconds,
     certificates: Type.Array(
@@ -177,6 +175,30 @@ export const DeviceView = Type.Object(
   strict,
 );
 export type DeviceView = Static<typeof DeviceView>;
+
+// GET /v1/devices
+export const ListDevicesQuery = Type.Object(
+  {
+    state: Type.Optional(Type.Enum(deviceStates)),
+    user: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
+  },
+  strict,
+);
+
+// GET /v1/devices/:id/history
+export const DeviceHistory = Type.Object(
+  {
+    /** Oldest first. */
+    changes: Type.Array(
+      Type.Object(
+        { at: EpochSeconds, by: Type.String(), state: Type.String(), reason: Type.String() },
+        strict,
+      ),
+    ),
+  },
+  strict,
+);
+export type DeviceHistory = Static<typeof DeviceHistory>;
 export const ChangeDeviceStateResponse = Type.Object(
   {
     device: DeviceView,

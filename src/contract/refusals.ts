@@ -69,6 +69,14 @@ export const refusals = {
     ["Certificat d'appareil inconnu du registre", enrollAgain.fr],
   ),
   'device-revoked': text(403, ['Device revoked', tellSecurity.en], ['Appareil révoqué', tellSecurity.fr]),
+  'device-lost': text(
+    403,
+    ['Device reported lost', 'This laptop was reported lost or stolen. Bring it to the security team.'],
+    [
+      'Appareil déclaré perdu',
+      "Cet ordinateur a été déclaré perdu ou volé. Remettez-le à l'équipe sécurité.",
+    ],
+  ),
   'device-unknown': text(403, ['Device unknown', enrollAgain.en], ['Appareil inconnu', enrollAgain.fr]),
   'handshake-failed': text(
     400,
@@ -165,6 +173,11 @@ export const refusals = {
     403,
     ['Device in quarantine', tellSecurity.en],
     ['Appareil en quarantaine', tellSecurity.fr],
+  ),
+  'posture-awaited': text(
+    403,
+    ['First posture report awaited', 'Start the agent with `postern-agent up`; it reports at once.'],
+    ['Premier état de sécurité attendu', "Lancez l'agent avec `postern-agent up` ; il l'envoie aussitôt."],
   ),
   'grant-ended': text(
     403,

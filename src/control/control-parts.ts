@@ -13,6 +13,7 @@ import type { CertificateSigner } from '../enrollment/certificate-signer.ts';
 import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { LostDeviceWatch } from './lost-devices.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
@@ -32,6 +33,7 @@ export interface ControlParts {
   readonly sessionKey: () => SigningKey;
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
+  readonly lostDevices: LostDeviceWatch;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   /** Epoch milliseconds. */

@@ -7,6 +7,8 @@ import { deviceStates } from '../domain/device.ts';
 export interface MetricsSource {
   readonly state: ControlState;
   readonly counters: ReadonlyMap<number, WorkerCounters>;
+  /** At the control plane; those at the gateway are among the workers' refusals. */
+  readonly lostDeviceAttempts: number;
   readonly ready: boolean;
   readonly residentBytes: number;
 }
@@ -31,7 +33,8 @@ function family(name: string, type: 'counter' | 'gauge', help: string, samples: 
  * Prometheus' text format. The sets of labels are bounded by what we run, never by what clients send: no user, device,
  * application, path or address is one (a gateway's /metrics once grew to 20 MB that way).
  */
-export function renderMetrics({ state, counters, ready, residentBytes }: MetricsSource): string {
+export function renderMetrics(source: MetricsSource): string {
+  const { state, counters, ready, residentBytes } = source;
   const workers = [...counters];
   const perWorker = (pick: (counters: WorkerCounters) => number): Sample[] =>
     workers.map(([worker, each]) => ({ labels: { worker }, value: pick(each) }));
@@ -48,6 +51,17 @@ export function renderMetrics({ state, counters, ready, residentBytes }: Metrics
       'gauge',
       'Devices by state.',
       [...devices].map(([name, value]) => ({ labels: { state: name }, value })),
+    ),
+    family(
+      'postern_lost_device_attempts_total',
+      'counter',
+      'Connections and requests of devices that were reported lost, here and at the workers.',
+      count(
+        workers.reduce(
+          (total, [, each]) => total + (each.refusalsTotal['device-lost'] ?? 0),
+          source.lostDeviceAttempts,
+        ),
+      ),
     ),
     family('postern_resources', 'gauge', 'Resources by kind.', [
       { labels: { kind: 'network' }, value: state.networks.size },

@@ -3,6 +3,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import { checkResources } from '../domain/check-resources.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import { isFinal } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import type { ResourceProblem } from '../domain/resource-findings.ts';
 import { resourceKinds } from '../domain/resources.ts';
@@ -126,7 +127,7 @@ function checkTexts(
 function findConnectors(state: ControlState, { kind, name }: Resource): ResourceProblem[] {
   if (kind !== 'Network') return [];
   const connectors = [...state.devices.values()].filter(
-    (device) => device.network === name && device.state !== 'revoked' && device.state !== 'lost',
+    (device) => device.network === name && !isFinal(device),
   );
   return connectors.map((device) => ({
     kind,

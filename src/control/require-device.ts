@@ -30,6 +30,11 @@ export function requireDevice(
     for (const other of others)
       if (isRefusal(identified) && identified.code === 'certificate-profile')
         identified = identifyDevice(certificate, parts.store.state, now, other);
+    if (isRefusal(identified) && identified.code === 'device-lost')
+      parts.lostDevices.seen(
+        { device: identified.detail ?? '', source: socket.remoteAddress ?? '' },
+        request.log,
+      );
     request.device = orThrow(identified);
   };
 }

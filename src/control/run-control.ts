@@ -14,6 +14,7 @@ import { createNetworkAnnouncer } from './network-announcer.ts';
 import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
 import { openStore } from './open-store.ts';
 import { listenOperator } from './operator-server.ts';
+import { createLostDeviceWatch } from './lost-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -139,6 +140,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       sessionKey: () => keys.current('session'),
       fleet,
       postures: createPostureMemory(),
+      lostDevices: createLostDeviceWatch(),
       engine: explainer,
       clock,
       enforcementTimeoutMs,
@@ -159,6 +161,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       renderMetrics({
         state: store.state,
         counters: desk.counters,
+        lostDeviceAttempts: parts.lostDevices.attempts,
         ready: notReady().length === 0,
         residentBytes: process.memoryUsage.rss(),
       });

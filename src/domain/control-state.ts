@@ -1,5 +1,5 @@
 import type { Role, Scope } from './administration.ts';
-import type { Device, DeviceRole } from './device.ts';
+import type { Device, DeviceChange, DeviceRole } from './device.ts';
 import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
 import type { Administrator, App, Group, Network, Policy } from './resources.ts';
 
@@ -55,6 +55,8 @@ export interface ControlState {
   /** The organisation's domain: trust domain of the SPIFFE identifiers. */
   domain: string;
   readonly devices: Map<DeviceId, Device>;
+  /** Of each device, oldest first: `maxDeviceChanges` of them. */
+  readonly deviceHistory: Map<DeviceId, readonly DeviceChange[]>;
   readonly networks: Map<NetworkName, Network>;
   readonly apps: Map<AppName, App>;
   readonly groups: Map<string, Group>;

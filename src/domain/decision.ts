@@ -27,6 +27,7 @@ export const denialReasons = [
   'policy-error',
   'posture-missing',
   'device-quarantined',
+  'posture-awaited',
   'device-revoked',
   'device-lost',
   'device-unknown',

@@ -1,8 +1,24 @@
 import type { DeviceId, NetworkName, UserName } from './ids.ts';
 
-export const deviceStates = ['active', 'quarantined', 'revoked', 'lost'] as const;
-/** `active` may use what policies allow; the others are refused, `revoked` and `lost` for good. */
+export const deviceStates = ['enrolled', 'active', 'quarantined', 'revoked', 'lost'] as const;
+/**
+ * `enrolled`: certified, and not yet seen with its posture. `active` may use what policies allow; the others are
+ * refused, `revoked` and `lost` for good.
+ */
 export type DeviceState = (typeof deviceStates)[number];
+
+/** The states that people choose; `enrolled` is only ever the first. */
+export const chosenStates = ['active', 'quarantined', 'revoked', 'lost'] as const;
+export type ChosenState = (typeof chosenStates)[number];
+
+/** What a device in a final state is told, by code of refusal. */
+export const finalStates = { revoked: 'device-revoked', lost: 'device-lost' } as const;
+export type FinalState = keyof typeof finalStates;
+
+/** Nothing leads out of it: the laptop must be enrolled anew, as another device. */
+export const isFinal = <Known extends Pick<Device, 'state'>>(
+  device: Known,
+): device is Known & { readonly state: FinalState } => Object.hasOwn(finalStates, device.state);
 
 export const deviceRoles = ['laptop', 'connector'] as const;
 export type DeviceRole = (typeof deviceRoles)[number];
@@ -28,9 +44,26 @@ export interface Device {
   /** Why it is in this state, and who said so. */
   readonly reason?: string;
   readonly changedBy?: string;
+  /** It becomes active by itself when its posture is accepted. What a person decides about it ends that. */
+  readonly awaits?: 'posture';
   /** Epoch seconds. */
   readonly enrolledAt: number;
   readonly changedAt: number;
   /** Newest last; expired ones are dropped at renewal. */
   readonly certificates: readonly IssuedCertificate[];
 }
+
+/** One step in the life of a device. */
+export interface DeviceChange {
+  /** Epoch seconds. */
+  readonly at: number;
+  /** As in the ledger: `api-key:NAME`, `device:ID`. */
+  readonly by: string;
+  /** The state that it led to. */
+  readonly state: DeviceState;
+  /** What a person wrote, or one of `enrollment`, `first-posture`. */
+  readonly reason: string;
+}
+
+/** What is kept of a life: the first change and the newest. The ledger has them all. */
+export const maxDeviceChanges = 100;

@@ -1,5 +1,5 @@
 import type { Role, Scope } from './administration.ts';
-import type { DeviceRole, DeviceState, IssuedCertificate } from './device.ts';
+import type { ChosenState, DeviceRole, IssuedCertificate } from './device.ts';
 import type { DeviceId, NetworkName, UserName } from './ids.ts';
 import type { PublishedKey } from './control-state.ts';
 import type { Resource, ResourceKind } from './resources.ts';
@@ -40,6 +40,13 @@ export type ControlEvent =
       readonly role: DeviceRole;
       readonly network?: NetworkName;
       readonly certificate: IssuedCertificate;
+      /** Its first state, which its first posture ends. Without it the device is active at once. */
+      readonly state?: 'enrolled';
+    }
+  | {
+      /** By the device itself: what it awaited has come. */
+      readonly type: 'device-posture-accepted';
+      readonly device: DeviceId;
     }
   | {
       readonly type: 'device-certificate-renewed';
@@ -49,7 +56,7 @@ export type ControlEvent =
   | {
       readonly type: 'device-state-changed';
       readonly device: DeviceId;
-      readonly state: DeviceState;
+      readonly state: ChosenState;
       readonly reason: string;
     }
   | { readonly type: 'resource-put'; readonly resource: Resource }

@@ -1,6 +1,7 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import { finalStates, isFinal } from '../domain/device.ts';
 import type { Device } from '../domain/device.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import type { CertificateSigner, SignedCertificate } from './certificate-signer.ts';
@@ -31,9 +32,7 @@ export function checkRenewal(
 ): Device | Refusal {
   const device = state.devices.get(presented.device);
   if (device === undefined) return refuse('device-unknown', presented.device);
-  if (device.state === 'revoked' || device.state === 'lost') {
-    return refuse('device-revoked', `${device.id} is ${device.state}`);
-  }
+  if (isFinal(device)) return refuse(finalStates[device.state], `${device.id} is ${device.state}`);
   const issued = device.certificates.find((certificate) => certificate.thumbprint === presented.thumbprint);
   if (issued === undefined) return refuse('certificate-unknown', `${presented.serial} of ${device.id}`);
   if (now > issued.notAfter) return refuse('certificate-expired', `valid until ${issued.notAfter}`);

@@ -38,6 +38,7 @@ const graver: Readonly<Partial<Record<RefusalCode, Verdict['severity']>>> = {
   'certificate-untrusted': 'Medium',
   'certificate-unknown': 'Medium',
   'device-revoked': 'Medium',
+  'device-lost': 'High',
 };
 
 const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(refusals, code);

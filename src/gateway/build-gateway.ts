@@ -142,6 +142,8 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       const { facts, certificate } = identifyDevice(socket, start, state(), nowSeconds());
       if ('code' in certificate) {
         record.handshake(facts, certificate);
+        if (certificate.code === 'device-lost')
+          log.warn({ detail: certificate.detail, source: facts.source.address }, 'lost device connected');
         socket.destroy();
         return;
       }
@@ -268,6 +270,7 @@ function devicesConcerned(entries: readonly LedgerEntry[]): ReadonlySet<DeviceId
       case 'device-state-changed':
       case 'device-certificate-renewed':
       case 'device-enrolled':
+      case 'device-posture-accepted':
         devices.add(event.device);
         break;
       case 'enrollment-token-created':

@@ -5,10 +5,11 @@ import type { AccessFacts, Challenge, Decision, DenialReason } from '../domain/d
 /** Reasons that a peer is told by a code of their own; of all others it learns that access is denied. */
 const codes: Readonly<Partial<Record<DenialReason, RefusalCode>>> = {
   'device-revoked': 'device-revoked',
-  'device-lost': 'device-revoked',
+  'device-lost': 'device-lost',
   'device-unknown': 'device-unknown',
   'certificate-unknown': 'certificate-unknown',
   'device-quarantined': 'device-quarantined',
+  'posture-awaited': 'posture-awaited',
   'token-expired': 'token-expired',
 };
 

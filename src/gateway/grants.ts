@@ -3,6 +3,7 @@ import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import { portsOf } from '../domain/app-ports.ts';
 import type { AccessFacts, Decision } from '../domain/decision.ts';
+import { isFinal } from '../domain/device.ts';
 import type { AppName, DeviceId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
@@ -147,7 +148,7 @@ export function createGrants(parts: {
 
 function isKnownDevice({ certificate }: ClientConnection, { devices }: ControlState): boolean {
   const device = devices.get(certificate.device);
-  if (device === undefined || device.state === 'revoked' || device.state === 'lost') return false;
+  if (device === undefined || isFinal(device)) return false;
   return device.certificates.some(({ thumbprint }) => thumbprint === certificate.thumbprint);
 }
 

@@ -3,6 +3,7 @@ import { checkDeviceCertificate } from '../../certs/device-certificate.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import { finalStates, isFinal } from '../domain/device.ts';
 import type { DeviceRole } from '../domain/device.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
@@ -28,8 +29,7 @@ export function identifyDevice(
   if (device === undefined) return refuse('device-unknown', id);
   if (device.role !== role) return refuse('certificate-profile', `${id} is enrolled as ${device.role}`);
   // A revoked device is told so also by its older certificates.
-  if (device.state === 'revoked' || device.state === 'lost')
-    return refuse('device-revoked', `${id} is ${device.state}`);
+  if (isFinal(device)) return refuse(finalStates[device.state], `${id} is ${device.state}`);
   const { serial, thumbprint, issuer, notBefore, notAfter } = checked;
   if (!device.certificates.some((issued) => issued.thumbprint === thumbprint)) {
     return refuse('certificate-unknown', `${serial} of ${id}`);

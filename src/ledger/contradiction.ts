@@ -1,11 +1,9 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
-import type { Device } from '../domain/device.ts';
+import { isFinal } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import { mapOfKind } from './resource-maps.ts';
-
-const isFinal = (device: Device): boolean => device.state === 'revoked' || device.state === 'lost';
 
 type EventOf<Type extends ControlEvent['type']> = Extract<ControlEvent, { type: Type }>;
 type Check<Type extends ControlEvent['type']> = (
@@ -65,6 +63,14 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
     if (device.certificates.some((known) => known.thumbprint === certificate.thumbprint))
       return refuse('conflict', `device ${id} has this certificate`);
     return undefined;
+  },
+  // Neither a quarantine that a person set nor anything final ends by what the device says of itself.
+  'device-posture-accepted': (state, { device: id }) => {
+    const device = state.devices.get(id);
+    if (device === undefined) return refuse('not-found', `device ${id}`);
+    return device.awaits === 'posture'
+      ? undefined
+      : refuse('conflict', `device ${id} is ${device.state} and awaits no posture`);
   },
   'device-state-changed': (state, { device: id, state: next }) => {
     const device = state.devices.get(id);

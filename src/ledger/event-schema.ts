@@ -3,7 +3,7 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Validator } from 'typebox/compile';
 import { roles, scopePattern } from '../domain/administration.ts';
-import { deviceRoles, deviceStates } from '../domain/device.ts';
+import { chosenStates, deviceRoles } from '../domain/device.ts';
 import type { ControlEvent, ControlEventType } from '../domain/events.ts';
 import { resourceKinds, resourceSchemas } from '../domain/resources.ts';
 
@@ -71,11 +71,13 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     role: Role,
     network: Type.Optional(Id),
     certificate: Certificate,
+    state: Type.Optional(Type.Literal('enrolled')),
   }),
+  'device-posture-accepted': event('device-posture-accepted', { device: Id }),
   'device-certificate-renewed': event('device-certificate-renewed', { device: Id, certificate: Certificate }),
   'device-state-changed': event('device-state-changed', {
     device: Id,
-    state: Type.Enum(deviceStates),
+    state: Type.Enum(chosenStates),
     reason: Type.String({ maxLength: 500 }),
   }),
   'resource-put': event('resource-put', { resource: Type.Union(Object.values(resourceSchemas)) }),

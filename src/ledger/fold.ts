@@ -1,5 +1,6 @@
 import type { ControlState } from '../domain/control-state.ts';
-import type { Device } from '../domain/device.ts';
+import { maxDeviceChanges } from '../domain/device.ts';
+import type { Device, DeviceChange } from '../domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import { genesisHead, headOf, verifyPlace } from './chain.ts';
@@ -12,13 +13,14 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 2;
+export const foldVersion = 3;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
   head: genesisHead,
   domain: '',
   devices: new Map(),
+  deviceHistory: new Map(),
   networks: new Map(),
   apps: new Map(),
   groups: new Map(),
@@ -34,6 +36,7 @@ export const copyState = (state: ControlState): ControlState => ({
   head: state.head,
   domain: state.domain,
   devices: new Map(state.devices),
+  deviceHistory: new Map(state.deviceHistory),
   networks: new Map(state.networks),
   apps: new Map(state.apps),
   groups: new Map(state.groups),
@@ -112,10 +115,21 @@ export function applyEvent(
         user,
         role,
         ...(network === undefined ? {} : { network }),
-        state: 'active',
+        state: event.state ?? 'active',
+        ...(event.state === 'enrolled' ? { awaits: 'posture' } : {}),
         enrolledAt: now,
         changedAt: now,
         certificates: [certificate],
+      });
+      noteChange(state, id, { at: now, by: origin.actor, reason: 'enrollment' });
+      return;
+    }
+    case 'device-posture-accepted': {
+      moveDevice(state, event.device, {
+        at: now,
+        by: origin.actor,
+        state: 'active',
+        reason: 'first-posture',
       });
       return;
     }
@@ -125,12 +139,12 @@ export function applyEvent(
       }));
       return;
     case 'device-state-changed':
-      changeDevice(state, event.device, () => ({
+      moveDevice(state, event.device, {
+        at: now,
+        by: origin.actor,
         state: event.state,
         reason: event.reason,
-        changedBy: origin.actor,
-        changedAt: now,
-      }));
+      });
       return;
     case 'resource-put':
       mapOfKind(state, event.resource.kind).set(event.resource.name, event.resource);
@@ -144,6 +158,22 @@ export function applyEvent(
 function changeDevice(state: ControlState, id: DeviceId, change: (device: Device) => Partial<Device>): void {
   const device = get(state.devices, id);
   state.devices.set(id, { ...device, ...change(device) });
+}
+
+/** Gives a device another state. Whatever it awaited before, it awaits no more. */
+function moveDevice(state: ControlState, id: DeviceId, change: DeviceChange): void {
+  const { awaits: _, ...device } = get(state.devices, id);
+  const { at, by, reason } = change;
+  state.devices.set(id, { ...device, state: change.state, reason, changedBy: by, changedAt: at });
+  noteChange(state, id, change);
+}
+
+/** Adds to the life of a device the state that it has now. */
+function noteChange(state: ControlState, id: DeviceId, change: Omit<DeviceChange, 'state'>): void {
+  const [first, ...later] = state.deviceHistory.get(id) ?? [];
+  const added = { ...change, state: get(state.devices, id).state };
+  const newest = [...later, added].slice(1 - maxDeviceChanges);
+  state.deviceHistory.set(id, first === undefined ? [added] : [first, ...newest]);
 }
 
 function get<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): Value {

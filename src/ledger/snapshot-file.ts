@@ -81,6 +81,7 @@ function revive(stored: Serialized): ControlState {
     head: stored.head as LedgerHead,
     domain: stored.domain as string,
     devices: map('devices'),
+    deviceHistory: map('deviceHistory'),
     networks: map('networks'),
     apps: map('apps'),
     groups: map('groups'),

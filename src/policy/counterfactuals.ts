@@ -18,6 +18,7 @@ interface Change {
 /** What mends a refusal of the state, where anything does. */
 const mends: Readonly<Partial<Record<DenialReason, string>>> = {
   'device-quarantined': 'the device were released from quarantine',
+  'posture-awaited': 'the agent had reported the posture of this laptop once',
   'device-revoked': 'the laptop were enrolled anew (a revoked device stays revoked)',
   'device-lost': 'the laptop were enrolled anew (a lost device stays lost)',
   'certificate-unknown': "the device's newest certificate were used",

@@ -27,6 +27,7 @@ export function checkState(
   if (token.device !== certificate.device) return { reason: 'user-mismatch', device };
   if (token.expiresAt <= now) return { reason: 'token-expired', device };
   if (!isCurrentApp(app)) return { reason: 'application-removed', device };
+  if (device.state === 'enrolled') return { reason: 'posture-awaited', device };
   if (device.state === 'quarantined') return { reason: 'device-quarantined', device };
   return { device };
 }

@@ -165,6 +165,9 @@ it('answers why with 0 for allow and 1 for deny, and takes a device out of servi
   const device = await enrollAs('alice@example.org');
   const why = (...more: string[]) =>
     postern('why', '--user', 'alice@example.org', '--device', device, '--app', 'grants', ...more);
+  const early = await why('--posture', 'diskEncrypted=true');
+  expect(early).toMatchObject({ code: 1, out: expect.stringContaining('posture-awaited') });
+  await postern('device', 'release', device, '--reason', 'its agent is not installed yet');
   const allowed = await why('--posture', 'diskEncrypted=true');
   expect(allowed.code).toBe(0);
   expect(allowed.out).toContain('allow');
@@ -193,6 +196,31 @@ it('answers why with 0 for allow and 1 for deny, and takes a device out of servi
   expect(released.err).toContain('State is final');
   expect((await postern('get', 'device')).out).toContain('stolen from a car (api-key:admin)');
   expect((await why('--posture', 'diskEncrypted=true')).code).toBe(1);
+});
+
+it('lists devices by user and state, and tells the life of one in order', async () => {
+  const device = await enrollAs('erin@example.org');
+  await postern('device', 'quarantine', device, '--reason', 'odd traffic');
+  await postern('device', 'lost', device, '--reason', 'left in a train');
+  const list = async (...more: string[]) => (await postern('device', 'list', ...more)).out;
+  expect(await list('--user', 'erin@example.org')).toContain(device);
+  expect(await list('--state', 'lost')).toContain(device);
+  expect(await list('--state', 'lost', '--user', 'frank@example.org')).toBe('There are none.\n');
+  expect(await postern('device', 'list', '--state', 'mislaid')).toMatchObject({ code: 2, out: '' });
+  const shown = await postern('device', 'show', device, '-o', 'json');
+  expect(JSON.parse(shown.out)).toMatchObject({
+    user: 'erin@example.org',
+    state: 'lost',
+    changes: [
+      { state: 'enrolled', by: `device:${device}`, reason: 'enrollment' },
+      { state: 'quarantined', by: 'api-key:admin', reason: 'odd traffic' },
+      { state: 'lost', by: 'api-key:admin', reason: 'left in a train' },
+    ],
+  });
+  const told = (await postern('device', 'show', device)).out;
+  expect(told.indexOf('enrollment')).toBeLessThan(told.indexOf('odd traffic'));
+  expect(told.indexOf('odd traffic')).toBeLessThan(told.indexOf('left in a train'));
+  expect(await postern('device', 'show', 'none')).toMatchObject({ code: 2, out: '' });
 });
 
 it('trusts the root of its context and no other, and says so with exit code 3', async () => {

@@ -219,6 +219,8 @@ it('explains a decision for the posture given, the last reported, and none', asy
     protectionRunning: 'unknown',
   };
   const posture = { ageSeconds: 1, os: 'linux', osVersion: '13', agentVersion: '1', checks };
+  expect((await why({ posture })).body).toMatchObject({ effect: 'deny', reasons: ['posture-awaited'] });
+  await lab.ask('POST', `/v1/devices/${laptop.device}/state`, { body: { state: 'active', reason: 'test' } });
   expect((await why({ posture })).body).toMatchObject({ effect: 'allow', posture: 'given' });
   expect((await why({})).body).toMatchObject({ effect: 'deny', posture: 'none' });
   await lab.ask('POST', '/v1/device/token', { key: null, client: laptop, body: { posture } });

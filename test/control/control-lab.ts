@@ -11,6 +11,7 @@ import { createApiKey } from '../../src/control/api-key.ts';
 import { buildControl } from '../../src/control/build-control.ts';
 import { limitConnections } from '../../src/control/connection-limit.ts';
 import type { ControlApp, ControlParts } from '../../src/control/control-parts.ts';
+import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
 import { createSigningKeys } from '../../src/control/signing-keys.ts';
@@ -111,6 +112,7 @@ export async function startControlLab(): Promise<ControlLab> {
     sessionKey: () => keys.current('session'),
     fleet,
     postures: createPostureMemory(),
+    lostDevices: createLostDeviceWatch(),
     engine,
     clock,
     enforcementTimeoutMs: 100,

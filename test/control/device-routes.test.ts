@@ -126,7 +126,7 @@ it('renews a certificate for a new key, so that the renewed one works and the ol
     client: renewed,
     body: { csr: csrPem },
   });
-  expect(refused).toMatchObject({ status: 403, body: { code: 'device-revoked' } });
+  expect(refused).toMatchObject({ status: 403, body: { code: 'device-lost' } });
 });
 
 it('refuses a posture with a key that is not known, and gives no token for it', async () => {

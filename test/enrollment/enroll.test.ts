@@ -43,7 +43,8 @@ describe('enrollment', () => {
     expect(lab.store.state.devices.get(enrolled.device)).toMatchObject({
       user: 'alice@example.org',
       role: 'laptop',
-      state: 'active',
+      state: 'enrolled',
+      awaits: 'posture',
       certificates: [{ notAfter: enrolled.notAfter }],
     });
   });

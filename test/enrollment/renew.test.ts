@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyAndRequest, createRequest } from '../../certs/request.ts';
 import type { Refusal } from '../../src/contract/refusals.ts';
-import type { DeviceState } from '../../src/domain/device.ts';
+import type { ChosenState } from '../../src/domain/device.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 import type { VerifiedCertificate } from '../../src/domain/subject.ts';
 import type { CertificateSigner } from '../../src/enrollment/certificate-signer.ts';
@@ -36,7 +36,7 @@ async function enrollLaptop(): Promise<Laptop> {
   const enrolled = valueOf(await enroll(lab.store, lab.signer, { token, csrPem, now }));
   return { id: enrolled.device, certificate: identify(enrolled.certificateChainPem), keyPem: privateKeyPem };
 }
-const changeState = (device: DeviceId, state: DeviceState): Promise<void> =>
+const changeState = (device: DeviceId, state: ChosenState): Promise<void> =>
   lab.commit({ type: 'device-state-changed', device, state, reason: 'test' });
 
 async function renewWith(
@@ -112,7 +112,7 @@ describe('renewal', () => {
     const laptop = await enrollLaptop();
     await changeState(laptop.id, state);
     expect(await renewWith(laptop.certificate)).toEqual({
-      code: 'device-revoked',
+      code: `device-${state}`,
       detail: `${laptop.id} is ${state}`,
     });
   });

@@ -129,6 +129,22 @@ describe('live flows', () => {
     await closed(session);
   });
 
+  it('of a lost device are followed by attempts that are on record as such, and raise an alert', async () => {
+    lab.commit(revoke(alice, 'lost'));
+    await expect(alice.session()).rejects.toThrow();
+    await expect.poll(() => lab.gateway.counters().refusalsTotal['device-lost']).toBe(1);
+    const attempt = lab.recorder.records.findLast(({ outcome }) => outcome?.refusal === 'device-lost');
+    expect(attempt).toMatchObject({
+      kind: 'authentication',
+      facts: { connection: { certificate: { thumbprint: alice.certificate.thumbprint } } },
+      outcome: { detail: `${alice.certificate.id} is lost` },
+    });
+    expect(lab.warnings).toContainEqual({
+      detail: `${alice.certificate.id} is lost`,
+      source: '127.0.0.1',
+    });
+  });
+
   it('end in quarantine, but not the session, which is told why', async () => {
     const { session, request, tunnel } = await openFlows(alice);
     lab.commit(revoke(alice, 'quarantined'));

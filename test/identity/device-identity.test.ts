@@ -66,7 +66,7 @@ describe('a device', () => {
     'that is %s is refused, also with a certificate that is not known',
     async (state) => {
       const stranger = await organization.issueDevice({ id: 'd-laptop' });
-      const refusal = { code: 'device-revoked', detail: `d-laptop is ${state}` };
+      const refusal = { code: `device-${state}`, detail: `d-laptop is ${state}` };
       expect(identify(laptop, stateOf(entry(laptop, { state })))).toEqual(refusal);
       expect(identify(stranger, stateOf(entry(laptop, { state })))).toEqual(refusal);
     },

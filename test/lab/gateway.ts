@@ -219,6 +219,8 @@ export interface LabGateway {
   readonly dialer: LabDialer;
   readonly state: ControlState;
   readonly errors: unknown[];
+  /** Facts of what was logged as a warning. */
+  readonly warnings: unknown[];
   clock: { now: number };
   laptop(user: string, options?: { readonly now?: Date }): Promise<LabLaptop>;
   /** Appends events to the ledger and hands them to the gateway. */
@@ -259,6 +261,7 @@ export async function startLabGateway(options: {
   const recorder = createLabRecorder();
   const dialer = createLabDialer();
   const errors: unknown[] = [];
+  const warnings: unknown[] = [];
   const sessionKey = createSigningKey('session', Math.floor(time() / 1000));
   const assertionKey = createSigningKey('assertion', Math.floor(time() / 1000));
   const certificate = await organization.issueGateway();
@@ -291,7 +294,12 @@ export async function startLabGateway(options: {
       ? {}
       : { upstreamAuthoritiesPem: options.upstreamAuthoritiesPem }),
     clock: time,
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: keep },
+    log: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: (facts) => void warnings.push(facts),
+      error: keep,
+    },
   });
   const port = await gateway.listen();
   const open = new Set<Socket>();
@@ -305,6 +313,7 @@ export async function startLabGateway(options: {
     dialer,
     state,
     errors,
+    warnings,
     clock,
     async laptop(user, { now } = {}) {
       const device = await organization.issueDevice(now === undefined ? {} : { now });

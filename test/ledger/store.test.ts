@@ -283,6 +283,7 @@ describe('the snapshot', () => {
       ...stateOf(...events, networkPut('b')),
       head: 5,
       devices: store.state.devices,
+      deviceHistory: store.state.deviceHistory,
     });
     expect(reads).toEqual([3, 4]);
   });

@@ -61,6 +61,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     head: { sequence: parts.sequence ?? 7, hash: 'abcdef0123456789'.repeat(4) },
     domain: 'example.org',
     devices: new Map((parts.devices ?? [device()]).map((each) => [each.id, each])),
+    deviceHistory: new Map(),
     networks: new Map(
       [...new Set(apps.map(({ network }) => network))].map((name) => [
         name as NetworkName,

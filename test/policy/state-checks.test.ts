@@ -6,6 +6,7 @@ import { allowed, app, denied, device, engineOf, factsOf, now, policy, stateOf }
 import type { FactParts } from './facts.ts';
 
 const states: [DeviceState, DenialReason][] = [
+  ['enrolled', 'posture-awaited'],
   ['quarantined', 'device-quarantined'],
   ['revoked', 'device-revoked'],
   ['lost', 'device-lost'],

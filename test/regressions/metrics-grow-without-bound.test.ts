@@ -21,6 +21,7 @@ const render = (refusalsTotal: Record<string, number>): string =>
     state: emptyState(),
     counters: new Map([[1, countersWith(refusalsTotal)]]),
     ready: true,
+    lostDeviceAttempts: 0,
     residentBytes: 1,
   });
 

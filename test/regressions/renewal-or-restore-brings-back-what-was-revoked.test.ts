@@ -47,11 +47,11 @@ describe.each(['revoked', 'lost'] as const)('a laptop that is %s', (state) => {
     for (const chain of chains) expect(identify(chain)).toMatchObject({ device: id });
     valueOf(await change(id, state));
 
-    for (const chain of chains) expect(identify(chain)).toMatchObject({ code: 'device-revoked' });
+    for (const chain of chains) expect(identify(chain)).toMatchObject({ code: `device-${state}` });
     expect(
       await renew(lab.store, lab.signer, { certificate, csrPem: await newRequest(), now }),
     ).toMatchObject({
-      code: 'device-revoked',
+      code: `device-${state}`,
     });
     expect(await change(id, 'active')).toMatchObject({ code: 'state-final' });
     expect(await change(id, 'quarantined')).toMatchObject({ code: 'state-final' });

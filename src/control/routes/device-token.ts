@@ -1,6 +1,8 @@
 import { TokenRequest, TokenResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
+import { acceptFirstPosture } from '../../enrollment/first-posture.ts';
 import { signSessionToken } from '../../identity/session-token.ts';
+import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { acceptPosture } from '../posture-report.ts';
@@ -8,7 +10,8 @@ import { deviceOf, requireDevice } from '../require-device.ts';
 
 /**
  * POST /v1/device/token: a session token bound to the certificate of this connection. Until an identity provider is
- * configured its user is the one who enrolled the device. A device in quarantine gets one too: what it may still do is
+ * configured its user is the one who enrolled the device. A device that was only enrolled is active from its first
+ * posture on, and every gateway knows before the token is given that would use it. A device in quarantine gets one too: what it may still do is
  * for the policies to say, and its flows are recorded with their user. A revoked or lost one gets none.
  */
 export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
@@ -32,7 +35,10 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       const now = nowSeconds(parts);
       const { posture: report } = request.body;
       const posture = report === undefined ? undefined : acceptPosture(report, now);
-      if (posture !== undefined) parts.postures.remember(id, posture);
+      if (posture !== undefined) {
+        parts.postures.remember(id, posture);
+        if (device.awaits === 'posture') await awaitEnforced(parts, acceptFirstPosture(parts.store, id));
+      }
       const { token, expiresAt } = await signSessionToken(parts.sessionKey(), {
         domain: parts.store.state.domain,
         user: device.user,

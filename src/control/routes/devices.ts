@@ -2,39 +2,54 @@ import { Type } from 'typebox';
 import {
   ChangeDeviceStateRequest,
   ChangeDeviceStateResponse,
+  DeviceHistory,
   DeviceView,
+  ListDevicesQuery,
 } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
 import { anyRole } from '../../domain/administration.ts';
-import type { Device, DeviceState } from '../../domain/device.ts';
+import { isFinal } from '../../domain/device.ts';
+import type { Device } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 /** A help desk lets devices in and out of quarantine; what cannot be undone is for others. */
-const finalStates = { roles: ['owner', 'security'], scope: 'devices:write' } as const;
-const isFinal = (state: DeviceState): boolean => state === 'revoked' || state === 'lost';
+const whoMayEndOne = { roles: ['owner', 'security'], scope: 'devices:write' } as const;
 
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const view = (device: Device): DeviceView => ({ ...device, certificates: [...device.certificates] });
 
-/** GET /v1/devices, GET /v1/devices/:id, POST /v1/devices/:id/state */
+/** GET /v1/devices, GET /v1/devices/:id, GET /v1/devices/:id/history, POST /v1/devices/:id/state */
 export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   const { store } = parts;
+  const find = (id: string): Device => {
+    const device = store.state.devices.get(id as DeviceId);
+    if (device === undefined) throw new GatewayError('not-found', { detail: `there is no device ${id}` });
+    return device;
+  };
 
   app.get(
     '/v1/devices',
     {
       config: { roles: anyRole },
       schema: {
-        summary: 'All devices',
+        summary: 'All devices, or those in one state or of one user',
         tags: ['devices'],
+        querystring: ListDevicesQuery,
         response: { 200: Type.Object({ devices: Type.Array(DeviceView) }) },
       },
     },
-    async () => ({ devices: [...store.state.devices.values()].map(view) }),
+    async (request) => {
+      const { state, user } = request.query;
+      const devices = [...store.state.devices.values()].filter(
+        (device) =>
+          (state === undefined || device.state === state) && (user === undefined || device.user === user),
+      );
+      return { devices: devices.map(view) };
+    },
   );
 
   app.get(
@@ -48,11 +63,23 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         response: { 200: DeviceView },
       },
     },
+    async (request) => view(find(request.params.id)),
+  );
+
+  app.get(
+    '/v1/devices/:id/history',
+    {
+      config: { roles: anyRole },
+      schema: {
+        summary: 'The life of one device: each change of its state, with when, who and why',
+        tags: ['devices'],
+        params: IdParameter,
+        response: { 200: DeviceHistory },
+      },
+    },
     async (request) => {
-      const device = store.state.devices.get(request.params.id as DeviceId);
-      if (device === undefined)
-        throw new GatewayError('not-found', { detail: `there is no device ${request.params.id}` });
-      return view(device);
+      const { id } = find(request.params.id);
+      return { changes: [...(store.state.deviceHistory.get(id) ?? [])] };
     },
   );
 
@@ -71,11 +98,11 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const id = request.params.id as DeviceId;
       const { state: next, reason } = request.body;
-      if (isFinal(next)) requireAdmission(request, finalStates);
+      if (isFinal({ state: next })) requireAdmission(request, whoMayEndOne);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
         const device = state.devices.get(id);
         if (device === undefined) return refuse('not-found', `there is no device ${id}`);
-        if (isFinal(device.state))
+        if (isFinal(device))
           return refuse(
             'state-final',
             `${id} is ${device.state} since ${device.changedAt}: ${device.reason ?? ''}`,
@@ -86,9 +113,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         { device: id, state: next, actor: actorOf(request), enforcedInMs, workersPending },
         'device state changed',
       );
-      const device = store.state.devices.get(id);
-      if (device === undefined) throw new GatewayError('internal-error');
-      return { device: view(device), enforcedInMs, workersPending };
+      return { device: view(find(id)), enforcedInMs, workersPending };
     },
   );
 }

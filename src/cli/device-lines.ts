@@ -1,0 +1,39 @@
+import type { DeviceHistory, DeviceView } from '../contract/control-api.ts';
+import { formatTime, printable, tableLines } from './output.ts';
+
+const roleText = ({ role, network }: DeviceView): string =>
+  network === undefined ? role : `${role} of ${network}`;
+
+/** Devices, one a line. */
+export const deviceLines = (devices: readonly DeviceView[]): string[] =>
+  tableLines(
+    ['ID', 'USER', 'ROLE', 'STATE', 'SINCE', 'CERTIFICATE UNTIL', 'REASON'],
+    devices.map((device) => [
+      device.id,
+      device.user,
+      roleText(device),
+      device.state,
+      formatTime(device.changedAt),
+      formatTime(device.certificates.at(-1)?.notAfter ?? 0),
+      device.reason === undefined ? '' : `${device.reason} (${device.changedBy ?? ''})`,
+    ]),
+  );
+
+/** One device: what is known of it, its certificates, and its life. */
+export const deviceStory = (device: DeviceView, { changes }: DeviceHistory): string[] => [
+  `Device    ${printable(device.id)}`,
+  `User      ${printable(device.user)}`,
+  `Role      ${printable(roleText(device))}`,
+  `State     ${device.state} since ${formatTime(device.changedAt)}${device.awaits === undefined ? '' : `, until its ${device.awaits} comes`}`,
+  `Enrolled  ${formatTime(device.enrolledAt)}`,
+  '',
+  ...tableLines(
+    ['CERTIFICATE', 'UNTIL', 'THUMBPRINT'],
+    device.certificates.map(({ serial, notAfter, thumbprint }) => [serial, formatTime(notAfter), thumbprint]),
+  ),
+  '',
+  ...tableLines(
+    ['WHEN', 'STATE', 'BY', 'WHY'],
+    changes.map(({ at, state, by, reason }) => [formatTime(at), state, by, reason]),
+  ),
+];
