@@ -11,7 +11,10 @@ import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
 
 const changes = {
-  quarantine: { state: 'quarantined', description: 'refuse its flows until it is released' },
+  quarantine: {
+    state: 'quarantined',
+    description: 'let it reach only what policies open to quarantined devices, until it is released',
+  },
   release: { state: 'active', description: 'let a device out of quarantine' },
   revoke: { state: 'revoked', description: 'refuse it for good and cut its flows; it must be enrolled anew' },
   lost: {

@@ -171,8 +171,14 @@ export const refusals = {
   ),
   'device-quarantined': text(
     403,
-    ['Device in quarantine', tellSecurity.en],
-    ['Appareil en quarantaine', tellSecurity.fr],
+    [
+      'Device in quarantine',
+      'Only what is open to devices in quarantine can be reached, such as a help desk. Give the flow id on this page to the security team.',
+    ],
+    [
+      'Appareil en quarantaine',
+      "Seul ce qui est ouvert aux appareils en quarantaine est accessible, comme l'assistance. Donnez l'identifiant de flux de cette page à l'équipe sécurité.",
+    ],
   ),
   'posture-awaited': text(
     403,

@@ -2,8 +2,8 @@ import type { DeviceId, NetworkName, UserName } from './ids.ts';
 
 export const deviceStates = ['enrolled', 'active', 'quarantined', 'revoked', 'lost'] as const;
 /**
- * `enrolled`: certified, and not yet seen with its posture. `active` may use what policies allow; the others are
- * refused, `revoked` and `lost` for good.
+ * `enrolled`: certified, and not yet seen with its posture. `active` may use what policies allow, `quarantined` what they
+ * open to quarantined devices by name; `enrolled` is refused for now, `revoked` and `lost` for good.
  */
 export type DeviceState = (typeof deviceStates)[number];
 

@@ -49,9 +49,12 @@ const ofPolicy: ReadonlySet<DenialReason> = new Set([
   'posture-missing',
 ]);
 
+/** Of a device in quarantine only where some policy of the application speaks of such devices. */
 export const isOnlyPolicy = (decision: Decision): boolean =>
   decision.effect === 'challenge' ||
-  (decision.effect === 'deny' && decision.reasons.every((reason) => ofPolicy.has(reason)));
+  (decision.effect === 'deny' &&
+    decision.reasons.some((reason) => ofPolicy.has(reason)) &&
+    decision.reasons.every((reason) => ofPolicy.has(reason) || reason === 'device-quarantined'));
 
 /**
  * A CONNECT to an http app gives access to nothing: the gateway itself is at its other end, and each request in it is

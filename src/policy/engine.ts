@@ -15,6 +15,8 @@ import { judge } from './judge.ts';
 import { createPolicyReader } from './policy-index.ts';
 import { noSignIn } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
+import { laneOf, lanes } from './lanes.ts';
+import type { Lane } from './lanes.ts';
 import { policyVersionOf } from './policy-version.ts';
 import { sameResource } from './same-resource.ts';
 import { compileSlice } from './slices.ts';
@@ -42,6 +44,7 @@ export interface PolicyEngine {
   nextReviewSeconds(facts: AccessFacts): number;
 }
 
+/** Of one application in one lane. */
 interface CompiledApp {
   readonly slice: PolicySlice;
   readonly decisions: DecisionTable<Decision>;
@@ -63,7 +66,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   let index = readPolicies([]).index;
   let membership = createGroupMembership([]);
   let groups: ReadonlyMap<string, Group> = new Map();
-  let compiled = new Map<string, CompiledApp>();
+  const compiled: Record<Lane, Map<string, CompiledApp>> = { active: new Map(), quarantined: new Map() };
   // What is derived from objects of the callers, kept as long as they keep them, and forgotten at each load.
   let groupsByToken = new WeakMap<VerifiedToken, GroupSet>();
   let currentApps = new WeakMap<App, boolean>();
@@ -80,7 +83,11 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
 
   /** What the policies say, with what the user could do about a denial; and whether it may be kept. */
   const judgeWhole = (slice: PolicySlice, inputs: PolicyInputs): { decision: Decision; keep: boolean } => {
-    const { effect, reasons, policies, keep } = judge(slice, inputs);
+    if (slice.lane === 'quarantined' && !slice.hasPermit)
+      return { decision: refuse('device-quarantined'), keep: true };
+    const { effect, reasons: said, policies, keep } = judge(slice, inputs);
+    const reasons: readonly DenialReason[] =
+      slice.lane === 'quarantined' ? ['device-quarantined', ...said] : said;
     if (effect === 'allow') return { decision: { effect, policies, policyVersion }, keep };
     const challenge = findChallenge(slice, inputs);
     if (challenge === undefined) return { decision: { effect, reasons, policies, policyVersion }, keep };
@@ -108,13 +115,13 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     return current;
   };
 
-  const compiledFor = (app: App): CompiledApp => {
-    let entry = compiled.get(app.name);
+  const compiledFor = (app: App, lane: Lane): CompiledApp => {
+    let entry = compiled[lane].get(app.name);
     if (entry === undefined || entry.slice.network !== app.network) {
       entry?.slice.set?.release();
-      const slice = compileSlice(app, index.enforcedFor(app), index.unreadable);
+      const slice = compileSlice(app, lane, index.enforcedFor(app), index.unreadable);
       entry = { slice, decisions: createDecisionTable(slice.keyArity, budget) };
-      compiled.set(app.name, entry);
+      compiled[lane].set(app.name, entry);
     }
     return entry;
   };
@@ -136,31 +143,32 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     vouchedAt: token.issuedAt,
   });
 
-  const isUnchanged = ({ app, network, broken, policies }: PolicySlice): boolean => {
+  const isUnchanged = ({ app, network, broken, candidates }: PolicySlice): boolean => {
     const next = index.enforcedFor({ name: app, network });
     return (
       broken.size === 0 &&
       index.unreadable.length === 0 &&
-      next.length === policies.length &&
-      next.every((policy, at) => policy === policies[at])
+      next.length === candidates.length &&
+      next.every((policy, at) => policy === candidates[at])
     );
   };
 
   /** Slices stay while their policies do: most movements of the ledger are about devices. */
   const keepSlices = (apps: ControlState['apps'], policiesUnchanged: boolean): void => {
-    const kept = new Map<string, CompiledApp>();
-    for (const [name, entry] of compiled) {
-      if (apps.has(name as AppName) && (policiesUnchanged || isUnchanged(entry.slice))) kept.set(name, entry);
-      else entry.slice.set?.release();
+    for (const lane of lanes) {
+      for (const [name, { slice }] of compiled[lane]) {
+        if (apps.has(name as AppName) && (policiesUnchanged || isUnchanged(slice))) continue;
+        slice.set?.release();
+        compiled[lane].delete(name);
+      }
     }
-    compiled = kept;
   };
 
   const decide = (facts: AccessFacts): Decision => {
     if (state === undefined) return refuse('policy-error');
     const { reason, device } = checkState(facts, state, isCurrentApp);
     if (reason !== undefined) return refuse(reason);
-    const { slice, decisions } = compiledFor(facts.app);
+    const { slice, decisions } = compiledFor(facts.app, laneOf(device));
     const inputs = inputsOf(facts, device);
     if (!caching) return judgeWhole(slice, inputs).decision;
     const key = slice.keyOf(inputs, groupsOf(facts.subject.token), membership);
@@ -213,16 +221,28 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
           policyVersion,
         };
       const { reason, device } = checkState(facts, state, isCurrentApp);
+      const groundsFor = (as: Device): { slice: PolicySlice; inputs: PolicyInputs } => ({
+        slice: compiledFor(facts.app, laneOf(as)).slice,
+        inputs: inputsOf(facts, as),
+      });
+      const isKnown = device !== undefined && isCurrentApp(facts.app);
       return explainDecision(decision, {
         stateReason: reason,
-        ...(device === undefined || !isCurrentApp(facts.app)
-          ? {}
-          : { slice: compiledFor(facts.app).slice, inputs: inputsOf(facts, device) }),
+        ...(isKnown ? { grounds: groundsFor(device) } : {}),
+        ...(isKnown && device.state === 'quarantined'
+          ? { released: groundsFor({ ...device, state: 'active' }) }
+          : {}),
         shadow: index.shadowFor(facts.app),
       });
     },
-    dependsOnTime: (facts) =>
-      state !== undefined && isCurrentApp(facts.app) && compiledFor(facts.app).slice.usesTime,
+    dependsOnTime(facts) {
+      const device = state?.devices.get(facts.subject.certificate.device);
+      return (
+        device !== undefined &&
+        isCurrentApp(facts.app) &&
+        compiledFor(facts.app, laneOf(device)).slice.usesTime
+      );
+    },
     nextReviewSeconds(facts) {
       const { certificate, token } = facts.subject;
       const device = state?.devices.get(certificate.device);
@@ -231,7 +251,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
         const inputs = inputsOf(facts, device);
         until = Math.min(
           until,
-          inputs.now + compiledFor(facts.app).slice.secondsToReview(inputs) - facts.now,
+          inputs.now + compiledFor(facts.app, laneOf(device)).slice.secondsToReview(inputs) - facts.now,
         );
       }
       return Math.max(shortestReviewSeconds, until);

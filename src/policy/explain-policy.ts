@@ -12,6 +12,7 @@ import type { CedarPolicy, CedarRequest } from './cedar.ts';
 import { contextLeaves } from './context-leaves.ts';
 import type { PolicyExplanation } from './explanation.ts';
 import { cedarRequest } from './judge.ts';
+import { exclusionFrom } from './lanes.ts';
 import type { ParsedPolicy } from './parsed-policy.ts';
 import { missingAgeSeconds } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
@@ -83,7 +84,7 @@ function describeMatch(policy: CedarPolicy, inputs: PolicyInputs): string {
 export function explainPolicy(
   policy: ParsedPolicy,
   mode: 'enforce' | 'shadow',
-  slice: Pick<PolicySlice, 'app' | 'network'>,
+  slice: Pick<PolicySlice, 'app' | 'network' | 'lane'>,
   inputs: PolicyInputs,
 ): PolicyExplanation {
   const { name, effect } = policy;
@@ -99,6 +100,8 @@ export function explainPolicy(
     mode,
     explanation: `${which}${text}${mode === 'shadow' ? ' In shadow mode: not enforced.' : ''}`,
   });
+  const exclusion = exclusionFrom(slice.lane, policy);
+  if (exclusion !== undefined) return explained(false, `Does not apply: ${exclusion}.`);
   const set = compilePolicySet({ [policy.id]: policy.text });
   if ('problems' in set) {
     return explained(false, `Cannot be compiled: ${set.problems.map(({ message }) => message).join('; ')}.`);

@@ -6,25 +6,30 @@ import type { ParsedPolicy } from './parsed-policy.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import type { PolicySlice } from './slices.ts';
 
+export interface PolicyGrounds {
+  readonly slice: PolicySlice;
+  readonly inputs: PolicyInputs;
+}
+
 /** What a decision was made of. */
 export interface DecisionGrounds {
   /** What the state itself refused, before policies. */
   readonly stateReason: DenialReason | undefined;
   /** Absent where there is no such device or application: then policies have nothing to say. */
-  readonly slice?: PolicySlice;
-  readonly inputs?: PolicyInputs;
+  readonly grounds?: PolicyGrounds;
+  /** The same had the device not been in quarantine; absent where it is not. */
+  readonly released?: PolicyGrounds;
   readonly shadow: readonly ParsedPolicy[];
 }
 
 /** A decision with each policy's part in it, and what would turn it round. */
-export function explainDecision(decision: Decision, grounds: DecisionGrounds): Explanation {
-  const { slice, inputs, shadow, stateReason } = grounds;
+export function explainDecision(decision: Decision, madeOf: DecisionGrounds): Explanation {
+  const { grounds, released, shadow, stateReason } = madeOf;
   const { effect, policyVersion } = decision;
   const reasons = reasonsOf(decision);
-  if (slice === undefined || inputs === undefined) {
-    return { effect, reasons, policies: [], wouldChange: [], policyVersion };
-  }
-  const readable = new Set(slice.policies.map(({ name }) => name));
+  if (grounds === undefined) return { effect, reasons, policies: [], wouldChange: [], policyVersion };
+  const { slice, inputs } = grounds;
+  const readable = new Set(slice.candidates.map(({ name }) => name));
   const unreadable = [...slice.broken]
     .filter(([name]) => !readable.has(name))
     .map(
@@ -41,10 +46,21 @@ export function explainDecision(decision: Decision, grounds: DecisionGrounds): E
     reasons,
     policies: [
       ...unreadable,
-      ...slice.policies.map((policy) => explainPolicy(policy, 'enforce', slice, inputs)),
+      ...slice.candidates.map((policy) => explainPolicy(policy, 'enforce', slice, inputs)),
       ...shadow.map((policy) => explainPolicy(policy, 'shadow', slice, inputs)),
     ],
-    wouldChange: findCounterfactuals(slice, inputs, decision, stateReason),
+    wouldChange:
+      released === undefined || effect !== 'deny'
+        ? findCounterfactuals(slice, inputs, decision, stateReason)
+        : [
+            ...(slice.hasPermit ? findCounterfactuals(slice, inputs, decision, stateReason) : []),
+            ...findCounterfactuals(
+              released.slice,
+              released.inputs,
+              decision,
+              stateReason ?? 'device-quarantined',
+            ),
+          ],
     policyVersion,
   };
 }

@@ -1,7 +1,7 @@
 import type { Policy } from '../domain/resources.ts';
 import { parsePolicyText } from './cedar.ts';
 import type { CedarPolicy } from './cedar.ts';
-import { usageOf } from './policy-usage.ts';
+import { spellsPath, usageOf } from './policy-usage.ts';
 import type { PolicyUsage } from './policy-usage.ts';
 
 /** One Cedar policy of a Policy resource. */
@@ -14,6 +14,8 @@ export interface ParsedPolicy {
   readonly text: string;
   readonly scope: ResourceScope;
   readonly usage: PolicyUsage;
+  /** Whether its conditions spell `context.device.state` out: a permit for quarantined devices has to. */
+  readonly mentionsState: boolean;
 }
 
 /** Which applications a policy can apply to, by its scope alone; its conditions may still exclude them. */
@@ -68,6 +70,7 @@ export function parsePolicy({ name, mode = 'enforce', cedar }: Policy): ParsedRe
       text,
       scope: resourceScope(json),
       usage: usageOf(json),
+      mentionsState: json.conditions.some(({ body }) => spellsPath(body, 'device.state')),
     })),
   };
 }

@@ -200,6 +200,12 @@ function visit(usage: PolicyUsage, expression: unknown): void {
   useEverything(usage);
 }
 
+/** Whether an expression spells an attribute of the context out, such as `device.state`. */
+export const spellsPath = (expression: unknown, path: string): boolean =>
+  typeof expression === 'object' &&
+  expression !== null &&
+  (contextPath(expression) === path || Object.values(expression).some((part) => spellsPath(part, path)));
+
 /** What the value of an expression can depend on. */
 export function usageOfExpression(expression: CedarExpression): PolicyUsage {
   const usage = emptyUsage();

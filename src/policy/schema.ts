@@ -22,7 +22,10 @@ entity App in [Network];
 // The laptop, as the ledger knows it.
 type Device = {
   id: String,
-  // "active"; devices in any other state are refused before policies are asked.
+  // "active" or "quarantined"; a lost or revoked device is refused before policies are asked. A device in quarantine
+  // meets every forbid, but only those permits whose conditions speak of this very attribute, such as
+  // permit (principal, action, resource == App::"help-desk")
+  // when { ["active", "quarantined"].contains(context.device.state) };
   state: String,
   // "laptop"
   role: String,

@@ -4,6 +4,8 @@ import type { CompiledPolicySet } from './cedar.ts';
 import { contextLeaves } from './context-leaves.ts';
 import type { KeyPart } from './context-leaves.ts';
 import type { GroupMembership, GroupSet } from './group-membership.ts';
+import { exclusionFrom } from './lanes.ts';
+import type { Lane } from './lanes.ts';
 import type { ParsedPolicy } from './parsed-policy.ts';
 import type { PolicyIndex } from './policy-index.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
@@ -15,7 +17,12 @@ import type { Breakpoints, TimeDimension } from './time-dimensions.ts';
 export interface PolicySlice {
   readonly app: App['name'];
   readonly network: App['network'];
+  readonly lane: Lane;
   readonly policies: readonly ParsedPolicy[];
+  /** All that there are for the application, those among them that have no say in this lane. */
+  readonly candidates: readonly ParsedPolicy[];
+  readonly excluded: readonly ParsedPolicy[];
+  readonly hasPermit: boolean;
   readonly byId: ReadonlyMap<string, ParsedPolicy>;
   /** Absent when the slice is broken. */
   readonly set?: CompiledPolicySet;
@@ -51,12 +58,18 @@ function validateOnce(policies: readonly ParsedPolicy[]): void {
   }
 }
 
-/** Compiles the policies of one application. Never throws for bad policies: such a slice is `broken` and denies. */
+/** Compiles the policies of one application for one lane. Never throws for bad policies: such a slice is `broken` and denies. */
 export function compileSlice(
   { name, network }: Pick<App, 'name' | 'network'>,
-  policies: readonly ParsedPolicy[],
+  lane: Lane,
+  candidates: readonly ParsedPolicy[],
   unreadable: PolicyIndex['unreadable'],
 ): PolicySlice {
+  const excluded = candidates.filter((policy) => exclusionFrom(lane, policy) !== undefined);
+  const policies =
+    excluded.length === 0
+      ? candidates
+      : candidates.filter((policy) => exclusionFrom(lane, policy) === undefined);
   validateOnce(policies);
   const broken = new Map(unreadable.map((resource) => [resource.name, resource.problem]));
   for (const policy of policies) {
@@ -102,7 +115,11 @@ export function compileSlice(
   return {
     app: name,
     network,
+    lane,
     policies,
+    candidates,
+    excluded,
+    hasPermit: policies.some(({ effect }) => effect === 'permit'),
     byId: new Map(policies.map((policy) => [policy.id, policy])),
     ...(set === undefined ? {} : { set }),
     broken,

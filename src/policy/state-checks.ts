@@ -9,7 +9,8 @@ export type StateCheck =
 
 /**
  * Made anew for each decision, outside every cache: a revoked device, a certificate that left the books, a token
- * that expired. The first that fails is the reason; what is final comes before what can be mended.
+ * that expired. The first that fails is the reason; what is final comes before what can be mended. A device in quarantine
+ * passes: what it may still do is for the policies that speak of it.
  */
 export function checkState(
   { subject: { certificate, token }, app, now }: AccessFacts,
@@ -28,6 +29,5 @@ export function checkState(
   if (token.expiresAt <= now) return { reason: 'token-expired', device };
   if (!isCurrentApp(app)) return { reason: 'application-removed', device };
   if (device.state === 'enrolled') return { reason: 'posture-awaited', device };
-  if (device.state === 'quarantined') return { reason: 'device-quarantined', device };
   return { device };
 }

@@ -163,6 +163,25 @@ describe('live flows', () => {
     await closed(again);
   });
 
+  it('go on in quarantine where a policy opens their app to quarantined devices, and where they are requests in a tunnel', async () => {
+    const help: Policy = {
+      kind: 'Policy',
+      name: 'help-desk',
+      cedar:
+        'permit (principal, action, resource == App::"slow") when { context.device.state == "quarantined" };',
+    };
+    lab.commit({ type: 'resource-put', resource: help });
+    const { session, request, tunnel } = await openFlows(alice);
+    const carrier = await http2Tunnel(session, 'slow.apps.example.org:443');
+    lab.commit(revoke(alice, 'quarantined'));
+    await closed(tunnel);
+    expect([request.closed, carrier.closed]).toEqual([false, false]);
+    expect(endingsOf(alice)).toEqual([['tunnel-closed', 'device-quarantined', 'gateway']]);
+    lab.commit({ type: 'resource-deleted', kind: 'Policy', name: 'help-desk' });
+    await Promise.all([closed(request), closed(carrier)]);
+    expect(session.closed).toBe(false);
+  });
+
   it('end with the policy that allowed them, and no others', async () => {
     const { request, tunnel } = await openFlows(alice);
     lab.commit({ type: 'resource-deleted', kind: 'Policy', name: 'payroll-fresh' });

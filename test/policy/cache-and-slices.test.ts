@@ -6,7 +6,11 @@ import { device, stateOf } from './facts.ts';
 import { askFullSet } from './oracle.ts';
 import { accesses, apps, groups, policySets } from './random-policies.ts';
 
-const devices = [device(), device({ id: 'laptop-2' as DeviceId, enrolledAt: device().enrolledAt + 1000 })];
+const devices = [
+  device(),
+  device({ id: 'laptop-2' as DeviceId, enrolledAt: device().enrolledAt + 1000 }),
+  device({ id: 'laptop-3' as DeviceId, state: 'quarantined' }),
+];
 
 test('answers from the cache what it would answer without, for any policies and any accesses', () => {
   fc.assert(
@@ -28,6 +32,7 @@ test('answers from the cache what it would answer without, for any policies and 
 
 test('answers from the slice of an application what Cedar says of the whole set, and less where a forbid fails', () => {
   let allows = 0;
+  let quarantinedAllows = 0;
   let denials = 0;
   fc.assert(
     fc.property(policySets, fc.array(accesses, { minLength: 1, maxLength: 15 }), (policies, asked) => {
@@ -42,12 +47,14 @@ test('answers from the slice of an application what Cedar says of the whole set,
         else expect(decision.effect === 'allow').toBe(permitted);
         if (decision.effect === 'allow') allows++;
         else denials++;
+        if (decision.effect === 'allow' && own.state === 'quarantined') quarantinedAllows++;
       }
     }),
     { numRuns: 150 },
   );
   // A generator that only ever denies would prove nothing.
   expect(Math.min(allows, denials)).toBeGreaterThan(50);
+  expect(quarantinedAllows).toBeGreaterThan(5);
 });
 
 test('never names a policy whose scope is another application or network, nor a shadow one', () => {

@@ -6,7 +6,7 @@ import type { Group, Policy } from '../../src/domain/resources.ts';
 
 /**
  * What Cedar itself says of an access under all enforced policies at once, with the whole context: no slices, no
- * keys, no cache, and a context of its own making.
+ * keys, no cache, and a context of its own making. For a device in quarantine without the permits that do not speak of it.
  */
 export function askFullSet(
   facts: AccessFacts,
@@ -21,7 +21,10 @@ export function askFullSet(
     Array.isArray(members)
       ? members.includes(token.user)
       : (token.claims[members.claim] ?? []).includes(members.value);
-  const enforced = policies.filter(({ mode }) => mode !== 'shadow');
+  const enforced = policies
+    .filter(({ mode }) => mode !== 'shadow')
+    .flatMap(({ cedar }) => cedar.split(';').filter((text) => text.trim() !== ''))
+    .filter((text) => device.state === 'active' || /^\s*forbid|context\.device\.state/.test(text));
   const answer = isAuthorized({
     principal: { type: 'User', id: token.user },
     action: { type: 'Action', id: 'access' },
@@ -59,7 +62,7 @@ export function askFullSet(
       },
       now: { __extn: { fn: 'datetime', arg: new Date(seconds * 1000).toISOString() } },
     },
-    policies: { staticPolicies: enforced.map(({ cedar }) => cedar).join('\n') },
+    policies: { staticPolicies: enforced.map((text) => `${text};`).join('\n') },
     entities: [
       {
         uid: { type: 'User', id: token.user },

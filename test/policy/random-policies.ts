@@ -61,6 +61,8 @@ export const conditions = [
   'context.signIn == context.signIn',
   'context.device.id == "laptop-1"',
   'context.device.state == "active"',
+  'context.device.state == "quarantined"',
+  '["active", "quarantined"].contains(context.device.state)',
   'context.device.role == "laptop"',
   'context.device.enrolledAgeSeconds >= 86400',
   'context.request.method == "GET"',
@@ -132,12 +134,12 @@ export const policySets: fc.Arbitrary<Policy[]> = fc
 
 const check = fc.constantFrom(true, true, false, 'unknown' as const);
 
-/** An access that no state check refuses. */
+/** An access that no state check refuses, of an active laptop or the quarantined `laptop-3`. */
 export const accesses = fc
   .record({
     user: fc.constantFrom(...users),
     claims: fc.constantFrom({}, { groups: ['c'] }, { groups: ['d'] }),
-    device: fc.constantFrom('laptop-1', 'laptop-2'),
+    device: fc.constantFrom('laptop-1', 'laptop-2', 'laptop-3'),
     posture: fc.option(
       fc.record({
         measuredAt: fc.constantFrom(
