@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { join } from 'node:path';
 import { Option } from 'commander';
@@ -76,7 +77,7 @@ function registerVerify(group: Command): void {
     .addHelpText(
       'after',
       `
-Each worker chains its records by hash and numbers them. Altered records, missing ranges and missing files are named.
+Each worker chains its records by hash and numbers them, and so does the access log. Altered records, missing ranges and missing files are named.
 It can run while the server writes.
 
 Example:
@@ -86,7 +87,7 @@ Example:
       const directory = await flowDirectory(options.data);
       let report: FlowReport;
       try {
-        report = await verifyFlows(directory);
+        report = await verifyAll(directory);
       } catch (error) {
         throw cannotRead(directory, error);
       }
@@ -95,15 +96,36 @@ Example:
     });
 }
 
+/** The flow records, and the access log beside them: two directories, so that no worker can touch the second. */
+async function verifyAll(flows: string): Promise<FlowReport> {
+  const report = await verifyFlows(flows);
+  const directory = join(flows, '..', dataDirectory.accessLog);
+  if (!existsSync(directory)) return report;
+  const accesses = await verifyFlows(directory);
+  const named = <Item extends { readonly file: string }>(item: Item): Item => ({
+    ...item,
+    file: `${dataDirectory.accessLog}/${item.file}`,
+  });
+  return {
+    files: report.files + accesses.files,
+    records: report.records + accesses.records,
+    streams: [...report.streams, ...accesses.streams],
+    problems: [...report.problems, ...accesses.problems.map(named)],
+    torn: [...report.torn, ...accesses.torn.map(named)],
+  };
+}
+
+const nameOf = (worker: number): string => (worker === 0 ? 'access log' : `worker ${worker}`);
+
 function reportLines({ files, records, streams, problems, torn }: FlowReport): string[] {
   return [
     ...streams.map(
       ({ worker, bootId, startedAt, records: count, lastSequence, lost }) =>
-        `worker ${worker}, started ${new Date(startedAt).toISOString()} (${bootId}): ${count} records, up to number ${lastSequence}${lost === 0 ? '' : `, ${lost} given up while the disk took none`}`,
+        `${nameOf(worker)}, started ${new Date(startedAt).toISOString()} (${bootId}): ${count} records, up to number ${lastSequence}${lost === 0 ? '' : `, ${lost} given up while the disk took none`}`,
     ),
     ...torn.map(
       ({ worker, file, line }) =>
-        `note: ${file}:${line}: worker ${worker} was killed while it wrote this line; nobody was told that it was written`,
+        `note: ${file}:${line}: the process of ${nameOf(worker)} was killed while it wrote this line; nobody was told that it was written`,
     ),
     ...problems.map(
       ({ kind, file, line, message }) =>

@@ -76,6 +76,7 @@ async function fill({ directory, domain, passphrase, now }: InitOptions): Promis
   await mkdir(at('certs'), { mode: 0o755 });
   await mkdir(at('keys'), { mode: 0o700 });
   await mkdir(at(dataDirectory.flows), { mode: 0o700 });
+  await mkdir(at(dataDirectory.accessLog), { mode: 0o700 });
   await writeFileOnce(at(dataDirectory.rootCertificate), authorities.root.certificatePem, 0o644);
   await writeFileOnce(at(dataDirectory.deviceAuthorityCertificate), authorities.device.certificatePem, 0o644);
   await writeFileOnce(

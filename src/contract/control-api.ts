@@ -147,6 +147,30 @@ export const ApiKeyView = Type.Object(
 export type ApiKeyView = Static<typeof ApiKeyView>;
 export const CreateApiKeyResponse = Type.Object({ key: Type.String(), apiKey: ApiKeyView }, strict);
 
+// GET /v1/access-log
+export const AccessView = Type.Object(
+  {
+    at: Type.Integer({ description: 'epoch milliseconds' }),
+    actor: Type.String(),
+    roles: Type.Array(Type.Enum(roles)),
+    /** Numeric; empty where the connection was gone. */
+    address: Type.String(),
+    operation: Type.String({ description: 'method and route' }),
+    target: Type.Record(Type.String(), Type.String(), { description: 'what of it was asked for' }),
+    count: Type.Integer({ description: 'how many it showed' }),
+    request: Type.String(),
+  },
+  strict,
+);
+export type AccessView = Static<typeof AccessView>;
+export const AccessLogResponse = Type.Object(
+  {
+    accesses: Type.Array(AccessView),
+    next: Type.Optional(Type.String({ description: 'cursor of the next page' })),
+  },
+  strict,
+);
+
 // POST /v1/devices/:id/state
 export const ChangeDeviceStateRequest = Type.Object(
   {

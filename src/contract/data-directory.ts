@@ -7,6 +7,8 @@ export const dataDirectory = {
   flows: 'flows',
   /** When the last backup was made, of which head, and where to: for `postern doctor`. Not in backups. */
   lastBackup: 'LAST_BACKUP',
+  /** Who read what over the API: chained like flow records, and out of the workers' reach. */
+  accessLog: 'access',
   rootCertificate: 'certs/root.crt',
   deviceAuthorityCertificate: 'certs/device-authority.crt',
   serviceAuthorityCertificate: 'certs/service-authority.crt',

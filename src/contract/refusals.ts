@@ -411,6 +411,17 @@ export const refusals = {
     ['Too many attempts', 'Wait a minute and try again.'],
     ['Trop de tentatives', 'Attendez une minute et réessayez.'],
   ),
+  'access-log-unavailable': text(
+    503,
+    [
+      'Access log not available',
+      'Nothing about people is shown that cannot be recorded. Look at the disk of the control plane.',
+    ],
+    [
+      "Journal d'accès indisponible",
+      "Rien de personnel n'est montré sans être consigné. Regardez le disque du plan de contrôle.",
+    ],
+  ),
   'store-unavailable': text(
     503,
     ['Ledger not available', 'Nothing was changed. Look at the disk of the control plane.'],

@@ -10,7 +10,9 @@ import type { ControlApp, ControlParts } from './control-parts.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { openApiDocument } from './openapi-document.ts';
 import { sendProblem } from './problem-handler.ts';
+import { recordReads } from './record-reads.ts';
 import { orThrow } from './refused.ts';
+import { accessLogRoute } from './routes/access-log.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { applyRoute } from './routes/apply.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
@@ -62,6 +64,8 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     : Fastify({ ...common, https: options.tls })) as unknown as ControlApp;
 
   app.decorateRequest('administrator', undefined);
+  app.decorateRequest('readTarget', undefined);
+  app.decorateRequest('shown', undefined);
   app.decorateRequest('device', undefined);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => sendProblem(new GatewayError('not-found'), request, reply));
@@ -91,12 +95,14 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;
     const guarded = guardAdministration(scope, parts);
+    recordReads(scope, parts);
     applyRoute(scope, parts);
     resourceRoutes(scope, parts);
     deviceRoutes(scope, parts);
     enrollmentTokenRoutes(scope, parts);
     whyRoute(scope, parts);
     apiKeyRoutes(scope, parts, guarded);
+    accessLogRoute(scope, parts);
   });
   await app.ready();
   return app;

@@ -14,6 +14,7 @@ import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { LostDeviceWatch } from './lost-devices.ts';
+import type { AccessLog } from './access-log.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
@@ -36,6 +37,7 @@ export interface ControlParts {
   readonly lostDevices: LostDeviceWatch;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
+  readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   /** How long an answer waits for workers. Past it the change stands, and the answer says how many are pending. */
@@ -54,6 +56,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by requireAdministrator only: who administers. */
     administrator: AdministratorIdentity | undefined;
+    /** What of a body the access log names, set by routes that read with one. */
+    readTarget: Readonly<Record<string, string>> | undefined;
+    /** Set by recordReads only: how many the answer shows. */
+    shown: number | undefined;
     /** Set by requireDevice only: whose certificate the connection proved. */
     device: VerifiedCertificate | undefined;
   }
@@ -62,6 +68,8 @@ declare module 'fastify' {
     roles?: readonly Role[];
     /** Of a route of administrators: the scope that a narrowed key must have. Made of path and method without it. */
     scope?: Scope;
+    /** False for a route that reads and shows nothing about people: it is not in the access log. */
+    isRecorded?: boolean;
   }
 }
 

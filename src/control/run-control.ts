@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
+import packageFile from '../../package.json' with { type: 'json' };
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
+import { openAccessLog } from './access-log.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -127,7 +129,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       }),
     );
 
-    const parts: ControlParts = {
+    const parts: Omit<ControlParts, 'accessLog'> = {
       store,
       gateway: {
         name: settings.gateway.name,
@@ -146,14 +148,28 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       enforcementTimeoutMs,
     };
     const port = start.controlPort ?? settings.control.port;
-    const api = hasApi
-      ? await listenApi(parts, { settings, port, deviceTrustAnchorPem, authority, logger })
+    const accessLog = hasApi
+      ? openAccessLog({
+          directory: join(data, dataDirectory.accessLog),
+          origin: { productVersion: packageFile.version, domain: store.state.domain },
+          bootId: start.bootId,
+          onFailure: (error) => logger.error({ err: error }, 'access log not written'),
+        })
       : undefined;
+    if (accessLog !== undefined) closing.push(() => accessLog.close());
+    const api =
+      accessLog === undefined
+        ? undefined
+        : await listenApi(
+            { ...parts, accessLog },
+            { settings, port, deviceTrustAnchorPem, authority, logger },
+          );
     if (api !== undefined) closing.push(() => api.close());
 
     let isDraining = false;
     const notReady = (): string[] => [
       ...troubles(),
+      ...(accessLog?.healthy() === false ? ['access log'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
       ...(isDraining ? ['draining'] : []),
     ];

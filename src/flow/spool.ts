@@ -21,6 +21,8 @@ export interface Spool {
    */
   append(line: string): boolean;
   whenWritten(callback: () => void): void;
+  /** Syncs at once, and calls when the disk has all that was appended so far; never, while it takes nothing. */
+  whenSynced(callback: () => void): void;
   /** Asks for the disk to be reached within `milliseconds`. */
   syncWithin(milliseconds: number): void;
   readonly isHealthy: boolean;
@@ -121,6 +123,7 @@ export function openSpool(options: SpoolOptions): Spool {
     /** Milliseconds that the timer was set to; infinite without one. */
     let waiting = Number.POSITIVE_INFINITY;
     let isSyncing = false;
+    let waiters: { readonly sequence: number; readonly callback: () => void }[] = [];
     function run(): void {
       timer = undefined;
       waiting = Number.POSITIVE_INFINITY;
@@ -142,8 +145,16 @@ export function openSpool(options: SpoolOptions): Spool {
           fail(headError as Error);
           flushing ??= setImmediate(flush);
         }
+        const reached = waiters.filter(({ sequence }) => sequence <= known.sequence);
+        waiters = waiters.filter(({ sequence }) => sequence > known.sequence);
         if (written > known.sequence && timer === undefined) within(200);
+        if (waiters.length > 0) within(0);
+        for (const { callback } of reached) runGuarded(callback);
       });
+    }
+    function reached(callback: () => void): void {
+      waiters.push({ sequence: written + linesWaiting, callback });
+      within(0);
     }
     function within(milliseconds: number): void {
       // Asked for each record: the clock is not looked at while as short a wait is under way.
@@ -152,7 +163,7 @@ export function openSpool(options: SpoolOptions): Spool {
       waiting = milliseconds;
       timer = setTimeout(run, milliseconds).unref();
     }
-    return { within, stop: () => clearTimeout(timer) };
+    return { within, reached, stop: () => clearTimeout(timer) };
   }
 
   return {
@@ -181,6 +192,7 @@ export function openSpool(options: SpoolOptions): Spool {
       callbacks.push(callback);
       if (failure === undefined) flushing ??= setImmediate(flush);
     },
+    whenSynced: (callback) => syncer.reached(callback),
     syncWithin: (milliseconds) => syncer.within(milliseconds),
     close() {
       if (isClosed) return;

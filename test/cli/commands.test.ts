@@ -269,8 +269,24 @@ it('makes a key of a role, lists it, is refused with 1 beyond its role, and revo
   expect(last.err).toContain('Make another owner first');
 });
 
-it('verifies an empty flow directory as whole, and names what is not there', async () => {
-  expect(await postern('flows', 'verify')).toMatchObject({ code: 0, out: 'Whole: 0 records in 0 files.\n' });
+it('tells an auditor who read what, this included, and proves that record whole with the flows', async () => {
+  await postern('get', 'device', '-o', 'json');
+  const log = await postern('access-log', '--actor', 'api-key:admin', '--since', '1h', '--limit', '5');
+  expect(log.code).toBe(0);
+  expect(log.out).toMatch(/^AT +WHO +ROLES +FROM +WHAT +HOW MANY\n/);
+  expect(log.out).toMatch(/ api-key:admin +owner +127\.0\.0\.1 +GET \/v1\/devices +\d+\n/);
+  const again = await postern('access-log', '--limit', '1', '-o', 'json');
+  expect(JSON.parse(again.out)).toMatchObject([
+    { operation: 'GET /v1/access-log', target: { actor: 'api-key:admin' }, count: 5 },
+  ]);
+  const verified = await postern('flows', 'verify');
+  expect(verified.code).toBe(0);
+  expect(verified.out).toMatch(/^access log, started .*: \d+ records/);
+  expect(verified.out).toContain('Whole: ');
+});
+
+it('verifies flow records where they are, and names what is not there', async () => {
+  expect(await postern('flows', 'verify')).toMatchObject({ code: 0 });
   const flows = join(installation.data, 'flows');
   expect((await postern('flows', 'verify', '--data', join(flows, 'none'))).code).toBe(2);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Command } from 'commander';
+import { registerAccessLog } from '../../src/cli/access-log.ts';
 import { registerApiKey } from '../../src/cli/api-key.ts';
 import { registerApply } from '../../src/cli/apply.ts';
 import { registerBackup } from '../../src/cli/backup.ts';
@@ -45,6 +46,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'delete',
     'enroll-token',
     'api-key',
+    'access-log',
     'device',
     'policy',
     'why',
@@ -66,6 +68,7 @@ it('teaches each command with an example in its help', () => {
     registerDelete,
     registerEnrollToken,
     registerApiKey,
+    registerAccessLog,
     registerDevice,
     registerPolicy,
     registerWhy,

@@ -84,7 +84,7 @@ it('refuses a scope that there is not, a role that there is not, and a name that
   const before = lab.store.state.head.sequence;
   expect((await create({ name: 'a', role: 'soc', scopes: ['devises:read'] })).body.problems).toEqual([
     expect.stringContaining(
-      'scopes: there is no scope devises:read; there are administrators:write, api-keys:',
+      'scopes: there is no scope devises:read; there are access-log:read, administrators:write,',
     ),
   ]);
   expect(await create({ name: 'a', role: 'king' })).toMatchObject({ status: 400 });

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { createKeyAndRequest } from '../../certs/request.ts';
+import { openAccessLog } from '../../src/control/access-log.ts';
+import type { AccessLog } from '../../src/control/access-log.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
 import { buildControl } from '../../src/control/build-control.ts';
 import { limitConnections } from '../../src/control/connection-limit.ts';
@@ -46,6 +48,7 @@ export interface ControlLab {
   readonly parts: ControlParts;
   readonly store: LedgerStore;
   readonly fleet: TrackedFleet;
+  readonly accessLog: AccessLog;
   readonly organization: Organization;
   readonly directory: string;
   readonly apiKey: string;
@@ -103,6 +106,11 @@ export async function startControlLab(): Promise<ControlLab> {
   });
   await keys.rotate(Math.floor(clock() / 1000));
   const fleet = createWorkerFleet();
+  const accessLog = openAccessLog({
+    directory: join(directory, 'access'),
+    origin: { productVersion: '0.1.0', domain: organization.domain },
+    bootId: 'boot-1',
+  });
   const parts: ControlParts = {
     store,
     gateway: { name: `gateway.${organization.domain}`, addresses: () => ['127.0.0.1:8443'] },
@@ -114,6 +122,7 @@ export async function startControlLab(): Promise<ControlLab> {
     postures: createPostureMemory(),
     lostDevices: createLostDeviceWatch(),
     engine,
+    accessLog,
     clock,
     enforcementTimeoutMs: 100,
   };
@@ -132,6 +141,7 @@ export async function startControlLab(): Promise<ControlLab> {
     parts,
     store,
     fleet,
+    accessLog,
     organization,
     directory,
     apiKey,
@@ -186,6 +196,7 @@ export async function startControlLab(): Promise<ControlLab> {
     },
     async close() {
       await app.close();
+      accessLog.close();
       await store.close();
       await rm(directory, { recursive: true, force: true });
     },

@@ -1,0 +1,18 @@
+import { mkdirSync } from 'node:fs';
+import { createAccessRecorder } from '../flow/access-recorder.ts';
+import type { AccessRecorder, AccessRecorderOptions } from '../flow/access-recorder.ts';
+import { readAccess } from '../flow/read-access.ts';
+import type { AccessPage, AccessQuery } from '../flow/read-access.ts';
+
+/** Who read what over this server's API: written before the answer leaves, read by auditors. */
+export interface AccessLog extends AccessRecorder {
+  /** @throws RangeError for a place that is none. */
+  read(query: AccessQuery): Promise<AccessPage>;
+}
+
+/** Opens a chain of its own in the directory, which is made where it is not there. @throws what the file system throws. */
+export function openAccessLog(options: AccessRecorderOptions): AccessLog {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const recorder = createAccessRecorder(options);
+  return { ...recorder, read: (query) => readAccess(options.directory, query) };
+}

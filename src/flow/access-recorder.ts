@@ -1,0 +1,84 @@
+import { formatAccess } from './access-record.ts';
+import type { Access } from './access-record.ts';
+import type { Origin } from './envelope.ts';
+import { openSpool } from './spool.ts';
+import { createUuidV7 } from './uuid.ts';
+
+export interface AccessRecorderOptions {
+  /** Exists, and nobody but this process's user may enter it. */
+  readonly directory: string;
+  readonly origin: Origin;
+  readonly bootId: string;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+  /** How long an answer waits for the disk. */
+  readonly timeoutMs?: number;
+  readonly segmentBytes?: number;
+  readonly onFailure?: (error: Error) => void;
+}
+
+export interface AccessRecorder {
+  /**
+   * True when the record is on the disk: what it speaks of may be shown. False when the disk takes nothing; the record
+   * may be written all the same, once it does.
+   */
+  record(access: Access): Promise<boolean>;
+  healthy(): boolean;
+  /** Writes and syncs what is left. */
+  close(): void;
+}
+
+/** The control process in the chain of its records: no worker has this number. */
+const worker = 0;
+
+/**
+ * Records who read what as chained OCSF lines, in the files and the chain that flow records have, so that one proof covers
+ * both. @throws what the file system throws, when the directory cannot be written at the start.
+ */
+export function createAccessRecorder(options: AccessRecorderOptions): AccessRecorder {
+  const { directory, origin, bootId, now = Date.now, timeoutMs = 5000, segmentBytes, onFailure } = options;
+  const spool = openSpool({
+    directory,
+    stream: { worker, startedAt: Math.trunc(now()), bootId },
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    onFailure(error) {
+      for (const give of [...waiting]) give(false);
+      onFailure?.(error);
+    },
+  });
+  /** Who waits for the disk. */
+  const waiting = new Set<(isWritten: boolean) => void>();
+  const chain = { boot: bootId, worker, workerStartedAt: spool.stream.startedAt };
+  let sequence = 0;
+  let lost = 0;
+  return {
+    record(access) {
+      const loggedTime = Math.trunc(now());
+      const place = {
+        uid: createUuidV7(loggedTime),
+        sequence: sequence + 1,
+        loggedTime,
+        lost,
+        previous: spool.head,
+      };
+      if (!spool.isHealthy || !spool.append(formatAccess(access, place, origin, chain))) {
+        lost += 1;
+        return Promise.resolve(false);
+      }
+      sequence += 1;
+      lost = 0;
+      return new Promise((resolve) => {
+        const give = (isWritten: boolean): void => {
+          clearTimeout(timer);
+          waiting.delete(give);
+          resolve(isWritten);
+        };
+        const timer = setTimeout(give, timeoutMs, false);
+        waiting.add(give);
+        spool.whenSynced(() => give(true));
+      });
+    },
+    healthy: () => spool.isHealthy,
+    close: () => spool.close(),
+  };
+}
