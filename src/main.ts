@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   device: async () => (await import('./cli/device.ts')).registerDevice,
   policy: async () => (await import('./cli/policy.ts')).registerPolicy,
   why: async () => (await import('./cli/why.ts')).registerWhy,
+  ledger: async () => (await import('./cli/ledger.ts')).registerLedger,
   flows: async () => (await import('./cli/flows.ts')).registerFlows,
   backup: async () => (await import('./cli/backup.ts')).registerBackup,
   demo: async () => (await import('./cli/demo.ts')).registerDemo,

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { resolve, sep } from 'node:path';
 import type { Command } from 'commander';
 import { noteBackup } from '../backup/last-backup.ts';
 import { takeBackup, verifyBackup } from '../backup/take-backup.ts';
 import type { TakenBackup } from '../backup/take-backup.ts';
-import { dataDirectory } from '../contract/data-directory.ts';
 import { checkFormat, dataPathOf } from '../control/open-data-directory.ts';
 import { loadSettings } from '../control/settings-file.ts';
-import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
+import { openLedger } from '../control/open-ledger.ts';
 import { addUnlock, readLock, readUnlock } from './backup-key.ts';
 import type { UnlockOptions } from './backup-key.ts';
 import { backupFailure, summaryLines, summaryOf } from './backup-summary.ts';
@@ -76,7 +75,7 @@ async function take(file: string, options: BackupOptions): Promise<void> {
     checkFormat(directory);
     checkPlace(file, directory, options.force === true);
     const lock = await readLock(options);
-    const ledger = openSqliteLedger(join(directory, dataDirectory.ledger));
+    const ledger = openLedger(settings, configFile);
     try {
       const now = Date.now();
       taken = await takeBackup({

@@ -6,11 +6,11 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
 import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
-import { loadSettings, SettingsError } from '../control/settings-file.ts';
 import { superviseServer } from '../supervisor/supervise-server.ts';
 import type { ServerReady } from '../supervisor/supervisor.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
+import { readSettings } from './read-settings.ts';
 import { printLine } from './output.ts';
 import { readPassphrase } from './passphrase.ts';
 
@@ -81,13 +81,11 @@ async function serve(options: ServeOptions): Promise<number> {
 
 /** Before any process starts, so that what a person has to mend is said in one place and at once. */
 function openSettings(configFile: string): Settings {
+  const settings = readSettings(configFile);
   try {
-    const settings = loadSettings(configFile);
     checkDataDirectory(dataPathOf(configFile, settings.data));
     return settings;
   } catch (error) {
-    if (error instanceof SettingsError)
-      throw new CliError(exitCodes.invalid, 'the settings cannot be used', error.problems);
     if (error instanceof DataDirectoryError) throw new CliError(exitCodes.invalid, error.message);
     throw error;
   }

@@ -67,6 +67,26 @@ limits:
 # PEM file with authorities that https upstreams may be signed by, beside the system's.
 # upstreamAuthorities: upstream-ca.pem
 
+# Where the ledger is: embedded in the data directory, or in Redis for several servers (docs/redis.md).
+ledger:
+  embedded: true
+# ledger:
+#   redis:
+#     # One of: url; sentinels with master; cluster. rediss:// is with TLS.
+#     sentinels:
+#       - rediss://sentinel-1.example.org:26379
+#       - rediss://sentinel-2.example.org:26379
+#       - rediss://sentinel-3.example.org:26379
+#     master: postern
+#     username: postern
+#     # Its first line is the password. Files are relative to this one.
+#     passwordFile: redis-password
+#     caFile: redis-ca.pem
+#     # Begins our keys: another one for each installation in one Redis.
+#     prefix: postern
+#     # Replicas that must have a change before it is acknowledged.
+#     waitForReplicas: 0
+
 log:
   # debug, info, warn, error or silent
   level: info

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { dataDirectory } from '../contract/data-directory.ts';
-import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
+import type { Settings } from '../contract/settings.ts';
 import { readSnapshotHead } from '../ledger/snapshot-file.ts';
 import { openLedgerStore } from '../ledger/store.ts';
 import type { LedgerStore } from '../ledger/store.ts';
+import { dataPathOf } from './open-data-directory.ts';
+import { openLedger } from './open-ledger.ts';
 import { createRecentEntries, maxRecentEntries } from './recent-entries.ts';
 import type { RecentEntries } from './recent-entries.ts';
 
@@ -18,18 +20,18 @@ export interface WatchedStore {
   readonly troubles: () => readonly string[];
 }
 
-/** Opens the ledger of a data directory. @throws LedgerCorrupt, LedgerUnavailable */
+/** Opens and folds the ledger that the settings name. @throws LedgerCorrupt, LedgerUnavailable */
 export async function openStore(
-  directory: string,
+  settings: Pick<Settings, 'data' | 'ledger'>,
+  configFile: string,
   clock: () => number,
   logger: FastifyBaseLogger,
 ): Promise<WatchedStore> {
   let isCorrupt = false;
   let unavailableAt = Number.NEGATIVE_INFINITY;
-  const path = join(directory, dataDirectory.ledger);
-  const snapshotPath = `${path}.snapshot`;
+  const snapshotPath = `${join(dataPathOf(configFile, settings.data), dataDirectory.ledger)}.snapshot`;
   const vouchedFor = readSnapshotHead(snapshotPath);
-  const ledger = openSqliteLedger(path, vouchedFor === undefined ? {} : { vouchedFor });
+  const ledger = openLedger(settings, configFile, vouchedFor === undefined ? {} : { vouchedFor });
   const store = await openLedgerStore(ledger, {
     snapshotPath,
     onProblem: (problem, error) => {

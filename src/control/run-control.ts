@@ -59,7 +59,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
   checkDataDirectory(data);
   const authorities = await loadAuthorities(data, start.passphrase);
   const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
-  const { store, recent, troubles } = await openStore(data, clock, logger);
+  const { store, recent, troubles } = await openStore(settings, start.configFile, clock, logger);
   const closing: (() => Promise<void> | void)[] = [() => store.close()];
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).reverse()) await step();

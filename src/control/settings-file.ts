@@ -3,7 +3,7 @@ import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { Settings } from '../contract/settings.ts';
 import { checkShape, formatPath } from '../domain/check-shape.ts';
-import type { WrittenSchema } from '../domain/check-shape.ts';
+import { findLedgerProblems } from './ledger-rules.ts';
 
 /** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
 export class SettingsError extends Error {
@@ -69,7 +69,9 @@ export function parseSettings(text: string, name: string): Settings {
 }
 
 function findProblems(value: unknown, document: Document, lines: LineCounter, name: string): string[] {
-  const found = checkShape(Settings as WrittenSchema, value).map(({ path, message }) => {
+  const misshapen = checkShape(Settings, value);
+  const wrong = misshapen.length > 0 ? misshapen : findLedgerProblems(value as Settings);
+  const found = wrong.map(({ path, message }) => {
     const { line } = lines.linePos(positionOf(document, path.map(String)));
     return { line, text: `${name}:${line}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}` };
   });

@@ -33,6 +33,17 @@ export interface Ledger extends LedgerReader, LedgerWriter {
   close(): Promise<void>;
 }
 
+/** A ledger that can take entries which were made elsewhere: a copy, or what it has lost. */
+export interface StoredLedger extends Ledger {
+  /**
+   * Appends entries as they are, with their hashes, after the one that the first of them names.
+   * @throws LedgerConflict when the last entry is another; LedgerUnavailable.
+   */
+  restore(entries: readonly LedgerEntry[]): Promise<void>;
+  /** The hash of one entry, `undefined` where there is none. */
+  hashAt(sequence: number): Promise<string | undefined>;
+}
+
 export class LedgerConflict extends Error {
   override readonly name = 'LedgerConflict';
 }

@@ -12,6 +12,7 @@ import { registerDevice } from '../../src/cli/device.ts';
 import { registerEnrollToken } from '../../src/cli/enroll-token.ts';
 import { registerFlows } from '../../src/cli/flows.ts';
 import { registerGet } from '../../src/cli/get.ts';
+import { registerLedger } from '../../src/cli/ledger.ts';
 import { registerInit } from '../../src/cli/init.ts';
 import { registerPolicy } from '../../src/cli/policy.ts';
 import { createProgram } from '../../src/cli/program.ts';
@@ -50,6 +51,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'device',
     'policy',
     'why',
+    'ledger',
     'flows',
     'backup',
     'demo',
@@ -74,6 +76,7 @@ it('teaches each command with an example in its help', () => {
     registerWhy,
     registerFlows,
     registerBackup,
+    registerLedger,
   ])
     register(program);
   const helps = new Map<string, string>();

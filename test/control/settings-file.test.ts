@@ -30,10 +30,14 @@ it('reads what init writes into a value that nothing can change', () => {
 it('reads the settings that are commented out once they are commented in', () => {
   const all = template
     .replace(/^# (runAs:)\n# ( {2}uid: \d+)\n# ( {2}gid: \d+)$/m, '$1\n$2\n$3')
-    .replace(/^# (upstreamAuthorities: .*)$/m, '$1');
+    .replace(/^# (upstreamAuthorities: .*)$/m, '$1')
+    .replace(/^ledger:\n {2}embedded: true\n((?:#.*\n)+)/m, (_, lines: string) =>
+      lines.replaceAll(/^# /gm, ''),
+    );
   expect(parseSettings(all, 'postern.yaml')).toMatchObject({
     runAs: { uid: 990, gid: 990 },
     upstreamAuthorities: 'upstream-ca.pem',
+    ledger: { redis: { master: 'postern', prefix: 'postern' } },
   });
 });
 
@@ -70,4 +74,37 @@ it.each([
 
 it('says that a file is not there', () => {
   expect(() => loadSettings('/nonexistent/postern.yaml')).toThrow('/nonexistent/postern.yaml: no such file');
+});
+
+const withRedis = (redis: string): string => template.replace('  embedded: true\n', `  redis: ${redis}\n`);
+
+it.each([
+  `{ url: 'redis://127.0.0.1:6379/2', prefix: postern }`,
+  `{ url: 'rediss://[::1]', prefix: postern, username: postern, passwordFile: p, caFile: ca.pem, waitForReplicas: 1 }`,
+  `{ sentinels: ['rediss://a:26379', 'rediss://b'], master: m, prefix: postern, sentinelPasswordFile: p }`,
+  `{ cluster: ['redis://a:7000'], prefix: two }`,
+])('takes a ledger in Redis: %s', (redis) => {
+  expect(problemsOf(withRedis(redis))).toEqual([]);
+});
+
+it.each([
+  [`{ prefix: postern }`, /ledger\.redis: needs exactly one of `url`/],
+  [`{ url: 'redis://a', cluster: ['redis://b'], prefix: p }`, /needs exactly one of `url`/],
+  [`{ sentinels: ['redis://a'], prefix: p }`, /`sentinels` and `master` go together/],
+  [`{ sentinels: ['redis://a', 'rediss://b'], master: m, prefix: p }`, /sentinels: all of them with TLS/],
+  [`{ cluster: ['redis://a/1'], prefix: p }`, /cluster: a database number goes with `url` only/],
+  [`{ url: 'redis://user:secret@a', prefix: p }`, /the user and password are settings of their own/],
+  [`{ url: 'redis://a', prefix: '{x}' }`, /ledger\.redis\.prefix: /],
+  [`{ url: 'redis://a', caFile: ca.pem, prefix: p }`, /caFile: is for TLS/],
+  [`{ url: 'redis://a', username: u, prefix: p }`, /username: needs `passwordFile`/],
+  [`{ url: 'redis://a', sentinelPasswordFile: f, prefix: p }`, /go with `sentinels`/],
+  [
+    `{ cluster: ['redis://a'], waitForReplicas: 1, prefix: p }`,
+    /waitForReplicas: cannot be asked of a cluster/,
+  ],
+  [`{ url: 'redis://a', password: secret, prefix: p }`, /unknown key `password`/],
+])('refuses a ledger in Redis of %s', (redis, says) => {
+  const problems = problemsOf(withRedis(redis));
+  expect(problems.join('\n')).toMatch(says);
+  for (const problem of problems) expect(problem).toMatch(/^postern\.yaml:\d+: ledger\.redis/);
 });

@@ -1,0 +1,55 @@
+import { hash } from 'node:crypto';
+import type { RedisClient } from './redis-client.ts';
+import { isReply } from './redis-errors.ts';
+
+/** A script that Redis runs as one step, over one key. */
+export interface Script {
+  readonly text: string;
+  readonly sha1: string;
+}
+
+const script = (text: string): Script => ({ text, sha1: hash('sha1', text, 'hex') });
+
+const readLast = `
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local id, head = '0-0', string.rep('0', 64)
+if #last == 1 then
+  id, head = last[1][1], ''
+  local fields = last[1][2]
+  for i = 1, #fields, 2 do if fields[i] == 'hash' then head = fields[i + 1] end end
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
+/** Identifier and hash of the last entry, and the server's clock in milliseconds. */
+export const headScript = script(`${readLast}return {id, head, tostring(now)}`);
+
+/**
+ * Appends all entries after the one expected, or none. ARGV: identifier and hash of that one, then the time, by the
+ * server's clock, after which nothing may be written (whoever sent it has by then reported that it was not), then six
+ * values an entry.
+ */
+export const appendScript = script(`${readLast}
+if now > tonumber(ARGV[3]) then return {'late'} end
+if id ~= ARGV[1] or head ~= ARGV[2] then return {'conflict', id} end
+for i = 4, #ARGV, 6 do
+  redis.call('XADD', KEYS[1], ARGV[i] .. '-0', 'at', ARGV[i + 1], 'actor', ARGV[i + 2],
+    'data', ARGV[i + 3], 'previous', ARGV[i + 4], 'hash', ARGV[i + 5])
+end
+return {'done'}`);
+
+/** By its hash; with its text where the server does not know it, as after a restart. */
+export async function runScript(
+  client: RedisClient,
+  { text, sha1 }: Script,
+  key: string,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await client.evalsha(sha1, 1, key, ...args);
+  } catch (error) {
+    if (!isReply(error) || !(error as Error).message.startsWith('NOSCRIPT')) throw error;
+    return client.eval(text, 1, key, ...args);
+  }
+}
