@@ -1,6 +1,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { CreateEnrollmentTokenResponse } from '../contract/control-api.ts';
+import { deviceRoles } from '../domain/device.ts';
+import type { DeviceRole } from '../domain/device.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { parseDuration } from './duration.ts';
@@ -10,7 +12,7 @@ import type { OutputFormat } from './output.ts';
 interface CreateOptions extends ConnectionOptions {
   readonly user: string;
   readonly ttl?: number;
-  readonly role: 'laptop' | 'connector';
+  readonly role: DeviceRole;
   readonly network?: string;
   readonly output: OutputFormat;
 }
@@ -20,9 +22,9 @@ export function registerEnrollToken(program: Command): void {
   const command = group
     .command('create')
     .description('make one; only its hash is stored, so it cannot be shown again')
-    .requiredOption('--user <user>', 'who the device is for')
+    .requiredOption('--user <user>', 'who the device is for; of a machine or connector, who answers for it')
     .option('--ttl <duration>', 'how long it may be used: 90s, 15m, 24h, 7d (default: 24h)', parseDuration)
-    .addOption(new Option('--role <role>', 'what enrolls').choices(['laptop', 'connector']).default('laptop'))
+    .addOption(new Option('--role <role>', 'what enrolls').choices(deviceRoles).default('laptop'))
     .option('--network <network>', 'the private network that a connector serves');
   addOutput(addConnection(command))
     .addHelpText(
@@ -31,6 +33,7 @@ export function registerEnrollToken(program: Command): void {
 Examples:
   postern enroll-token create --user alice@example.org
   postern enroll-token create --user alice@example.org --ttl 15m -o json
+  postern enroll-token create --user buildings@example.org --role machine
   postern enroll-token create --user ops@example.org --role connector --network finance`,
     )
     .action(async ({ user, ttl, role, network, output, ...connection }: CreateOptions) => {

@@ -12,7 +12,7 @@ import type { OutputFormat } from './output.ts';
 import { paint } from './paint.ts';
 
 interface WhyOptions extends ConnectionOptions {
-  readonly user: string;
+  readonly user?: string;
   readonly device: string;
   readonly app: string;
   readonly path?: string;
@@ -28,7 +28,7 @@ export function registerWhy(program: Command): void {
   const command = program
     .command('why')
     .description('the decision for a user on a device, each policy that mattered, and what would change it')
-    .requiredOption('--user <user>', 'who asks')
+    .option('--user <user>', 'who asks; nobody where the device is a machine')
     .requiredOption('--device <id>', 'from which device')
     .requiredOption('--app <app>', 'for which application')
     .option('--path <path>', 'path of the request')
@@ -55,7 +55,8 @@ ageSeconds, os, osVersion, agentVersion. What is not given is unknown.
 Examples:
   postern why --user alice@example.org --device d-x2k7… --app grants
   postern why --user alice@example.org --device d-x2k7… --app grants --path /admin --posture diskEncrypted=true
-  postern why --user alice@example.org --device d-x2k7… --app payroll --signed-in 10m --mfa`,
+  postern why --user alice@example.org --device d-x2k7… --app payroll --signed-in 10m --mfa
+  postern why --device d-9m4c… --app recorder`,
     )
     .action(async (options: WhyOptions) => {
       const { user, device, app, path, method, source, posture, signedIn, mfa, output } = options;
@@ -64,7 +65,7 @@ Examples:
       const report = posture === undefined ? undefined : parsePosture(posture);
       const api = await connectApi(options);
       const answer = await api.call('POST', '/v1/why', WhyResponse, {
-        user,
+        ...(user === undefined ? {} : { user }),
         device,
         app,
         ...(path === undefined ? {} : { path }),

@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles, scopePattern } from '../domain/administration.ts';
 import { chosenStates, deviceStates } from '../domain/device.ts';
+import { deviceRoles } from '../domain/device.ts';
 import { PostureReport } from './posture.ts';
 
 /** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
@@ -110,7 +111,7 @@ export const CreateEnrollmentTokenRequest = Type.Object(
   {
     user: Type.String({ minLength: 1, maxLength: 254 }),
     ttlSeconds: Type.Optional(Type.Integer({ minimum: 60, maximum: 2_592_000 })),
-    role: Type.Optional(Type.Union([Type.Literal('laptop'), Type.Literal('connector')])),
+    role: Type.Optional(Type.Enum(deviceRoles)),
     network: Type.Optional(Type.String()),
   },
   strict,
@@ -238,7 +239,8 @@ export type ChangeDeviceStateResponse = Static<typeof ChangeDeviceStateResponse>
 // POST /v1/why
 export const WhyRequest = Type.Object(
   {
-    user: Type.String(),
+    /** Who asks; none where the device is a machine. */
+    user: Type.Optional(Type.String()),
     device: Type.String(),
     app: Type.String(),
     path: Type.Optional(Type.String({ pattern: '^/' })),

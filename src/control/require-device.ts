@@ -14,7 +14,7 @@ import { isRefusal, orThrow } from './refused.ts';
  */
 export function requireDevice(
   parts: ControlParts,
-  roles: readonly [DeviceRole, ...DeviceRole[]],
+  roles: readonly DeviceRole[],
 ): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
     const { socket } = request.raw;
@@ -24,12 +24,7 @@ export function requireDevice(
       const reason = socket instanceof TLSSocket ? String(socket.authorizationError) : 'no TLS';
       throw new GatewayError(codeOf(reason), { detail: reason });
     }
-    const now = nowSeconds(parts);
-    const [role, ...others] = roles;
-    let identified = identifyDevice(certificate, parts.store.state, now, role);
-    for (const other of others)
-      if (isRefusal(identified) && identified.code === 'certificate-profile')
-        identified = identifyDevice(certificate, parts.store.state, now, other);
+    const identified = identifyDevice(certificate, parts.store.state, nowSeconds(parts), roles);
     if (isRefusal(identified) && identified.code === 'device-lost')
       parts.lostDevices.seen(
         { device: identified.detail ?? '', source: socket.remoteAddress ?? '' },

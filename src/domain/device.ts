@@ -20,8 +20,11 @@ export const isFinal = <Known extends Pick<Device, 'state'>>(
   device: Known,
 ): device is Known & { readonly state: FinalState } => Object.hasOwn(finalStates, device.state);
 
-export const deviceRoles = ['laptop', 'connector'] as const;
+export const deviceRoles = ['laptop', 'machine', 'connector'] as const;
+/** `machine`: a camera or a robot, which nobody signs in on. */
 export type DeviceRole = (typeof deviceRoles)[number];
+/** Roles of those whose flows the gateway carries. */
+export const flowRoles = ['laptop', 'machine'] as const satisfies readonly DeviceRole[];
 
 /** A certificate that the device authority issued; one the ledger does not know is refused. */
 export interface IssuedCertificate {
@@ -35,7 +38,7 @@ export interface IssuedCertificate {
 
 export interface Device {
   readonly id: DeviceId;
-  /** Who enrolled it, and who its tokens speak for until an identity provider is configured. */
+  /** Who enrolled it, and who its tokens speak for until an identity provider is configured; of a machine, who answers for it. */
   readonly user: UserName;
   readonly role: DeviceRole;
   /** Of a connector: the one private network it may serve. */

@@ -1,4 +1,5 @@
 import type { Decision } from './decision.ts';
+import type { DeviceRole } from './device.ts';
 import type { DeviceId, FlowId, NetworkName } from './ids.ts';
 import type { App } from './resources.ts';
 import type { Subject } from './subject.ts';
@@ -26,6 +27,8 @@ export interface ConnectionFacts {
   /** As presented; set also when it was refused, as far as it could be read. */
   readonly certificate?: {
     readonly device?: DeviceId;
+    /** Of a device that is known. */
+    readonly role?: DeviceRole;
     readonly serial: string;
     readonly issuer: string;
     readonly subject?: string;

@@ -13,6 +13,15 @@ export interface VerifiedCertificate {
   readonly notAfter: number;
 }
 
+const spiffeScheme = 'spiffe://';
+
+/** Under which name a machine without a user asks: its SPIFFE identifier. */
+export const machineName = (domain: string, device: DeviceId): UserName =>
+  `${spiffeScheme}${domain}/device/${device}` as UserName;
+
+/** Whether a name is that of a machine. No user may bear one. */
+export const isMachineName = (name: string): boolean => name.startsWith(spiffeScheme);
+
 /** An interactive sign-in: somebody was there and proved who they are. */
 export interface SignIn {
   readonly id: string;
@@ -25,6 +34,7 @@ export interface SignIn {
 /** What a session token says, after its signature, times, audience and binding were verified. */
 export interface VerifiedToken {
   readonly id: string;
+  /** Of a machine: its own name (`machineName`). */
   readonly user: UserName;
   readonly device: DeviceId;
   /** Groups that the identity provider asserted; those that list their members are read from the state. */

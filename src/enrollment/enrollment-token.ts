@@ -4,6 +4,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState, EnrollmentToken } from '../domain/control-state.ts';
 import type { DeviceRole } from '../domain/device.ts';
+import { isMachineName } from '../domain/subject.ts';
 import type { NetworkName, UserName } from '../domain/ids.ts';
 import type { Change } from './control-store.ts';
 
@@ -42,6 +43,7 @@ export function createEnrollmentToken(
   const user = request.user as UserName;
   const network = request.network as NetworkName | undefined;
   if (user === '') return refuse('invalid-input', 'user: must not be empty');
+  if (isMachineName(user)) return refuse('invalid-input', 'user: this is how machines are named, not users');
   if (
     !Number.isInteger(ttlSeconds) ||
     ttlSeconds < bounds.minimumSeconds ||
@@ -55,7 +57,7 @@ export function createEnrollmentToken(
   if (role === 'connector' && network === undefined) {
     return refuse('invalid-input', 'network: a connector serves one private network');
   }
-  if (role === 'laptop' && network !== undefined) {
+  if (role !== 'connector' && network !== undefined) {
     return refuse('invalid-input', 'network: only a connector has one');
   }
   if (network !== undefined && !state.networks.has(network)) {

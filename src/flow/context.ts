@@ -1,12 +1,12 @@
+import { isMachineName } from '../domain/subject.ts';
 import type { ConnectionFacts, DialledUpstream, FlowFacts } from '../domain/flow.ts';
 import {
+  actorObject,
   addressMember,
   deviceObject,
   endpointObject,
-  sessionObject,
   targetObject,
   tlsObject,
-  userObject,
 } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
 
@@ -92,10 +92,7 @@ function buildContext(recorder: Recorder, facts: FlowFacts): Context {
   return {
     network: asciiMembers({
       ...(app === undefined ? {} : { app_name: app.name }),
-      actor: {
-        user: userObject(subject),
-        ...(subject === undefined ? {} : { session: sessionObject(subject) }),
-      },
+      actor: actorObject(subject),
       device: deviceObject(connection, subject),
       src_endpoint: endpointObject(connection.source),
       dst_endpoint: targetObject(facts),
@@ -140,7 +137,10 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     workerStartedAt: recorder.workerStartedAt,
     connection: connection.id,
     alpn: connection.tls?.alpn ?? null,
-    user: subject === undefined ? null : bound(subject.token.user, textLimits.host),
+    user:
+      subject === undefined || isMachineName(subject.token.user)
+        ? null
+        : bound(subject.token.user, textLimits.host),
     device: subject?.certificate.device ?? certificate?.device ?? null,
     certificateSerial: certificate === undefined ? null : bound(certificate.serial, textLimits.serial),
     posture: posture === undefined ? null : { measuredAt: posture.measuredAt, ...posture.checks },

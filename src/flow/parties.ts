@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionFacts, Endpoint, FlowFacts } from '../domain/flow.ts';
+import { isMachineName } from '../domain/subject.ts';
 import type { Subject } from '../domain/subject.ts';
 import { bound, textLimits } from './safe-text.ts';
 
@@ -17,15 +18,20 @@ export function endpointObject({ address, port }: Endpoint): object {
   return { ...(ip.ip === undefined ? { name: 'unknown' } : ip), port };
 }
 
-export const userObject = (subject: Subject | undefined): object =>
-  subject === undefined
-    ? { name: 'unknown', type: 'Unknown', type_id: 0 }
-    : {
-        name: bound(subject.token.user, textLimits.host),
-        uid: bound(subject.token.user, textLimits.host),
-        type: 'User',
-        type_id: 1,
-      };
+/** Who authenticated. A machine does so as what OCSF calls a service. */
+export function userObject(subject: Subject | undefined): object {
+  if (subject === undefined) return { name: 'unknown', type: 'Unknown', type_id: 0 };
+  const name = bound(subject.token.user, textLimits.host);
+  const kind = isMachineName(name) ? { type: 'Service', type_id: 4 } : { type: 'User', type_id: 1 };
+  return { name, uid: name, ...kind };
+}
+
+/** Who acts: a user in a session, or the session of a machine that has no user. */
+export function actorObject(subject: Subject | undefined): object {
+  if (subject === undefined) return { user: userObject(subject) };
+  const session = sessionObject(subject);
+  return isMachineName(subject.token.user) ? { session } : { user: userObject(subject), session };
+}
 
 /** A session is known by its token's id, which opens nothing; the token itself is never here. */
 export const sessionObject = ({ token }: Subject): object => ({
@@ -47,8 +53,9 @@ export function deviceObject(connection: ConnectionFacts, subject: Subject | und
   return {
     uid: bound(uid, textLimits.host),
     ...source,
-    type: 'Laptop',
-    type_id: 3,
+    ...(connection.certificate?.role === 'machine'
+      ? { type: 'IOT', type_id: 7 }
+      : { type: 'Laptop', type_id: 3 }),
     ...(posture === undefined
       ? {}
       : {

@@ -21,16 +21,16 @@ const Sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const User = object({
   name: Host,
   uid: Type.Optional(Host),
-  type: Type.Enum(['User', 'Unknown']),
-  type_id: Type.Union([Type.Literal(0), Type.Literal(1)]),
+  type: Type.Enum(['User', 'Service', 'Unknown']),
+  type_id: Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(4)]),
 });
 const Session = object({ uid: Host, created_time: EpochMs, expiration_time: EpochMs });
 const Device = object({
   uid: Type.Optional(Host),
   name: Type.Optional(Type.Literal('unknown')),
   ip: Type.Optional(Type.String()),
-  type: Type.Enum(['Laptop', 'Unknown']),
-  type_id: Type.Union([Type.Literal(0), Type.Literal(3)]),
+  type: Type.Enum(['Laptop', 'IOT', 'Unknown']),
+  type_id: Type.Union([Type.Literal(0), Type.Literal(3), Type.Literal(7)]),
   os: Type.Optional(object({ name: text(64), type_id: Type.Integer(), version: text(64) })),
   agent_list: Type.Optional(
     Type.Array(object({ name: Type.Literal('postern-agent'), version: text(64) }), { maxItems: 1 }),
@@ -161,7 +161,8 @@ const network = {
   ...common,
   category_uid: Type.Literal(4),
   app_name: Type.Optional(Type.String()),
-  actor: object({ user: User, session: Type.Optional(Session) }),
+  /** Of a machine without a user: its session alone. */
+  actor: object({ user: Type.Optional(User), session: Type.Optional(Session) }),
   proxy_endpoint: Endpoint,
   connection_info: object({
     uid: Type.String(),

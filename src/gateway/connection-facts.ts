@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { normalizeSerial } from '../../certs/serial.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
+import type { Device } from '../domain/device.ts';
 import type { ConnectionFacts, Endpoint } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
 
@@ -33,11 +34,9 @@ const toSeconds = (date: string): number => Math.floor(Date.parse(date) / 1000);
 /** A certificate as it was presented, believed or not. */
 export const describeCertificate = (
   certificate: X509Certificate,
-  device?: string,
+  device?: Pick<Device, 'id' | 'role'>,
 ): NonNullable<ConnectionFacts['certificate']> => ({
-  ...(device === undefined
-    ? {}
-    : { device: device as NonNullable<NonNullable<ConnectionFacts['certificate']>['device']> }),
+  ...(device === undefined ? {} : { device: device.id, role: device.role }),
   serial: normalizeSerial(certificate.serialNumber),
   issuer: printedName(certificate.issuer),
   subject: printedName(certificate.subject),

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isMachineName } from '../domain/subject.ts';
 import type { Exchange } from './exchange.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
@@ -69,6 +70,7 @@ function constantText({ exchange, subject }: Flow, authority: string, scheme: st
   )
     return known.text;
   const { address } = connection.facts.source;
+  const user = subject?.token.user ?? '';
   const text = formatFields([
     'host',
     authority,
@@ -80,8 +82,8 @@ function constantText({ exchange, subject }: Flow, authority: string, scheme: st
     scheme,
     'forwarded',
     `for=${forwardedFor(address)};host="${authority}";proto=${scheme}`,
-    'postern-user',
-    encodeFieldText(subject?.token.user ?? ''),
+    // A machine has no user: the field is then not there, whatever the client sent.
+    ...(user === '' || isMachineName(user) ? [] : ['postern-user', encodeFieldText(user)]),
     'postern-device',
     encodeFieldText(subject?.certificate.device ?? ''),
   ]);

@@ -3,31 +3,37 @@ import { checkDeviceCertificate } from '../../certs/device-certificate.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
-import { finalStates, isFinal } from '../domain/device.ts';
+import { finalStates, flowRoles, isFinal } from '../domain/device.ts';
 import type { DeviceRole } from '../domain/device.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 
-const kindOf = { laptop: 'device', connector: 'connector' } as const satisfies Record<DeviceRole, string>;
+const kindOf = {
+  laptop: 'device',
+  machine: 'device',
+  connector: 'connector',
+} as const satisfies Record<DeviceRole, string>;
 
 /**
  * Whose certificate this is, AFTER OpenSSL verified its chain to the device authority. It must fit our narrow profile
- * for the role that the listener serves, be one that the ledger issued, and belong to a device that is not revoked or
+ * for a role that the listener serves, be one that the ledger issued, and belong to a device that is not revoked or
  * lost. A device in quarantine is known; what it may do is for the policy to say. `now` in epoch seconds.
  */
 export function identifyDevice(
   certificate: X509Certificate,
   state: Pick<ControlState, 'domain' | 'devices'>,
   now: number,
-  role: DeviceRole = 'laptop',
+  roles: readonly DeviceRole[] = flowRoles,
 ): VerifiedCertificate | Refusal {
   const checked = checkDeviceCertificate(certificate, { domain: state.domain, now });
   if (!checked.ok) return refuse(checked.problem, checked.detail);
-  if (checked.role !== kindOf[role]) return refuse('certificate-profile', `certificate of a ${checked.role}`);
+  if (!roles.some((role) => kindOf[role] === checked.role))
+    return refuse('certificate-profile', `certificate of a ${checked.role}`);
   const id = checked.device as DeviceId;
   const device = state.devices.get(id);
   if (device === undefined) return refuse('device-unknown', id);
-  if (device.role !== role) return refuse('certificate-profile', `${id} is enrolled as ${device.role}`);
+  if (!roles.includes(device.role) || kindOf[device.role] !== checked.role)
+    return refuse('certificate-profile', `${id} is enrolled as ${device.role}`);
   // A revoked device is told so also by its older certificates.
   if (isFinal(device)) return refuse(finalStates[device.state], `${id} is ${device.state}`);
   const { serial, thumbprint, issuer, notBefore, notAfter } = checked;

@@ -43,7 +43,7 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   'enrollment-token-created': (state, { id, role, network }) => {
     if (state.enrollmentTokens.has(id)) return refuse('conflict', `enrollment token ${id} exists`);
     if ((role === 'connector') !== (network !== undefined))
-      return refuse('invalid-input', 'a connector serves one network, a laptop none');
+      return refuse('invalid-input', 'a connector serves one network, others none');
     return undefined;
   },
   'device-enrolled': (state, event) => {

@@ -101,7 +101,7 @@ export function principalTarget({ principal }: CedarPolicy): { type: string; id:
 
 /** One question to a compiled set. `context` has what the policies refer to; the rest may be left out. */
 export interface CedarRequest {
-  readonly user: string;
+  readonly principal: { readonly type: 'User' | 'Device'; readonly id: string };
   readonly groups: readonly string[];
   readonly app: string;
   readonly network: string;
@@ -140,10 +140,9 @@ export function compilePolicySet(
   }
   let released = false;
   return {
-    authorize({ user, groups, app, network, context }) {
+    authorize({ principal, groups, app, network, context }) {
       // The slot may hold another application's policies by now: answering from it would be worse than failing.
       if (released) throw new TypeError('policy set was released');
-      const principal = entity('User', user);
       const resource = entity('App', app);
       const answer = cedar.statefulIsAuthorized({
         principal,

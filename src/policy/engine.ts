@@ -15,7 +15,7 @@ import { judge } from './judge.ts';
 import { createPolicyReader } from './policy-index.ts';
 import { noSignIn } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
-import { laneOf, lanes } from './lanes.ts';
+import { isQuarantined, laneOf, lanes } from './lanes.ts';
 import type { Lane } from './lanes.ts';
 import { policyVersionOf } from './policy-version.ts';
 import { sameResource } from './same-resource.ts';
@@ -66,7 +66,12 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   let index = readPolicies([]).index;
   let membership = createGroupMembership([]);
   let groups: ReadonlyMap<string, Group> = new Map();
-  const compiled: Record<Lane, Map<string, CompiledApp>> = { active: new Map(), quarantined: new Map() };
+  const compiled: Record<Lane, Map<string, CompiledApp>> = {
+    user: new Map(),
+    'quarantined-user': new Map(),
+    machine: new Map(),
+    'quarantined-machine': new Map(),
+  };
   // What is derived from objects of the callers, kept as long as they keep them, and forgotten at each load.
   let groupsByToken = new WeakMap<VerifiedToken, GroupSet>();
   let currentApps = new WeakMap<App, boolean>();
@@ -83,11 +88,12 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
 
   /** What the policies say, with what the user could do about a denial; and whether it may be kept. */
   const judgeWhole = (slice: PolicySlice, inputs: PolicyInputs): { decision: Decision; keep: boolean } => {
-    if (slice.lane === 'quarantined' && !slice.hasPermit)
+    if (isQuarantined(slice.lane) && !slice.hasPermit)
       return { decision: refuse('device-quarantined'), keep: true };
     const { effect, reasons: said, policies, keep } = judge(slice, inputs);
-    const reasons: readonly DenialReason[] =
-      slice.lane === 'quarantined' ? ['device-quarantined', ...said] : said;
+    const reasons: readonly DenialReason[] = isQuarantined(slice.lane)
+      ? ['device-quarantined', ...said]
+      : said;
     if (effect === 'allow') return { decision: { effect, policies, policyVersion }, keep };
     const challenge = findChallenge(slice, inputs);
     if (challenge === undefined) return { decision: { effect, reasons, policies, policyVersion }, keep };

@@ -43,7 +43,11 @@ function describeScope(policy: CedarPolicy, inputs: PolicyInputs): string | unde
   if (type === 'Group' && policy.principal.op !== '==') {
     return inputs.groups.includes(id) ? undefined : `${inputs.user} is not in the group ${id}`;
   }
-  return type === 'User' && id === inputs.user ? undefined : `it is not for ${inputs.user}`;
+  const isPrincipal =
+    inputs.device.role === 'machine'
+      ? type === 'Device' && id === inputs.device.id
+      : type === 'User' && id === inputs.user;
+  return isPrincipal ? undefined : `it is not for ${inputs.user}`;
 }
 
 function describeConditions(

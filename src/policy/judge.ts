@@ -15,12 +15,15 @@ export interface Verdict {
   readonly keep: boolean;
 }
 
+const principalOf = ({ user, device }: PolicyInputs): CedarRequest['principal'] =>
+  device.role === 'machine' ? { type: 'Device', id: device.id } : { type: 'User', id: user };
+
 /** The question to Cedar for a slice: it sees what the slice's key holds, and nothing else. */
 export const cedarRequest = (
   slice: Pick<PolicySlice, 'app' | 'network' | 'leaves' | 'groups'>,
   inputs: PolicyInputs,
 ): CedarRequest => ({
-  user: inputs.user,
+  principal: principalOf(inputs),
   groups: inputs.groups.filter((group) => slice.groups === 'all' || slice.groups.has(group)),
   app: slice.app,
   network: slice.network,

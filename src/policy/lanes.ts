@@ -5,17 +5,27 @@ import type { ParsedPolicy } from './parsed-policy.ts';
  * Kinds of principal that are judged apart, each with a slice and a cache of its own: what was meant for one kind must
  * not let another in.
  */
-export const lanes = ['active', 'quarantined'] as const;
+export const lanes = ['user', 'quarantined-user', 'machine', 'quarantined-machine'] as const;
 export type Lane = (typeof lanes)[number];
 
-export const laneOf = ({ state }: Device): Lane => (state === 'quarantined' ? 'quarantined' : 'active');
+export function laneOf({ role, state }: Device): Lane {
+  const who = role === 'machine' ? 'machine' : 'user';
+  return state === 'quarantined' ? `quarantined-${who}` : who;
+}
+
+export const isQuarantined = (lane: Lane): boolean => lane.startsWith('quarantined-');
 
 /**
- * Why a policy has no say in a lane; completes "Does not apply: …". A forbid always has one. A permit lets a quarantined
- * device in only if it speaks of the device's state itself: then somebody had it in mind when writing the permit.
+ * Why a policy has no say in a lane; completes "Does not apply: …". A forbid always has one. A permit lets a machine in
+ * only if its scope names machines as its principal, and a quarantined device only if it speaks of the device's state:
+ * then somebody had them in mind when writing it. "Everyone" means every user.
  */
-export function exclusionFrom(lane: Lane, { effect, mentionsState }: ParsedPolicy): string | undefined {
-  return lane === 'quarantined' && effect === 'permit' && !mentionsState
-    ? 'the device is in quarantine, and this permit does not speak of `context.device.state`'
-    : undefined;
+export function exclusionFrom(lane: Lane, policy: ParsedPolicy): string | undefined {
+  if (policy.effect === 'forbid') return undefined;
+  const isOfMachine = lane === 'machine' || lane === 'quarantined-machine';
+  if (isOfMachine && !policy.namesMachines)
+    return 'a permit lets a machine in only if its scope says so, as `principal is Device` does';
+  if (isQuarantined(lane) && !policy.mentionsState)
+    return 'the device is in quarantine, and this permit does not speak of `context.device.state`';
+  return undefined;
 }

@@ -1,5 +1,5 @@
 import type { Policy } from '../domain/resources.ts';
-import { parsePolicyText } from './cedar.ts';
+import { parsePolicyText, principalTarget } from './cedar.ts';
 import type { CedarPolicy } from './cedar.ts';
 import { spellsPath, usageOf } from './policy-usage.ts';
 import type { PolicyUsage } from './policy-usage.ts';
@@ -16,6 +16,8 @@ export interface ParsedPolicy {
   readonly usage: PolicyUsage;
   /** Whether its conditions spell `context.device.state` out: a permit for quarantined devices has to. */
   readonly mentionsState: boolean;
+  /** Whether its scope says that its principals are machines: a permit for machines has to. */
+  readonly namesMachines: boolean;
 }
 
 /** Which applications a policy can apply to, by its scope alone; its conditions may still exclude them. */
@@ -35,6 +37,11 @@ export interface ParsedResource {
 
 const plain = (uid: { type: string; id: string } | { __entity: { type: string; id: string } }) =>
   '__entity' in uid ? uid.__entity : uid;
+
+/** `principal is Device`, `principal == Device::"…"` and `principal in Device::"…"`. */
+const namesMachines = (policy: CedarPolicy): boolean =>
+  (policy.principal.op === 'is' && policy.principal.entity_type === 'Device') ||
+  principalTarget(policy)?.type === 'Device';
 
 /** Reads the resource part of a policy's scope. What it cannot read counts as `any`. */
 export function resourceScope({ resource }: CedarPolicy): ResourceScope {
@@ -70,6 +77,7 @@ export function parsePolicy({ name, mode = 'enforce', cedar }: Policy): ParsedRe
       text,
       scope: resourceScope(json),
       usage: usageOf(json),
+      namesMachines: namesMachines(json),
       mentionsState: json.conditions.some(({ body }) => spellsPath(body, 'device.state')),
     })),
   };

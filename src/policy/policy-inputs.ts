@@ -9,6 +9,7 @@ export const noSignIn: SignInFacts = { mfa: false };
 
 /** Everything that policies may see of one access, gathered in one place so that a counterfactual can replace a part. */
 export interface PolicyInputs {
+  /** The user, or a machine's own name: what groups list. */
   readonly user: string;
   readonly groups: readonly string[];
   readonly device: Device;

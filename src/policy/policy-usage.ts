@@ -102,7 +102,8 @@ function entityOf(expression: unknown): { type: string; id: string } | undefined
 /** Membership of the principal in one literal entity. */
 function useMembership(usage: PolicyUsage, entity: { type: string; id: string } | undefined): void {
   if (entity?.type === 'Group') useGroup(usage, entity.id);
-  else if (entity?.type === 'User') usage.user = true;
+  // Machines have names as users have, and a cache of their own.
+  else if (entity?.type === 'User' || entity?.type === 'Device') usage.user = true;
   else useWholeUser(usage);
 }
 

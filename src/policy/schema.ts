@@ -15,19 +15,25 @@ export const cedarSchema = `// What a Postern policy can speak of. Print it with
 entity Group;
 entity User in [Group];
 
+// Or a machine that nobody signs in on, such as a camera: Device::"d-9m4c…", by the id that it was enrolled under. It is
+// a member of the groups that list its name, spiffe://DOMAIN/device/ID. Every forbid holds for it, but only those permits
+// whose scope says that they are for machines: principal is Device, principal is Device in Group::"cameras", or
+// principal == Device::"d-9m4c…". A permit for everyone is one for every user.
+entity Device in [Group];
+
 // What is asked for: App::"grants", by the name of its App resource, inside its Network.
 entity Network;
 entity App in [Network];
 
-// The laptop, as the ledger knows it.
-type Device = {
+// The laptop or machine, as the ledger knows it.
+type DeviceFacts = {
   id: String,
   // "active" or "quarantined"; a lost or revoked device is refused before policies are asked. A device in quarantine
   // meets every forbid, but only those permits whose conditions speak of this very attribute, such as
   // permit (principal, action, resource == App::"help-desk")
   // when { ["active", "quarantined"].contains(context.device.state) };
   state: String,
-  // "laptop"
+  // "laptop" or "machine"
   role: String,
   // Seconds since it was enrolled.
   enrolledAgeSeconds: Long,
@@ -80,10 +86,10 @@ type Source = {
 };
 
 action access appliesTo {
-  principal: [User],
+  principal: [User, Device],
   resource: [App],
   context: {
-    device: Device,
+    device: DeviceFacts,
     posture: Posture,
     signIn: SignIn,
     request: Request,

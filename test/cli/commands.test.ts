@@ -107,8 +107,8 @@ cedar: |
   when { context.signIn.ageSeconds < 300 && context.signIn.mfa };
 `;
 
-async function enrollAs(user: string): Promise<string> {
-  const created = await postern('enroll-token', 'create', '--user', user, '-o', 'json');
+async function enrollAs(user: string, role = 'laptop'): Promise<string> {
+  const created = await postern('enroll-token', 'create', '--user', user, '--role', role, '-o', 'json');
   const { token } = JSON.parse(created.out) as { token: string };
   const { csrPem: csr } = await createKeyAndRequest();
   const { body } = await installation.api(port, 'POST', '/v1/enroll', { token, csr });
@@ -184,6 +184,11 @@ it('answers why with 0 for allow and 1 for deny, and takes a device out of servi
   expect((await payrollWhy('--signed-in', '1m', '--mfa')).code).toBe(0);
   expect((await payrollWhy('--signed-in', '1m')).out).toContain('challenge for mfa');
   expect(await payrollWhy('--mfa')).toMatchObject({ code: 2, out: '' });
+  const machine = await enrollAs('buildings@example.org', 'machine');
+  const machineWhy = await postern('why', '--device', machine, '--app', 'grants');
+  expect(machineWhy.code).toBe(1);
+  expect(machineWhy.out).toContain('a permit lets a machine in only if its scope says so');
+  expect(await postern('why', '--device', device, '--app', 'grants')).toMatchObject({ code: 2, out: '' });
   expect(await why('--app', 'none')).toMatchObject({ code: 2 });
 
   const revoked = await postern('device', 'revoke', device, '--reason', 'stolen from a car');

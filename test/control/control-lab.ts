@@ -20,6 +20,7 @@ import { createSigningKeys } from '../../src/control/signing-keys.ts';
 import { controlTlsOptions } from '../../src/control/tls-options.ts';
 import { createWorkerFleet } from '../../src/control/worker-fleet.ts';
 import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
+import type { DeviceRole } from '../../src/domain/device.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { Role, Scope } from '../../src/domain/administration.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
@@ -72,9 +73,9 @@ export interface ControlLab {
   /** A key of a role, made over the API; its name is the role with a number. */
   makeKey(options: { role: Role; scopes?: readonly Scope[] }): Promise<string>;
   /** A one-time token, made over the API. */
-  token(user?: string): Promise<string>;
-  /** A laptop that enrolled over the API. */
-  enroll(user?: string): Promise<Identity & { readonly device: string }>;
+  token(user?: string, role?: DeviceRole): Promise<string>;
+  /** A laptop, or what else, that enrolled over the API. */
+  enroll(user?: string, role?: DeviceRole): Promise<Identity & { readonly device: string }>;
   close(): Promise<void>;
 }
 
@@ -181,15 +182,15 @@ export async function startControlLab(): Promise<ControlLab> {
       if (answer.status !== 200) throw new Error(answer.text);
       return String(answer.body.key);
     },
-    async token(user = 'alice@example.org') {
-      const answer = await lab.ask('POST', '/v1/enrollment-tokens', { body: { user } });
+    async token(user = 'alice@example.org', role = 'laptop') {
+      const answer = await lab.ask('POST', '/v1/enrollment-tokens', { body: { user, role } });
       return String(answer.body.token);
     },
-    async enroll(user) {
+    async enroll(user, role) {
       const { privateKeyPem, csrPem } = await createKeyAndRequest();
       const answer = await lab.ask('POST', '/v1/enroll', {
         key: null,
-        body: { token: await lab.token(user), csr: csrPem },
+        body: { token: await lab.token(user, role), csr: csrPem },
       });
       if (answer.status !== 200) throw new Error(answer.text);
       return { device: answer.body.device, chainPem: answer.body.certificate, keyPem: privateKeyPem };

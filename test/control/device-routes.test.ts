@@ -57,6 +57,47 @@ it('gives a device a token that is bound to its certificate and carries its post
   expect(now - claimed.measuredAt).toBeLessThan(40);
 });
 
+it('gives a machine a token of its own, without the user who answers for it, and explains its access by itself', async () => {
+  const machine = await lab.enroll('buildings@example.org', 'machine');
+  const answer = await askToken(machine, {});
+  expect(answer.status).toBe(200);
+  const claims = decodeJwt(answer.body.token);
+  expect(claims).toMatchObject({
+    sub: `spiffe://example.org/device/${machine.device}`,
+    device: machine.device,
+    claims: {},
+  });
+  expect(claims).not.toHaveProperty('signIn');
+  expect(await lab.ask('GET', '/v1/device/config', { key: null, client: machine })).toMatchObject({
+    status: 200,
+  });
+
+  const policy = {
+    kind: 'Policy',
+    name: 'machines',
+    cedar: 'permit (principal is Device, action, resource == App::"recorder");',
+  };
+  await lab.ask('POST', '/v1/apply', {
+    body: {
+      resources: [
+        network({ name: 'halls', attach: { direct: true } }),
+        app({ name: 'recorder', network: 'halls', host: 'recorder.apps.example.org' }),
+        policy,
+      ],
+    },
+  });
+  const why = (body: object) =>
+    lab.ask('POST', '/v1/why', { body: { device: machine.device, app: 'recorder', ...body } });
+  expect(await why({})).toMatchObject({ status: 200, body: { effect: 'allow', reasons: [] } });
+  expect(await why({ user: 'buildings@example.org' })).toMatchObject({
+    status: 400,
+    body: { code: 'invalid-input' },
+  });
+  const laptop = await lab.enroll();
+  expect(await why({ device: laptop.device })).toMatchObject({ status: 400 });
+  await lab.ask('POST', '/v1/apply', { body: { resources: [], prune: true } });
+});
+
 it('refuses a token to whoever has no certificate, or one of another authority, or one that the ledger does not know', async () => {
   expect(await askToken(undefined)).toMatchObject({ status: 401, body: { code: 'certificate-missing' } });
   const stranger = await (await makeOrganization()).issueDevice();

@@ -57,8 +57,25 @@ describe('enrollment', () => {
     expect(certificate.subjectAltName).toBe(`URI:spiffe://example.org/connector/${enrolled.device}`);
     expect(lab.store.state.devices.get(enrolled.device)?.network).toBe('finance' as NetworkName);
     expect(identifyDevice(certificate, lab.store.state, now)).toMatchObject({ code: 'certificate-profile' });
-    expect(identifyDevice(certificate, lab.store.state, now, 'connector')).toMatchObject({
+    expect(identifyDevice(certificate, lab.store.state, now, ['connector'])).toMatchObject({
       device: enrolled.device,
+    });
+  });
+
+  it('gives a machine the certificate of a device, and has it wait for no posture', async () => {
+    const token = await lab.newToken({ role: 'machine', user: 'buildings@example.org' });
+    const { csrPem } = await createKeyAndRequest();
+    const enrolled = valueOf(await enroll(lab.store, lab.signer, { token, csrPem, now }));
+    const certificate = new X509Certificate(enrolled.certificateChainPem);
+    expect(certificate.subjectAltName).toBe(`URI:spiffe://example.org/device/${enrolled.device}`);
+    expect(lab.store.state.devices.get(enrolled.device)).toMatchObject({
+      role: 'machine',
+      user: 'buildings@example.org',
+      state: 'active',
+    });
+    expect(identifyDevice(certificate, lab.store.state, now)).toMatchObject({ device: enrolled.device });
+    expect(identifyDevice(certificate, lab.store.state, now, ['laptop'])).toMatchObject({
+      code: 'certificate-profile',
     });
   });
 

@@ -73,6 +73,8 @@ describe('a new enrollment token', () => {
     [{ role: 'connector' }, 'network: a connector serves one private network'],
     [{ role: 'connector', network: 'elsewhere' }, 'network: there is none of the name elsewhere'],
     [{ network: 'finance' }, 'network: only a connector has one'],
+    [{ role: 'machine', network: 'finance' }, 'network: only a connector has one'],
+    [{ user: 'spiffe://example.org/device/d-1' }, 'user: this is how machines are named, not users'],
     [{ user: '' }, 'user: must not be empty'],
     [{ ttlSeconds: 59 }, 'ttl: between 60 and 2592000 seconds'],
     [{ ttlSeconds: 2_592_001 }, 'ttl: between 60 and 2592000 seconds'],

@@ -19,6 +19,7 @@ import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
 import type { FlowFacts, FlowOutcome, FlowRecorder } from '../../src/domain/flow.ts';
 import type { UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
+import { machineName } from '../../src/domain/subject.ts';
 import type { SignIn } from '../../src/domain/subject.ts';
 import type { App, Policy } from '../../src/domain/resources.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
@@ -211,6 +212,12 @@ export interface TokenChanges {
   readonly signIn?: SignIn;
 }
 
+export interface LabDeviceOptions {
+  readonly now?: Date;
+  /** A machine asks under its own name; `user` answers for it. */
+  readonly role?: 'laptop' | 'machine';
+}
+
 export interface LabGateway {
   readonly organization: Organization;
   readonly gateway: RunningGateway;
@@ -222,7 +229,7 @@ export interface LabGateway {
   /** Facts of what was logged as a warning. */
   readonly warnings: unknown[];
   clock: { now: number };
-  laptop(user: string, options?: { readonly now?: Date }): Promise<LabLaptop>;
+  laptop(user: string, options?: LabDeviceOptions): Promise<LabLaptop>;
   /** Appends events to the ledger and hands them to the gateway. */
   commit(...events: ControlEvent[]): void;
   close(): Promise<void>;
@@ -315,12 +322,12 @@ export async function startLabGateway(options: {
     errors,
     warnings,
     clock,
-    async laptop(user, { now } = {}) {
+    async laptop(user, { now, role = 'laptop' } = {}) {
       const device = await organization.issueDevice(now === undefined ? {} : { now });
       const enrolled: Device = {
         id: device.id,
         user: user as UserName,
-        role: 'laptop',
+        role,
         state: 'active',
         enrolledAt: Math.floor(time() / 1000),
         changedAt: Math.floor(time() / 1000),
@@ -328,6 +335,7 @@ export async function startLabGateway(options: {
       };
       state.devices.set(device.id, enrolled);
       engine.load(state);
+      const asker = role === 'machine' ? machineName(organization.domain, device.id) : user;
       const signingKey = loadSigningKey(sessionKey.published.kid, sessionKey.privateKeyPem);
       const connect = async (more: ConnectionOptions = {}): Promise<TLSSocket> => {
         const socket = connectTls({
@@ -350,7 +358,7 @@ export async function startLabGateway(options: {
         token: async (changes = {}) => {
           const signed = await signSessionToken(signingKey, {
             domain: organization.domain,
-            user: (changes.user ?? user) as UserName,
+            user: (changes.user ?? asker) as UserName,
             device: (changes.device ?? device.id) as never,
             thumbprint: changes.thumbprint ?? device.thumbprint,
             claims: {},

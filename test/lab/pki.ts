@@ -6,6 +6,7 @@ import { spiffeUri } from '../../certs/spiffe.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import type { IssuedCertificate } from '../../src/domain/device.ts';
+import type { DeviceRole } from '../../src/domain/device.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 
 /** A leaf with its key, as a server or client takes them. */
@@ -38,7 +39,7 @@ export interface Organization {
   readonly serviceAuthorityPem: string;
   /** base64url SHA-256 of the root, as enrollment tokens carry it. */
   readonly rootFingerprint: string;
-  issueDevice(options?: { id?: string; now?: Date; role?: 'laptop' | 'connector' }): Promise<LabDevice>;
+  issueDevice(options?: { id?: string; now?: Date; role?: DeviceRole }): Promise<LabDevice>;
   issueGateway(options?: ServiceNames): Promise<LabCertificate>;
   issueControl(options?: ServiceNames): Promise<LabCertificate>;
   issueApp(host: string, options?: { now?: Date }): Promise<LabCertificate>;
@@ -90,7 +91,7 @@ export async function makeOrganization(options: { domain?: string; now?: Date } 
       role = 'laptop',
     } = {}) => {
       const { keyPem, publicKeyPem } = newKeys();
-      const profile = role === 'laptop' ? 'device' : 'connector';
+      const profile = role === 'connector' ? 'connector' : 'device';
       const uri = spiffeUri(domain, profile, id);
       const subject = { publicKeyPem, uri, commonName: id };
       const leaf = await issueCertificate(authorities.device, profile, subject, now);

@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest';
 import { compilePolicySet } from '../../src/policy/cedar.ts';
-import type { CompiledPolicySet } from '../../src/policy/cedar.ts';
+import type { CedarRequest, CompiledPolicySet } from '../../src/policy/cedar.ts';
 
-const request = { user: 'alice', groups: [], app: 'grants', network: 'finance', context: {} };
+const request: CedarRequest = {
+  principal: { type: 'User', id: 'alice' },
+  groups: [],
+  app: 'grants',
+  network: 'finance',
+  context: {},
+};
 const compile = (text: string): CompiledPolicySet => {
   const set = compilePolicySet({ p: text });
   if ('problems' in set) throw new Error(JSON.stringify(set.problems));

@@ -1,5 +1,6 @@
 import { AgentConfig } from '../../contract/control-api.ts';
 import { portsOf } from '../../domain/app-ports.ts';
+import { flowRoles } from '../../domain/device.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { deviceOf, requireDevice } from '../require-device.ts';
 
@@ -8,7 +9,7 @@ export function deviceConfigRoute(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/device/config',
     {
-      onRequest: requireDevice(parts, ['laptop']),
+      onRequest: requireDevice(parts, flowRoles),
       schema: {
         summary: 'Gateways and the hosts of applications, for the agent',
         tags: ['devices'],

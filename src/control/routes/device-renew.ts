@@ -1,4 +1,5 @@
 import { RenewRequest, RenewResponse } from '../../contract/control-api.ts';
+import { deviceRoles } from '../../domain/device.ts';
 import { renew } from '../../enrollment/renew.ts';
 import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
@@ -10,7 +11,7 @@ export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/device/renew',
     {
-      onRequest: requireDevice(parts, ['laptop', 'connector']),
+      onRequest: requireDevice(parts, deviceRoles),
       bodyLimit: 32_768,
       schema: {
         summary: 'Renew the certificate of the device that asks',

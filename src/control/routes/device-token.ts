@@ -1,5 +1,7 @@
 import { TokenRequest, TokenResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
+import { flowRoles } from '../../domain/device.ts';
+import { machineName } from '../../domain/subject.ts';
 import { acceptFirstPosture } from '../../enrollment/first-posture.ts';
 import { signSessionToken } from '../../identity/session-token.ts';
 import { awaitEnforced } from '../commit-enforced.ts';
@@ -10,7 +12,7 @@ import { deviceOf, requireDevice } from '../require-device.ts';
 
 /**
  * POST /v1/device/token: a session token bound to the certificate of this connection. Until an identity provider is
- * configured its user is the one who enrolled the device. A device that was only enrolled is active from its first
+ * configured its user is the one who enrolled the device; a machine has none and asks under its own name. A device that was only enrolled is active from its first
  * posture on, and every gateway knows before the token is given that would use it. A device in quarantine gets one too: what it may still do is
  * for the policies to say, and its flows are recorded with their user. A revoked or lost one gets none.
  */
@@ -18,7 +20,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/device/token',
     {
-      onRequest: requireDevice(parts, ['laptop']),
+      onRequest: requireDevice(parts, flowRoles),
       bodyLimit: 16_384,
       schema: {
         summary: 'Get a session token of ten minutes for the posture at hand',
@@ -41,7 +43,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       }
       const { token, expiresAt } = await signSessionToken(parts.sessionKey(), {
         domain: parts.store.state.domain,
-        user: device.user,
+        user: device.role === 'machine' ? machineName(parts.store.state.domain, id) : device.user,
         device: id,
         thumbprint,
         claims: {},

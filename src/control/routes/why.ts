@@ -3,6 +3,7 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { anyRole } from '../../domain/administration.ts';
 import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
+import { machineName } from '../../domain/subject.ts';
 import type { Subject, VerifiedToken } from '../../domain/subject.ts';
 import { sessionTokenLifetimeSeconds } from '../../contract/session-token.ts';
 import { nowSeconds } from '../control-parts.ts';
@@ -35,12 +36,13 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
       ];
       if (device === undefined || application === undefined)
         throw new GatewayError('not-found', { problems });
+      const asker = whoAsks(device, user, parts.store.state.domain);
       const last = parts.postures.recall(device.id);
       const posture = report === undefined ? last : acceptPosture(report, now);
       const isHttp = application.protocol === 'http';
       const { effect, reasons, policies, wouldChange, policyVersion } = parts.engine.explain({
         subject: hypotheticalSubject(device, {
-          user: user as UserName,
+          user: asker,
           posture,
           signIn: signIn && { id: 'hypothetical', at: now - signIn.ageSeconds, mfa: signIn.mfa },
           now,
@@ -71,6 +73,20 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
       };
     },
   );
+}
+
+/** The user that was named, or the machine itself. */
+function whoAsks(device: Device, user: string | undefined, domain: string): UserName {
+  if (device.role === 'machine') {
+    if (user === undefined) return machineName(domain, device.id);
+    throw new GatewayError('invalid-input', {
+      problems: [`user: ${device.id} is a machine, on which nobody signs in; leave it out`],
+    });
+  }
+  if (user !== undefined) return user as UserName;
+  throw new GatewayError('invalid-input', {
+    problems: [`user: ${device.id} is a ${device.role}; say whose`],
+  });
 }
 
 /** Who would ask, had they just connected with the device's newest certificate and a fresh token. */

@@ -31,7 +31,7 @@ export function identifyDevice(
   const facts = buildConnectionFacts(
     start,
     socket,
-    describeCertificate(presented, 'code' in certificate ? undefined : certificate.device),
+    describeCertificate(presented, 'code' in certificate ? undefined : state.devices.get(certificate.device)),
   );
   return { facts, certificate };
 }
