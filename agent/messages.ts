@@ -127,8 +127,8 @@ const catalog = {
     fr: "cet ordinateur a été déclaré perdu ; remettez-le à l'équipe sécurité",
   },
   'state-certificate-expired': {
-    en: 'the certificate of this laptop has expired; check its clock, or enroll it again',
-    fr: "le certificat de cet ordinateur a expiré ; vérifiez l'horloge, ou enrôlez-le de nouveau",
+    en: 'the certificate of this laptop has expired and could not be renewed; check its clock, or enroll it again',
+    fr: "le certificat de cet ordinateur a expiré et n'a pu être renouvelé ; vérifiez l'horloge, ou enrôlez-le de nouveau",
   },
   'state-stopped': { en: 'stopped', fr: 'arrêté' },
   'label-state': { en: 'State', fr: 'État' },

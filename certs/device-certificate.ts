@@ -91,7 +91,13 @@ function profileProblem(
  */
 export function checkDeviceCertificate(
   certificate: X509Certificate,
-  context: { readonly domain: string /** Epoch seconds. */; readonly now: number },
+  context: {
+    readonly domain: string;
+    /** Epoch seconds. */
+    readonly now: number;
+    /** For how long after its end it is still accepted; only a renewal may ask for that. */
+    readonly graceSeconds?: number;
+  },
 ): DeviceCertificate | DeviceCertificateProblem {
   const der = certificate.raw;
   const problem = (detail: string): DeviceCertificateProblem => ({
@@ -107,7 +113,7 @@ export function checkDeviceCertificate(
     if (context.now < fields.notBefore) {
       return { ok: false, problem: 'certificate-not-yet-valid', detail: `valid from ${fields.notBefore}` };
     }
-    if (context.now > fields.notAfter) {
+    if (context.now > fields.notAfter + (context.graceSeconds ?? 0)) {
       return { ok: false, problem: 'certificate-expired', detail: `valid until ${fields.notAfter}` };
     }
     return {

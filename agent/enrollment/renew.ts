@@ -14,9 +14,16 @@ export function renewalDue(credentials: Credentials, random: Random): number {
   return renewalTime(credentials) - random() * 0.05 * life;
 }
 
+export interface Renewed {
+  readonly credentials: Credentials;
+  /** The certificate before had expired: the laptop is in quarantine until a person releases it. */
+  readonly isLate: boolean;
+}
+
 /**
  * Gets a new certificate for the same key over mTLS. Keeping the key leaves no moment in which key and certificate on
- * disk do not fit, and a key in a TPM cannot be made anew on each renewal. The answer is checked as at enrollment.
+ * disk do not fit, and a key in a TPM cannot be made anew on each renewal. A certificate that expired does for this, for
+ * as long as the control plane has patience. The answer is checked as at enrollment.
  * @throws what DeviceApi throws; ControlUnreachable for an answer that is of no use.
  */
 export async function renewCertificate(
@@ -25,7 +32,7 @@ export async function renewCertificate(
   expected: { readonly device: string; readonly domain: string },
   now: Date,
   signal?: AbortSignal,
-): Promise<Credentials> {
+): Promise<Renewed> {
   // Loaded when it is due, every few days: an agent that only carries flows needs no certificate library in memory.
   const { createRequest } = await import('../../certs/request.ts');
   const answer = await api.renew(credentials, await createRequest(credentials.keyPem), signal);
@@ -34,5 +41,8 @@ export async function renewCertificate(
   const issued = { ...credentials, chainPem: answer.certificate, ...expected };
   const problem = certificateProblem(issued, certificateThumbprint(root.raw), now);
   if (problem !== undefined) throw new ControlUnreachable(new Error(problem));
-  return buildCredentials(credentials.keyPem, answer.certificate, credentials.authorityPem);
+  return {
+    credentials: buildCredentials(credentials.keyPem, answer.certificate, credentials.authorityPem),
+    isLate: answer.late === true,
+  };
 }

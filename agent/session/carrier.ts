@@ -164,6 +164,13 @@ export function createCarrier(options: CarrierOptions): Carrier {
     };
   };
 
+  /** A certificate that was renewed meanwhile may be what the next attempt needs. */
+  const sleepUntilRotation = (ms: number, signal: AbortSignal): Promise<void> => {
+    const rotated = new AbortController();
+    void rotation.promise.then(() => rotated.abort());
+    return clock.sleep(ms, AbortSignal.any([signal, rotated.signal]));
+  };
+
   /** One session after the other, for ever. */
   const maintain = async (signal: AbortSignal): Promise<void> => {
     const aborted = new Promise<void>((resolve) => {
@@ -175,6 +182,11 @@ export function createCarrier(options: CarrierOptions): Carrier {
       try {
         // What is asked for from here on may come too late for this session, and makes another.
         rotation = Promise.withResolvers();
+        if (identity.isExpired()) {
+          // No gateway would have it. The control plane renews it, back from a holiday, or says why it does not.
+          await renewOnce();
+          rotation = Promise.withResolvers();
+        }
         const options = { config, identity, clock, connectTimeoutMs: timings.connectTimeoutMs, signal };
         const session = await establishSession(options, attempt > 0);
         sessions.adopt(session);
@@ -197,7 +209,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
           : fullJitter(attempt, reconnectLimits, random);
         attempt += 1;
       }
-      if (waitMs > 0) await clock.sleep(waitMs, signal);
+      if (waitMs > 0) await sleepUntilRotation(waitMs, signal);
     }
   };
 
@@ -231,13 +243,25 @@ export function createCarrier(options: CarrierOptions): Carrier {
     }
   };
 
-  const renew = async (): Promise<void> => {
+  const renewNow = async (): Promise<void> => {
     try {
-      const credentials = await identity.renewal.attempt(options.saveCertificate, stopping);
+      const renewed = await identity.renewal.attempt(options.saveCertificate, stopping);
+      const { credentials, isLate } = renewed;
       identity = createIdentity(identityOptions, credentials);
       identities = [identity, ...identities];
-      log.info({ notAfter: credentials.notAfter }, 'certificate renewed');
+      log.info({ notAfter: credentials.notAfter, isLate }, 'certificate renewed');
       rotate();
+    } finally {
+      renewing = undefined;
+    }
+  };
+  let renewing: Promise<void> | undefined;
+  /** Both loops may find it due; one attempt serves them. */
+  const renewOnce = (): Promise<void> => (renewing ??= renewNow());
+
+  const renew = async (): Promise<void> => {
+    try {
+      await renewOnce();
     } catch (error) {
       const found = note(error, 'certificate not renewed');
       if (found.problem !== undefined) noteRefusal(found.problem);

@@ -41,11 +41,15 @@ const finalCodes: ReadonlySet<string> = new Set([
   'certificate-untrusted',
   'certificate-profile',
   'certificate-expired',
+  'renewal-too-late',
 ]);
 
 /** What a refusal says of the laptop itself. */
-export function stateOfRefusal({ code }: Pick<PeerProblem, 'code'>): 'revoked' | 'lost' | 'refused' {
+export function stateOfRefusal({
+  code,
+}: Pick<PeerProblem, 'code'>): 'revoked' | 'lost' | 'certificate-expired' | 'refused' {
   if (code === 'device-lost') return 'lost';
+  if (code === 'renewal-too-late') return 'certificate-expired';
   return code === 'device-revoked' ? 'revoked' : 'refused';
 }
 
@@ -57,10 +61,8 @@ export function classifyFailure(error: unknown, certificateExpired: boolean): Fa
     return { state: stateOfRefusal(problem), reason: problem.title, problem, slow };
   }
   const reason = describeError(error);
+  // It may well renew the certificate once it can be asked.
+  if (error instanceof ControlUnreachable) return { state: 'control-unreachable', reason, slow: false };
   if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };
-  return {
-    state: error instanceof ControlUnreachable ? 'control-unreachable' : 'gateway-unreachable',
-    reason,
-    slow: false,
-  };
+  return { state: 'gateway-unreachable', reason, slow: false };
 }

@@ -1,4 +1,5 @@
 import { renewalDue, renewCertificate } from '../enrollment/renew.ts';
+import type { Renewed } from '../enrollment/renew.ts';
 import type { Clock } from '../clock.ts';
 import { startStopwatch } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
@@ -14,7 +15,7 @@ export interface Renewal {
   /** Milliseconds until the next attempt; 0 when that is now. */
   dueInMs(): number;
   /** Throws what renewCertificate and `keep` throw, and is due again later; never at once. */
-  attempt(keep: (renewed: Credentials) => void, signal?: AbortSignal): Promise<Credentials>;
+  attempt(keep: (renewed: Credentials) => void, signal?: AbortSignal): Promise<Renewed>;
 }
 
 export function createRenewal(options: {
@@ -36,7 +37,7 @@ export function createRenewal(options: {
     attempt: async (keep, signal) => {
       try {
         const renewed = await renewCertificate(api, credentials, expected, new Date(clock.now()), signal);
-        keep(renewed);
+        keep(renewed.credentials);
         return renewed;
       } catch (error) {
         postponed = { elapsed: startStopwatch(clock), ms: slowJitter(failures, retryLimits, random) };

@@ -87,6 +87,11 @@ ledger:
 #     # Replicas that must have a change before it is acknowledged.
 #     waitForReplicas: 0
 
+# For how many days after the end of its certificate a laptop, back from a holiday, may renew it: with its key, into
+# quarantine. 0: never. Without this section: 30.
+# renewal:
+#   graceDays: 30
+
 log:
   # debug, info, warn, error or silent
   level: info

@@ -30,7 +30,15 @@ export type EnrollResponse = Static<typeof EnrollResponse>;
 
 // POST /v1/device/renew, over mTLS.
 export const RenewRequest = Type.Object({ csr: Pem }, strict);
-export const RenewResponse = Type.Object({ certificate: Pem, notAfter: EpochSeconds }, strict);
+export const RenewResponse = Type.Object(
+  {
+    certificate: Pem,
+    notAfter: EpochSeconds,
+    /** The certificate before had expired: the device is in quarantine until a person releases it. */
+    late: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
 export type RenewResponse = Static<typeof RenewResponse>;
 
 // POST /v1/device/token, over mTLS.

@@ -23,6 +23,10 @@ const enrollAgain = {
   en: 'Enroll this laptop again with a new enrollment token from the security team.',
   fr: "Enrôlez de nouveau cet ordinateur avec un nouveau jeton d'enrôlement de l'équipe sécurité.",
 } as const;
+const renewExpired = {
+  en: 'Start the agent with `postern-agent up`; it renews the certificate by itself, or says why it cannot.',
+  fr: "Lancez l'agent avec `postern-agent up` ; il renouvelle le certificat, ou dit pourquoi il ne le peut pas.",
+} as const;
 const restartAgent = {
   en: 'Restart the agent with `postern-agent up`; it fetches a fresh token.',
   fr: "Relancez l'agent avec `postern-agent up` ; il demande un nouveau jeton.",
@@ -50,8 +54,8 @@ export const refusals = {
   ),
   'certificate-expired': text(
     401,
-    ['Device certificate expired', enrollAgain.en],
-    ["Certificat d'appareil expiré", enrollAgain.fr],
+    ['Device certificate expired', renewExpired.en],
+    ["Certificat d'appareil expiré", renewExpired.fr],
   ),
   'certificate-not-yet-valid': text(
     401,
@@ -375,6 +379,16 @@ export const refusals = {
     400,
     ['Certificate request not valid', 'It must be signed by its own P-256 key.'],
     ['Demande de certificat non valable', 'Elle doit être signée par sa propre clé P-256.'],
+  ),
+  'renewal-too-late': text(
+    403,
+    ['Certificate expired too long ago to be renewed', enrollAgain.en],
+    ['Certificat expiré depuis trop longtemps pour être renouvelé', enrollAgain.fr],
+  ),
+  'renewal-key-differs': text(
+    400,
+    ['Renewal for another key', 'An expired certificate is renewed for its own key only.'],
+    ['Renouvellement pour une autre clé', 'Un certificat expiré ne se renouvelle que pour sa propre clé.'],
   ),
   'renewal-key-reused': text(
     409,

@@ -99,6 +99,10 @@ export const Settings = Type.Object(
         Type.Object({ redis: RedisSettings }, strict),
       ]),
     ),
+    /** How long after the end of its certificate a laptop may still renew it, into quarantine. 30 days without it. */
+    renewal: Type.Optional(
+      Type.Object({ graceDays: Type.Integer({ minimum: 0, maximum: 365, description: '0: never' }) }, strict),
+    ),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

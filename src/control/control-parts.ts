@@ -30,6 +30,10 @@ export interface ControlParts {
   readonly reservedHosts: readonly string[];
   readonly signer: CertificateSigner;
   readonly rootPem: string;
+  /** Of the authority that `signer` signs with. */
+  readonly deviceAuthorityPem: string;
+  /** For how long after the end of its certificate a device may renew it. */
+  readonly graceSeconds: number;
   /** Signs session tokens now. */
   readonly sessionKey: () => SigningKey;
   readonly fleet: WorkerFleet;

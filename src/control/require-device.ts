@@ -1,6 +1,9 @@
+import { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 import { GatewayError } from '../contract/gateway-error.ts';
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal, RefusalCode } from '../contract/refusals.ts';
 import type { DeviceRole } from '../domain/device.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import { identifyDevice } from '../identity/device-identity.ts';
@@ -11,20 +14,24 @@ import { isRefusal, orThrow } from './refused.ts';
 /**
  * For the routes of devices: the connection's certificate, verified by OpenSSL in the handshake and identified anew at
  * each request, since a device may be revoked and a certificate expire while a connection stays open.
+ * @param graceSeconds for how long after its end a certificate is still good enough. For the route that renews it alone.
  */
 export function requireDevice(
   parts: ControlParts,
   roles: readonly DeviceRole[],
+  graceSeconds = 0,
 ): (request: FastifyRequest) => Promise<void> {
+  const authority = new X509Certificate(parts.deviceAuthorityPem);
   return async (request) => {
     const { socket } = request.raw;
     const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-    if (certificate === undefined) throw new GatewayError('certificate-missing');
-    if (!(socket instanceof TLSSocket) || !socket.authorized) {
-      const reason = socket instanceof TLSSocket ? String(socket.authorizationError) : 'no TLS';
-      throw new GatewayError(codeOf(reason), { detail: reason });
-    }
-    const identified = identifyDevice(certificate, parts.store.state, nowSeconds(parts), roles);
+    if (!(socket instanceof TLSSocket) || certificate === undefined)
+      throw new GatewayError('certificate-missing');
+    const untrusted = checkTrust(socket, certificate, graceSeconds === 0 ? undefined : authority);
+    if (untrusted !== undefined) throw new GatewayError(untrusted.code, { detail: untrusted.detail ?? '' });
+    let identified = identifyDevice(certificate, parts.store.state, nowSeconds(parts), roles, graceSeconds);
+    if (isRefusal(identified) && identified.code === 'certificate-expired' && graceSeconds > 0)
+      identified = refuse('renewal-too-late', identified.detail);
     if (isRefusal(identified) && identified.code === 'device-lost')
       parts.lostDevices.seen(
         { device: identified.detail ?? '', source: socket.remoteAddress ?? '' },
@@ -34,9 +41,24 @@ export function requireDevice(
   };
 }
 
-function codeOf(
-  reason: string,
-): 'certificate-expired' | 'certificate-not-yet-valid' | 'certificate-untrusted' {
+/**
+ * OpenSSL's word on the chain. Where an expired certificate may do, its signature is verified once more by itself: the
+ * word of a chain with two faults names only one of them, so `CERT_HAS_EXPIRED` does not say that all else is well.
+ */
+function checkTrust(
+  socket: TLSSocket,
+  certificate: X509Certificate,
+  authority: X509Certificate | undefined,
+): Refusal | undefined {
+  if (socket.authorized) return undefined;
+  const reason = String(socket.authorizationError);
+  if (reason !== 'CERT_HAS_EXPIRED' || authority === undefined) return refuse(codeOf(reason), reason);
+  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+    ? undefined
+    : refuse('certificate-untrusted', 'expired, and of another authority');
+}
+
+function codeOf(reason: string): RefusalCode {
   if (reason === 'CERT_HAS_EXPIRED') return 'certificate-expired';
   return reason === 'CERT_NOT_YET_VALID' ? 'certificate-not-yet-valid' : 'certificate-untrusted';
 }
@@ -45,4 +67,12 @@ function codeOf(
 export function deviceOf(request: FastifyRequest): VerifiedCertificate {
   if (request.device === undefined) throw new TypeError('route without its device guard');
   return request.device;
+}
+
+/** The certificate that `deviceOf` is about. Behind requireDevice only. */
+export function presentedBy(request: FastifyRequest): X509Certificate {
+  const { socket } = request.raw;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  if (certificate === undefined) throw new TypeError('route without its device guard');
+  return certificate;
 }

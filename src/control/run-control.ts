@@ -44,6 +44,7 @@ export interface ControlProcess {
 /** How often signing keys and certificates are looked at. */
 const housekeepingMs = 600_000;
 const enforcementTimeoutMs = 2000;
+const defaultGraceDays = 30;
 
 /**
  * Opens the data directory, keys and ledger, answers workers, and listens. With the embedded store, the role `gateway`
@@ -139,6 +140,8 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       reservedHosts: [settings.gateway.name, ...settings.control.names],
       signer: authoritySigner(authorities.device, store.state.domain),
       rootPem: authorities.rootPem,
+      deviceAuthorityPem: authorities.device.certificatePem,
+      graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,
       sessionKey: () => keys.current('session'),
       fleet,
       postures: createPostureMemory(),

@@ -64,7 +64,7 @@ export interface DeviceChange {
   readonly by: string;
   /** The state that it led to. */
   readonly state: DeviceState;
-  /** What a person wrote, or one of `enrollment`, `first-posture`. */
+  /** What a person wrote, or one of `enrollment`, `first-posture`, `grace-renewal`. */
   readonly reason: string;
 }
 

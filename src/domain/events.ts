@@ -52,6 +52,8 @@ export type ControlEvent =
       readonly type: 'device-certificate-renewed';
       readonly device: DeviceId;
       readonly certificate: IssuedCertificate;
+      /** The one before had expired: quarantine comes with it. */
+      readonly late?: true;
     }
   | {
       readonly type: 'device-state-changed';

@@ -1,3 +1,5 @@
+import { createPublicKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
@@ -13,6 +15,19 @@ export interface RenewedCertificate {
   readonly certificateChainPem: string;
   /** Epoch seconds. */
   readonly notAfter: number;
+  /** The certificate before had expired, and quarantine came with the new one. */
+  readonly isLate: boolean;
+}
+
+export interface RenewalRequest {
+  /** What the connection presented and proved, and `identifyDevice` accepted. */
+  readonly certificate: VerifiedCertificate;
+  /** Of that certificate. */
+  readonly publicKey: KeyObject;
+  /** For how long after its end a certificate may be renewed. */
+  readonly graceSeconds: number;
+  /** Epoch seconds. */
+  readonly now: number;
 }
 
 /**
@@ -22,54 +37,66 @@ export interface RenewedCertificate {
 export const maxLiveCertificates = 6;
 
 /**
- * The device, if this certificate may be renewed: any that the ledger knows and that is still in force, because the
- * answer to an earlier renewal may have been lost. Quarantine does not end by it, and nothing revoked comes back.
+ * The device, if this certificate may be renewed: any that the ledger knows and that is in force, or was until a while
+ * ago, because the answer to an earlier renewal may have been lost. Quarantine does not end by it, and nothing revoked
+ * comes back.
  */
 export function checkRenewal(
   state: ControlState,
-  presented: VerifiedCertificate,
-  now: number,
-): Device | Refusal {
+  { certificate: presented, graceSeconds, now }: RenewalRequest,
+): { readonly device: Device; readonly isLate: boolean } | Refusal {
   const device = state.devices.get(presented.device);
   if (device === undefined) return refuse('device-unknown', presented.device);
   if (isFinal(device)) return refuse(finalStates[device.state], `${device.id} is ${device.state}`);
   const issued = device.certificates.find((certificate) => certificate.thumbprint === presented.thumbprint);
   if (issued === undefined) return refuse('certificate-unknown', `${presented.serial} of ${device.id}`);
-  if (now > issued.notAfter) return refuse('certificate-expired', `valid until ${issued.notAfter}`);
+  if (now > issued.notAfter + graceSeconds)
+    return refuse('renewal-too-late', `${device.id} was valid until ${issued.notAfter}`);
   const live = device.certificates.filter((certificate) => certificate.notAfter >= now).length;
   if (live >= maxLiveCertificates)
     return refuse('rate-limited', `${live} certificates of ${device.id} in force`);
-  return device;
+  return { device, isLate: now > issued.notAfter };
 }
 
 /** The renewal as a decision over the state: whatever happened to the device since it asked counts. */
 export function decideRenewal(
   state: ControlState,
-  request: { readonly certificate: VerifiedCertificate; readonly now: number },
+  request: RenewalRequest,
   renewed: SignedCertificate,
 ): Change<RenewedCertificate> | Refusal {
-  const device = checkRenewal(state, request.certificate, request.now);
-  if ('code' in device) return device;
+  const checked = checkRenewal(state, request);
+  if ('code' in checked) return checked;
+  const { device, isLate } = checked;
   return {
-    events: [{ type: 'device-certificate-renewed', device: device.id, certificate: renewed.issued }],
-    value: { certificateChainPem: renewed.chainPem, notAfter: renewed.issued.notAfter },
+    events: [
+      {
+        type: 'device-certificate-renewed',
+        device: device.id,
+        certificate: renewed.issued,
+        ...(isLate ? { late: true } : {}),
+      },
+    ],
+    value: { certificateChainPem: renewed.chainPem, notAfter: renewed.issued.notAfter, isLate },
   };
 }
 
 /**
- * Renews the certificate of a device over mTLS. `certificate` is what the connection presented and `identifyDevice`
- * accepted; the request may bring a new key. `now` in epoch seconds.
+ * Renews the certificate of a device over mTLS. While it is in force the request may bring a new key. A late one is for
+ * the old key alone, which the handshake proved: what comes back is worth nothing to whoever else gets hold of it.
  */
 export async function renew(
   store: ControlStore,
   signer: CertificateSigner,
-  request: { readonly certificate: VerifiedCertificate; readonly csrPem: string; readonly now: number },
+  request: RenewalRequest & { readonly csrPem: string },
 ): Promise<RenewedCertificate | Refusal> {
-  const { certificate, csrPem, now } = request;
-  const device = checkRenewal(store.state, certificate, now);
-  if ('code' in device) return device;
-  const publicKeyPem = await readPublicKey(csrPem);
+  const checked = checkRenewal(store.state, request);
+  if ('code' in checked) return checked;
+  const { device, isLate } = checked;
+  const publicKeyPem = await readPublicKey(request.csrPem);
   if (typeof publicKeyPem !== 'string') return publicKeyPem;
-  const renewed = await signer.signDevice({ device: device.id, role: device.role, publicKeyPem, now });
-  return store.commit(`device:${device.id}`, (state) => decideRenewal(state, { certificate, now }, renewed));
+  if (isLate && !createPublicKey(publicKeyPem).equals(request.publicKey))
+    return refuse('renewal-key-differs', device.id);
+  const { role } = device;
+  const renewed = await signer.signDevice({ device: device.id, role, publicKeyPem, now: request.now });
+  return store.commit(`device:${device.id}`, (state) => decideRenewal(state, request, renewed));
 }

@@ -18,14 +18,16 @@ const kindOf = {
  * Whose certificate this is, AFTER OpenSSL verified its chain to the device authority. It must fit our narrow profile
  * for a role that the listener serves, be one that the ledger issued, and belong to a device that is not revoked or
  * lost. A device in quarantine is known; what it may do is for the policy to say. `now` in epoch seconds.
+ * `graceSeconds`: for how long after its end a certificate is still accepted, which only a renewal may ask for.
  */
 export function identifyDevice(
   certificate: X509Certificate,
   state: Pick<ControlState, 'domain' | 'devices'>,
   now: number,
   roles: readonly DeviceRole[] = flowRoles,
+  graceSeconds = 0,
 ): VerifiedCertificate | Refusal {
-  const checked = checkDeviceCertificate(certificate, { domain: state.domain, now });
+  const checked = checkDeviceCertificate(certificate, { domain: state.domain, now, graceSeconds });
   if (!checked.ok) return refuse(checked.problem, checked.detail);
   if (!roles.some((role) => kindOf[role] === checked.role))
     return refuse('certificate-profile', `certificate of a ${checked.role}`);

@@ -74,7 +74,11 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     state: Type.Optional(Type.Literal('enrolled')),
   }),
   'device-posture-accepted': event('device-posture-accepted', { device: Id }),
-  'device-certificate-renewed': event('device-certificate-renewed', { device: Id, certificate: Certificate }),
+  'device-certificate-renewed': event('device-certificate-renewed', {
+    device: Id,
+    certificate: Certificate,
+    late: Type.Optional(Type.Literal(true)),
+  }),
   'device-state-changed': event('device-state-changed', {
     device: Id,
     state: Type.Enum(chosenStates),

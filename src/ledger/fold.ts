@@ -137,6 +137,17 @@ export function applyEvent(
       changeDevice(state, event.device, (device) => ({
         certificates: [...device.certificates.filter(({ notAfter }) => notAfter >= now), event.certificate],
       }));
+      if (event.late === true) {
+        // One that a person put into quarantine stays there for what that person said.
+        const { state: before } = get(state.devices, event.device);
+        if (before === 'active' || before === 'enrolled')
+          moveDevice(state, event.device, {
+            at: now,
+            by: origin.actor,
+            state: 'quarantined',
+            reason: 'grace-renewal',
+          });
+      }
       return;
     case 'device-state-changed':
       moveDevice(state, event.device, {

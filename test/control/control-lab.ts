@@ -118,6 +118,8 @@ export async function startControlLab(): Promise<ControlLab> {
     reservedHosts: [`gateway.${organization.domain}`],
     signer: authoritySigner(organization.authorities.device, organization.domain),
     rootPem: organization.rootPem,
+    deviceAuthorityPem: organization.authorities.device.certificatePem,
+    graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
     fleet,
     postures: createPostureMemory(),

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyAndRequest, createRequest } from '../../certs/request.ts';
@@ -7,6 +8,7 @@ import type { DeviceId } from '../../src/domain/ids.ts';
 import type { VerifiedCertificate } from '../../src/domain/subject.ts';
 import type { CertificateSigner } from '../../src/enrollment/certificate-signer.ts';
 import { enroll } from '../../src/enrollment/enroll.ts';
+import { acceptFirstPosture } from '../../src/enrollment/first-posture.ts';
 import { maxLiveCertificates, renew } from '../../src/enrollment/renew.ts';
 import type { RenewedCertificate } from '../../src/enrollment/renew.ts';
 import { identifyDevice } from '../../src/identity/device-identity.ts';
@@ -24,6 +26,7 @@ afterAll(() => lab.close());
 interface Laptop {
   readonly id: DeviceId;
   readonly certificate: VerifiedCertificate;
+  readonly publicKey: KeyObject;
   readonly keyPem: string;
 }
 
@@ -34,17 +37,23 @@ async function enrollLaptop(): Promise<Laptop> {
   const token = await lab.newToken();
   const { privateKeyPem, csrPem } = await createKeyAndRequest();
   const enrolled = valueOf(await enroll(lab.store, lab.signer, { token, csrPem, now }));
-  return { id: enrolled.device, certificate: identify(enrolled.certificateChainPem), keyPem: privateKeyPem };
+  return {
+    id: enrolled.device,
+    certificate: identify(enrolled.certificateChainPem),
+    publicKey: createPublicKey(privateKeyPem),
+    keyPem: privateKeyPem,
+  };
 }
 const changeState = (device: DeviceId, state: ChosenState): Promise<void> =>
   lab.commit({ type: 'device-state-changed', device, state, reason: 'test' });
 
 async function renewWith(
-  certificate: VerifiedCertificate,
+  { certificate, publicKey }: Pick<Laptop, 'certificate' | 'publicKey'>,
   options: { signer?: CertificateSigner; at?: number; csrPem?: string } = {},
 ): Promise<RenewedCertificate | Refusal> {
   const csrPem = options.csrPem ?? (await createKeyAndRequest()).csrPem;
-  return renew(lab.store, options.signer ?? lab.signer, { certificate, csrPem, now: options.at ?? now });
+  const asked = { certificate, publicKey, csrPem, graceSeconds: 30 * day, now: options.at ?? now };
+  return renew(lab.store, options.signer ?? lab.signer, asked);
 }
 
 describe('renewal', () => {
@@ -52,7 +61,7 @@ describe('renewal', () => {
     const laptop = await enrollLaptop();
     const { privateKeyPem, csrPem } = await createKeyAndRequest();
     const at = now + 5 * day;
-    const renewed = valueOf(await renewWith(laptop.certificate, { csrPem, at }));
+    const renewed = valueOf(await renewWith(laptop, { csrPem, at }));
     const certificate = new X509Certificate(renewed.certificateChainPem);
     expect(certificate.publicKey.equals(createPublicKey(createPrivateKey(privateKeyPem)))).toBe(true);
     expect(renewed.notAfter).toBe(at + 7 * day);
@@ -63,40 +72,39 @@ describe('renewal', () => {
   it('works with the same key', async () => {
     const laptop = await enrollLaptop();
     const csrPem = await createRequest(laptop.keyPem);
-    const renewed = valueOf(await renewWith(laptop.certificate, { csrPem }));
+    const renewed = valueOf(await renewWith(laptop, { csrPem }));
     expect(identify(renewed.certificateChainPem).thumbprint).not.toBe(laptop.certificate.thumbprint);
   });
 
   it('works again with the old certificate, because the answer may have been lost', async () => {
     const laptop = await enrollLaptop();
-    valueOf(await renewWith(laptop.certificate));
-    const second = valueOf(await renewWith(laptop.certificate));
+    valueOf(await renewWith(laptop));
+    const second = valueOf(await renewWith(laptop));
     expect(identify(second.certificateChainPem).device).toBe(laptop.id);
   });
 
   it('is refused when so many certificates are in force that something goes round in circles', async () => {
     const laptop = await enrollLaptop();
-    for (let count = 1; count < maxLiveCertificates; count++) valueOf(await renewWith(laptop.certificate));
-    expect(await renewWith(laptop.certificate)).toMatchObject({ code: 'rate-limited' });
+    for (let count = 1; count < maxLiveCertificates; count++) valueOf(await renewWith(laptop));
+    expect(await renewWith(laptop)).toMatchObject({ code: 'rate-limited' });
     expect(lab.store.state.devices.get(laptop.id)?.certificates).toHaveLength(maxLiveCertificates);
   });
 
-  it('is refused with a certificate that has ended, or that the ledger does not know', async () => {
-    const { certificate } = await enrollLaptop();
+  it('is refused with a certificate that the ledger does not know', async () => {
+    const { certificate, publicKey } = await enrollLaptop();
     const other = await enrollLaptop();
-    expect(await renewWith(certificate, { at: certificate.notAfter + 1 })).toMatchObject({
-      code: 'certificate-expired',
-    });
     const foreign = { ...certificate, thumbprint: other.certificate.thumbprint };
-    expect(await renewWith(foreign)).toMatchObject({ code: 'certificate-unknown' });
+    expect(await renewWith({ certificate: foreign, publicKey })).toMatchObject({
+      code: 'certificate-unknown',
+    });
     const nobody = { ...certificate, device: 'd-nobody' as DeviceId };
-    expect(await renewWith(nobody)).toMatchObject({ code: 'device-unknown' });
+    expect(await renewWith({ certificate: nobody, publicKey })).toMatchObject({ code: 'device-unknown' });
   });
 
   it('is refused for a request that is damaged', async () => {
     const laptop = await enrollLaptop();
     const { csrPem } = await createKeyAndRequest();
-    expect(await renewWith(laptop.certificate, { csrPem: csrPem.replace('MIG', 'MIH') })).toMatchObject({
+    expect(await renewWith(laptop, { csrPem: csrPem.replace('MIG', 'MIH') })).toMatchObject({
       code: 'certificate-request-invalid',
     });
   });
@@ -104,14 +112,14 @@ describe('renewal', () => {
   it('does not end quarantine', async () => {
     const laptop = await enrollLaptop();
     await changeState(laptop.id, 'quarantined');
-    valueOf(await renewWith(laptop.certificate));
+    valueOf(await renewWith(laptop));
     expect(lab.store.state.devices.get(laptop.id)).toMatchObject({ state: 'quarantined' });
   });
 
   it.each(['revoked', 'lost'] as const)('is refused to a device that is %s', async (state) => {
     const laptop = await enrollLaptop();
     await changeState(laptop.id, state);
-    expect(await renewWith(laptop.certificate)).toEqual({
+    expect(await renewWith(laptop)).toEqual({
       code: `device-${state}`,
       detail: `${laptop.id} is ${state}`,
     });
@@ -125,8 +133,86 @@ describe('renewal', () => {
         return lab.signer.signDevice(request);
       },
     };
-    expect(await renewWith(laptop.certificate, { signer })).toMatchObject({ code: 'device-revoked' });
+    expect(await renewWith(laptop, { signer })).toMatchObject({ code: 'device-revoked' });
     expect(lab.store.state.devices.get(laptop.id)).toMatchObject({ state: 'revoked' });
     expect(lab.store.state.devices.get(laptop.id)?.certificates).toHaveLength(1);
+  });
+});
+
+describe('renewal after the end of the certificate', () => {
+  const atOnceAfter = ({ certificate }: Laptop): number => certificate.notAfter + 1;
+  const stateOf = ({ id }: Laptop) => lab.store.state.devices.get(id);
+  const reset = (laptop: Laptop): Promise<void> => changeState(laptop.id, 'active');
+
+  it('leads into quarantine, which a person ends', async () => {
+    const laptop = await enrollLaptop();
+    await reset(laptop);
+    const csrPem = await createRequest(laptop.keyPem);
+    const at = atOnceAfter(laptop);
+    const renewed = valueOf(await renewWith(laptop, { at, csrPem }));
+    expect(renewed).toMatchObject({ isLate: true, notAfter: at + 7 * day });
+    expect(identify(renewed.certificateChainPem, at).device).toBe(laptop.id);
+    expect(stateOf(laptop)).toMatchObject({ state: 'quarantined', reason: 'grace-renewal' });
+    expect(lab.store.state.deviceHistory.get(laptop.id)?.at(-1)).toMatchObject({
+      by: `device:${laptop.id}`,
+      state: 'quarantined',
+      reason: 'grace-renewal',
+    });
+    await reset(laptop);
+    expect(stateOf(laptop)).toMatchObject({ state: 'active', reason: 'test' });
+  });
+
+  it('does not lead into quarantine in the last second before', async () => {
+    const laptop = await enrollLaptop();
+    const csrPem = await createRequest(laptop.keyPem);
+    const renewed = valueOf(await renewWith(laptop, { at: laptop.certificate.notAfter, csrPem }));
+    expect(renewed.isLate).toBe(false);
+    expect(stateOf(laptop)).toMatchObject({ state: 'enrolled' });
+  });
+
+  it('leads there also a laptop that nobody has ever seen, and its posture does not get it out', async () => {
+    const laptop = await enrollLaptop();
+    const csrPem = await createRequest(laptop.keyPem);
+    valueOf(await renewWith(laptop, { at: atOnceAfter(laptop), csrPem }));
+    valueOf(await acceptFirstPosture(lab.store, laptop.id));
+    expect(stateOf(laptop)).toMatchObject({ state: 'quarantined', reason: 'grace-renewal' });
+  });
+
+  it('leaves a quarantine that a person set as it was', async () => {
+    const laptop = await enrollLaptop();
+    await changeState(laptop.id, 'quarantined');
+    const csrPem = await createRequest(laptop.keyPem);
+    valueOf(await renewWith(laptop, { at: atOnceAfter(laptop), csrPem }));
+    expect(stateOf(laptop)).toMatchObject({
+      state: 'quarantined',
+      reason: 'test',
+      changedBy: 'postern:test',
+    });
+  });
+
+  it('is for the key of that certificate and no other', async () => {
+    const laptop = await enrollLaptop();
+    expect(await renewWith(laptop, { at: atOnceAfter(laptop) })).toMatchObject({
+      code: 'renewal-key-differs',
+    });
+    expect(stateOf(laptop)).toMatchObject({ state: 'enrolled' });
+  });
+
+  it('ends with the grace, to the second', async () => {
+    const laptop = await enrollLaptop();
+    const csrPem = await createRequest(laptop.keyPem);
+    const end = laptop.certificate.notAfter + 30 * day;
+    expect(await renewWith(laptop, { at: end + 1, csrPem })).toMatchObject({ code: 'renewal-too-late' });
+    expect(stateOf(laptop)).toMatchObject({ state: 'enrolled' });
+    expect(valueOf(await renewWith(laptop, { at: end, csrPem }))).toMatchObject({ isLate: true });
+  });
+
+  it.each(['revoked', 'lost'] as const)('is refused to a device that is %s', async (state) => {
+    const laptop = await enrollLaptop();
+    await changeState(laptop.id, state);
+    const csrPem = await createRequest(laptop.keyPem);
+    const refused = await renewWith(laptop, { at: atOnceAfter(laptop), csrPem });
+    expect(refused).toMatchObject({ code: `device-${state}` });
+    expect(stateOf(laptop)?.certificates).toHaveLength(1);
   });
 });

@@ -4,14 +4,19 @@ import { renew } from '../../enrollment/renew.ts';
 import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
+import { deviceOf, presentedBy, requireDevice } from '../require-device.ts';
 
-/** POST /v1/device/renew: a new certificate for a device that proves its present one. */
+/**
+ * POST /v1/device/renew: a new certificate for a device that proves its present one, or one that ended a while ago.
+ * Its handshake is the proof either way: TLS 1.3 has the client sign the transcript of this very connection, so nothing
+ * that was recorded before can be shown again.
+ */
 export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
+  const { graceSeconds } = parts;
   app.post(
     '/v1/device/renew',
     {
-      onRequest: requireDevice(parts, deviceRoles),
+      onRequest: requireDevice(parts, deviceRoles, graceSeconds),
       bodyLimit: 32_768,
       schema: {
         summary: 'Renew the certificate of the device that asks',
@@ -23,11 +28,15 @@ export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
     },
     async (request) => {
       const certificate = deviceOf(request);
+      const { publicKey } = presentedBy(request);
+      const asked = { certificate, publicKey, graceSeconds, csrPem: request.body.csr };
       const { value } = await awaitEnforced(
         parts,
-        renew(parts.store, parts.signer, { certificate, csrPem: request.body.csr, now: nowSeconds(parts) }),
+        renew(parts.store, parts.signer, { ...asked, now: nowSeconds(parts) }),
       );
-      return { certificate: value.certificateChainPem, notAfter: value.notAfter };
+      const { certificateChainPem, notAfter, isLate } = value;
+      if (isLate) request.log.warn({ device: certificate.device }, 'device renewed late, into quarantine');
+      return { certificate: certificateChainPem, notAfter, ...(isLate ? { late: true } : {}) };
     },
   );
 }
