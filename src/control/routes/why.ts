@@ -26,7 +26,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const { user, device: id, app: name, path, method, sourceAddress, posture: report } = request.body;
       const { signIn } = request.body;
-      request.readTarget = { user, device: id, app: name };
+      request.readTarget = { ...(user === undefined ? {} : { user }), device: id, app: name };
       const now = nowSeconds(parts);
       const device = parts.store.state.devices.get(id as DeviceId);
       const application = parts.store.state.apps.get(name as AppName);
