@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
 import { ApplyResponse } from '../contract/control-api.ts';
-import type { PlannedChange } from '../contract/control-api.ts';
 import { resourceKinds } from '../domain/resources.ts';
 import { addConnection, ApiRefusal, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
-import { paint } from './paint.ts';
+import { planLines } from './plan-lines.ts';
 import { formatFileProblem, loadResources } from './resource-files.ts';
 import type { LoadedResources } from './resource-files.ts';
 
@@ -62,22 +61,6 @@ Examples:
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
     });
 }
-
-const signs = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
-const colors = { create: 'green', update: 'yellow', delete: 'red', unchanged: 'gray' } as const;
-
-function planLines({ applied, changes, version }: ApplyResponse): string[] {
-  const counts = (['create', 'update', 'delete', 'unchanged'] as const)
-    .map((action) => `${changes.filter((change) => change.action === action).length} ${counted[action]}`)
-    .join(', ');
-  return [
-    ...changes.map(({ action, kind, name }: PlannedChange) =>
-      paint(colors[action], printable(`${signs[action]} ${action.padEnd(9)} ${kind.toLowerCase()} ${name}`)),
-    ),
-    applied ? `Applied as version ${version}: ${counts}.` : `Plan: ${counts}. Nothing was changed.`,
-  ];
-}
-const counted = { create: 'created', update: 'updated', delete: 'deleted', unchanged: 'unchanged' } as const;
 
 /** What the control plane found, at its place in the files. */
 function placeProblems(error: unknown, loaded: LoadedResources): unknown {

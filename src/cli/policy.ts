@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import { cedarSchema } from '../policy/schema.ts';
 import { registerPolicyCheck } from './policy/check.ts';
+import { registerPolicyDiff } from './policy/diff.ts';
+import { registerPolicyHistory } from './policy/history.ts';
+import { registerPolicyRollback } from './policy/rollback.ts';
 
 export function registerPolicy(program: Command): void {
   const group = program
     .command('policy')
-    .description('write policies: their schema, and checks before they are applied');
+    .description('write policies, try them before they bite, and go back to earlier ones');
   group
     .command('schema')
     .description('print the Cedar schema that policies are written against')
@@ -14,4 +17,7 @@ export function registerPolicy(program: Command): void {
       process.stdout.write(cedarSchema);
     });
   registerPolicyCheck(group);
+  registerPolicyHistory(group);
+  registerPolicyDiff(group);
+  registerPolicyRollback(group);
 }

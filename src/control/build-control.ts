@@ -14,6 +14,7 @@ import { recordReads } from './record-reads.ts';
 import { orThrow } from './refused.ts';
 import { accessLogRoute } from './routes/access-log.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
+import { createResourceHistory } from './resource-history.ts';
 import { applyRoute } from './routes/apply.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
@@ -25,6 +26,7 @@ import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
 import { openApiRoute } from './routes/openapi.ts';
 import { resourceRoutes } from './routes/resources.ts';
+import { versionRoutes } from './routes/versions.ts';
 import { whyRoute } from './routes/why.ts';
 
 export interface ControlOptions {
@@ -100,6 +102,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     resourceRoutes(scope, parts);
     deviceRoutes(scope, parts);
     enrollmentTokenRoutes(scope, parts);
+    versionRoutes(scope, parts, createResourceHistory(parts.store));
     whyRoute(scope, parts);
     apiKeyRoutes(scope, parts, guarded);
     accessLogRoute(scope, parts);

@@ -21,7 +21,7 @@ import type { WorkerFleet } from './worker-fleet.ts';
 
 /** Everything that the routes need, passed in. */
 export interface ControlParts {
-  readonly store: Pick<LedgerStore, 'state' | 'commit'>;
+  readonly store: Pick<LedgerStore, 'state' | 'commit' | 'read'>;
   readonly gateway: Pick<Settings['gateway'], 'name'> & {
     /** `host:port`, none with port 0. */
     readonly addresses: () => readonly string[];

@@ -31,6 +31,8 @@ export interface LedgerStore {
   ): Promise<Value | Refusal>;
   /** Hands every later append to the listener, whole, after the state has moved. Returns how to stop that. */
   onEntries(listener: (entries: readonly LedgerEntry[]) => void): () => void;
+  /** Every entry after a sequence number, from the ledger itself: what was, where the state has only what is. */
+  read(afterSequence: number): AsyncIterable<LedgerEntry>;
   /** Stops following, leaves a snapshot, and closes the ledger. */
   close(): Promise<void>;
 }
@@ -220,6 +222,7 @@ export async function openLedgerStore(
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    read: (afterSequence) => ledger.read(afterSequence),
     async close() {
       closed.abort();
       await commits;

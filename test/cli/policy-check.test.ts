@@ -1,61 +1,25 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { startControlLab } from '../control/control-lab.ts';
-import type { ControlLab } from '../control/control-lab.ts';
-import { runPostern } from './run-postern.ts';
+import { financeGroup, financeNetwork, grantsApp, policyResource, startPolicyLab } from './policy-lab.ts';
+import type { PolicyLab } from './policy-lab.ts';
 import type { Run } from './run-postern.ts';
 
 // Each test starts several processes, and a busy machine takes its time.
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
-let lab: ControlLab;
-let directory: string;
-
+let lab: PolicyLab;
 beforeAll(async () => {
-  lab = await startControlLab();
-  directory = await mkdtemp(join(tmpdir(), 'postern-policy-check-'));
-  await writeFile(join(directory, 'root.pem'), lab.organization.rootPem);
-  const { status } = await lab.ask('POST', '/v1/apply', {
-    body: {
-      resources: [
-        { kind: 'Network', name: 'finance', attach: { direct: true } },
-        {
-          kind: 'App',
-          name: 'grants',
-          network: 'finance',
-          host: 'grants.apps.example.org',
-          protocol: 'http',
-          upstreams: ['http://10.0.0.2:8080'],
-        },
-        { kind: 'Group', name: 'finance', members: ['alice@example.org'] },
-        {
-          kind: 'Policy',
-          name: 'finance-all',
-          cedar: 'permit (principal in Group::"finance", action, resource);',
-        },
-      ],
-    },
-  });
-  expect(status).toBe(200);
+  lab = await startPolicyLab();
+  await lab.apply([
+    financeNetwork,
+    grantsApp,
+    financeGroup,
+    policyResource('finance-all', 'permit (principal in Group::"finance", action, resource);'),
+  ]);
 });
-afterAll(async () => {
-  await lab.close();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => lab.close());
 
-async function check(text: string, { name = 'policy.yaml', more = [] as string[] } = {}): Promise<Run> {
-  const file = join(directory, name);
-  await writeFile(file, text);
-  const env = {
-    POSTERN_SERVER: `https://127.0.0.1:${lab.port}`,
-    POSTERN_API_KEY: lab.apiKey,
-    POSTERN_CA: join(directory, 'root.pem'),
-  };
-  const run = await runPostern(['policy', 'check', file, ...more], { env });
-  return { ...run, out: run.out.replaceAll(directory, ''), err: run.err.replaceAll(directory, '') };
-}
+const check = async (text: string, { name = 'policy.yaml', more = [] as string[] } = {}): Promise<Run> =>
+  lab.run(['policy', 'check', await lab.file(name, text), ...more]);
 
 const grants = `kind: Policy
 name: finance-grants

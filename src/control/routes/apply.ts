@@ -3,22 +3,17 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import type { ControlState } from '../../domain/control-state.ts';
 import { checkResourceShape } from '../../domain/resource-shape.ts';
 import { formatPath } from '../../domain/check-shape.ts';
-import type { ResourceProblem } from '../../domain/resource-findings.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
-import { policyVersionOf } from '../../policy/policy-version.ts';
 import { administratorsWrite } from '../administration.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
 import type { Plan } from '../plan-resources.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 const maxApplyBytes = 16 * 1_048_576;
-
-/** `App grants: upstreams[0]: message`; policies say their line too. */
-const formatProblem = ({ kind, name, key, message, line }: ResourceProblem): string =>
-  `${kind} ${name}: ${key === '' ? '' : `${key}${line === undefined ? '' : ` line ${line}`}: `}${message}`;
 
 /** All resources in the shape of their kinds. @throws GatewayError with everything that is wrong with any of them. */
 function parseResources(values: readonly { readonly kind: string; readonly name: string }[]): Resource[] {
@@ -56,20 +51,13 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
       const resources = parseResources(request.body.resources);
       const { reservedHosts } = parts;
       const plan = (state: ControlState): Plan => {
-        const planned = planResources(state, resources, { prune, checkPolicies, reservedHosts });
-        if ('problems' in planned)
-          throw new GatewayError('invalid-input', { problems: planned.problems.map(formatProblem) });
+        const planned = planOrThrow(planResources(state, resources, { prune, checkPolicies, reservedHosts }));
         if (planned.changes.some(({ action, kind }) => kind === 'Administrator' && action !== 'unchanged'))
           requireAdmission(request, administratorsWrite);
         return planned;
       };
-      const answer = (applied: boolean, { changes, warnings }: Plan): ApplyResponse => ({
-        applied,
-        changes: [...changes],
-        version: policyVersionOf(parts.store.state.head),
-        warnings: warnings.map(formatProblem),
-      });
-      if (dryRun) return answer(false, plan(parts.store.state));
+      const { store } = parts;
+      if (dryRun) return planAnswer(false, plan(store.state), store.state.head);
       const { value, enforcedInMs, workersPending } = await commitEnforced(
         parts,
         actorOf(request),
@@ -82,7 +70,7 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
         'resources applied',
       );
-      return answer(true, value);
+      return planAnswer(true, value, store.state.head);
     },
   );
 }

@@ -1,0 +1,22 @@
+import type { ApplyResponse, PlannedChange } from '../contract/control-api.ts';
+import { printable } from './output.ts';
+import { paint } from './paint.ts';
+
+const signs = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
+const colors = { create: 'green', update: 'yellow', delete: 'red', unchanged: 'gray' } as const;
+const counted = { create: 'created', update: 'updated', delete: 'deleted', unchanged: 'unchanged' } as const;
+
+/** One planned change, as every command shows it. */
+export const changeLine = ({ action, kind, name }: PlannedChange): string =>
+  paint(colors[action], printable(`${signs[action]} ${action.padEnd(9)} ${kind.toLowerCase()} ${name}`));
+
+/** A plan and what became of it, for people. */
+export function planLines({ applied, changes, version }: ApplyResponse): string[] {
+  const counts = (['create', 'update', 'delete', 'unchanged'] as const)
+    .map((action) => `${changes.filter((change) => change.action === action).length} ${counted[action]}`)
+    .join(', ');
+  return [
+    ...changes.map(changeLine),
+    applied ? `Applied as version ${version}: ${counts}.` : `Plan: ${counts}. Nothing was changed.`,
+  ];
+}
