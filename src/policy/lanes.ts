@@ -20,7 +20,10 @@ export const isQuarantined = (lane: Lane): boolean => lane.startsWith('quarantin
  * only if its scope names machines as its principal, and a quarantined device only if it speaks of the device's state:
  * then somebody had them in mind when writing it. "Everyone" means every user.
  */
-export function exclusionFrom(lane: Lane, policy: ParsedPolicy): string | undefined {
+export function exclusionFrom(
+  lane: Lane,
+  policy: Pick<ParsedPolicy, 'effect' | 'mentionsState' | 'namesMachines'>,
+): string | undefined {
   if (policy.effect === 'forbid') return undefined;
   const isOfMachine = lane === 'machine' || lane === 'quarantined-machine';
   if (isOfMachine && !policy.namesMachines)

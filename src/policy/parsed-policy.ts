@@ -1,7 +1,7 @@
 import type { Policy } from '../domain/resources.ts';
 import { parsePolicyText, principalTarget } from './cedar.ts';
 import type { CedarPolicy } from './cedar.ts';
-import { spellsPath, usageOf } from './policy-usage.ts';
+import { mentionsState, usageOf } from './policy-usage.ts';
 import type { PolicyUsage } from './policy-usage.ts';
 
 /** One Cedar policy of a Policy resource. */
@@ -39,7 +39,7 @@ const plain = (uid: { type: string; id: string } | { __entity: { type: string; i
   '__entity' in uid ? uid.__entity : uid;
 
 /** `principal is Device`, `principal == Device::"…"` and `principal in Device::"…"`. */
-const namesMachines = (policy: CedarPolicy): boolean =>
+export const namesMachines = (policy: CedarPolicy): boolean =>
   (policy.principal.op === 'is' && policy.principal.entity_type === 'Device') ||
   principalTarget(policy)?.type === 'Device';
 
@@ -78,7 +78,7 @@ export function parsePolicy({ name, mode = 'enforce', cedar }: Policy): ParsedRe
       scope: resourceScope(json),
       usage: usageOf(json),
       namesMachines: namesMachines(json),
-      mentionsState: json.conditions.some(({ body }) => spellsPath(body, 'device.state')),
+      mentionsState: mentionsState(json),
     })),
   };
 }

@@ -1,3 +1,4 @@
+import { exclusionFrom, lanes } from './lanes.ts';
 import { cannotFail, createImplies, entitiesRequired } from './requirements.ts';
 import type { EntityName, Requirement } from './requirements.ts';
 
@@ -8,6 +9,9 @@ export interface Rule {
   readonly mode: 'enforce' | 'shadow';
   readonly effect: 'permit' | 'forbid';
   readonly requirements: readonly Requirement[];
+  /** What it says of whom it is for; see lanes.ts. */
+  readonly mentionsState: boolean;
+  readonly namesMachines: boolean;
 }
 
 /** A rule that can be taken away without changing any decision, and why, in words. */
@@ -15,6 +19,10 @@ export interface Pointless<Of extends Rule> {
   readonly rule: Of;
   readonly message: string;
 }
+
+/** Whether a rule is asked about everyone whom another is asked about. */
+const hasSayWherever = (rule: Rule, other: Rule): boolean =>
+  lanes.every((lane) => exclusionFrom(lane, rule) === undefined || exclusionFrom(lane, other) !== undefined);
 
 /** Rules by what their principal and their resource must be in, so that few are compared with each. */
 type Shelves<Of> = Map<string, { readonly rule: Of; readonly place: number }[]>;
@@ -71,6 +79,7 @@ export function findPointless<Of extends Rule>(
       if (otherPlace === place || (other.mode === 'shadow' && rule.mode === 'enforce')) continue;
       if (other.effect === 'permit' && rule.effect === 'forbid') continue;
       if (other.effect === rule.effect && !isPlain) continue;
+      if (!hasSayWherever(other, rule)) continue;
       if (!other.requirements.every(({ expression, spelled }) => implies(expression, spelled))) continue;
       if (
         other.effect === rule.effect &&

@@ -1,5 +1,7 @@
 import { conjuncts, parsePolicyText, renderExpression, validatePolicies } from './cedar.ts';
 import type { CedarExpression, CedarPolicy, CedarProblem } from './cedar.ts';
+import { namesMachines } from './parsed-policy.ts';
+import { mentionsState } from './policy-usage.ts';
 import { requirementsOf } from './requirements.ts';
 import type { EntityName, Requirement } from './requirements.ts';
 
@@ -20,6 +22,8 @@ export interface PolicyReading {
   readonly rules: readonly {
     readonly effect: 'permit' | 'forbid';
     readonly requirements: readonly Requirement[];
+    readonly mentionsState: boolean;
+    readonly namesMachines: boolean;
     readonly line: number;
   }[];
 }
@@ -99,7 +103,15 @@ function readTexts(texts: readonly string[]): Map<string, PolicyReading> {
             const requirements = findings.length === 0 ? requirementsOf(part.json) : undefined;
             if (requirements === undefined) return [];
             const line = text.slice(0, part.offset).split('\n').length;
-            return [{ effect: part.json.effect, requirements, line }];
+            return [
+              {
+                effect: part.json.effect,
+                requirements,
+                mentionsState: mentionsState(part.json),
+                namesMachines: namesMachines(part.json),
+                line,
+              },
+            ];
           }),
     });
   }

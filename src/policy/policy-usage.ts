@@ -202,7 +202,7 @@ function visit(usage: PolicyUsage, expression: unknown): void {
 }
 
 /** Whether an expression spells an attribute of the context out, such as `device.state`. */
-export const spellsPath = (expression: unknown, path: string): boolean =>
+const spellsPath = (expression: unknown, path: string): boolean =>
   typeof expression === 'object' &&
   expression !== null &&
   (contextPath(expression) === path || Object.values(expression).some((part) => spellsPath(part, path)));
@@ -222,3 +222,7 @@ export function usageOf(policy: CedarPolicy): PolicyUsage {
   for (const clause of policy.conditions) visit(usage, clause.body);
   return usage;
 }
+
+/** Whether the conditions of a policy spell `context.device.state` out: a permit for quarantined devices has to. */
+export const mentionsState = ({ conditions }: CedarPolicy): boolean =>
+  conditions.some(({ body }) => spellsPath(body, 'device.state'));

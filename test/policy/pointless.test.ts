@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkPolicies } from '../../src/policy/check-policies.ts';
+import type { DeviceId } from '../../src/domain/ids.ts';
 import { createPolicyEngine } from '../../src/policy/engine.ts';
-import { app, factsOf, group, policy, stateOf } from './facts.ts';
+import { app, device, factsOf, group, policy, stateOf } from './facts.ts';
 
 const context = {
   apps: [app(), app('wiki', 'people')],
@@ -119,6 +120,25 @@ describe('policies that another makes pointless', () => {
     expect(saidOf(other, text)).toEqual([]);
   });
 
+  it('does not count on a permit that has no say about machines, or about devices in quarantine', () => {
+    const any = 'permit (principal, action, resource);';
+    expect(saidOf(any, 'permit (principal is Device, action, resource);')).toEqual([]);
+    expect(
+      saidOf(
+        'permit (principal is Device, action, resource);',
+        'permit (principal is Device, action, resource == App::"grants");',
+      ),
+    ).toHaveLength(1);
+    const help = 'permit (principal, action, resource) when { context.device.state != "lost" };';
+    expect(saidOf(any, help)).toEqual([]);
+    expect(
+      saidOf(
+        help,
+        'permit (principal in Group::"finance", action, resource) when { context.device.state != "lost" };',
+      ),
+    ).toHaveLength(1);
+  });
+
   it('does not count on a policy in shadow mode, nor on one that can never apply', () => {
     const narrow = policy('narrow', financeGrants);
     const broad = 'permit (principal, action, resource);';
@@ -158,6 +178,8 @@ it('names nothing that changes a decision', () => {
     'principal in Group::"finance"',
     'principal == User::"alice@example.org"',
     'principal is User in Group::"contractors"',
+    'principal is User',
+    'principal is Device',
   );
   const resource = fc.constantFrom(
     'resource',
@@ -175,6 +197,10 @@ it('names nothing that changes a decision', () => {
     'context.posture.secureBoot || context.posture.ageSeconds > 40',
     '!(context.posture.missing || context.posture.ageSeconds >= 50)',
     'principal in Group::"finance"',
+    'context.device.state != "lost"',
+    'context.device.state == "quarantined"',
+    'context.signIn.ageSeconds < 60',
+    'context.signIn.mfa',
     'context.posture.ageSeconds * 9223372036854775807 > 0',
     'context.posture.ageSeconds * 9223372036854775807 > 0 || context.posture.secureBoot',
   );
@@ -196,6 +222,8 @@ it('names nothing that changes a decision', () => {
     checks: fc.record({ secureBoot: fc.constantFrom(true, false, 'unknown' as const) }),
     age: fc.constantFrom(0, 1, 30, 31, 45, 60, 99, 100, 500),
     missing: fc.boolean(),
+    state: fc.constantFrom('active' as const, 'quarantined' as const),
+    signIn: fc.constantFrom(undefined, { at: 1_764_062_300, mfa: true }, { at: 1_764_062_390, mfa: false }),
   });
   const groups = [group('finance', ['alice@example.org']), group('contractors', ['bob@example.org'])];
   const apps = [app(), app('wiki', 'people')];
@@ -213,14 +241,19 @@ it('names nothing that changes a decision', () => {
           named += 1;
           const [all, fewer] = [policies, policies.filter((each) => each.name !== name)].map((set) => {
             const engine = createPolicyEngine();
-            engine.load(stateOf({ policies: set, groups, apps }));
+            const devices = (['active', 'quarantined'] as const).map((state) =>
+              device({ id: state as DeviceId, state }),
+            );
+            engine.load(stateOf({ policies: set, groups, apps, devices }));
             return engine;
           });
-          for (const { user, app: asked, path, checks, age, missing } of accesses) {
+          for (const { user, app: asked, path, checks, age, missing, state, signIn } of accesses) {
             const now = 1_764_062_400;
             const posture = missing ? null : { measuredAt: now - age };
             const facts = factsOf({
               user,
+              device: state,
+              ...(signIn === undefined ? {} : { signIn }),
               app: asked,
               path,
               checks,
