@@ -57,21 +57,30 @@ function checkNetworks(
   }
 }
 
+// Each change checks all resources, and the lists of an organization hold its people several times over: one that was
+// found good is not looked at again for as long as it lives.
+const goodMembers = new WeakSet<object>();
+
 function checkMembers(group: Group | Administrator, { problem, warning }: Findings): void {
   const { members } = group;
-  if (!Array.isArray(members)) return;
+  if (!Array.isArray(members) || goodMembers.has(members)) return;
+  let isGood = members.length > 0;
   if (members.length === 0) warning(group, 'members', 'is empty');
   const seen = new Map<string, number>();
   for (const [index, member] of members.entries()) {
     // A user that no token can ever name would be a member in vain; one with a look-alike blank, a trap.
-    if (/[\s\p{Cc}\p{Cf}]/u.test(member) || !member.isWellFormed())
+    if (/[\s\p{Cc}\p{Cf}]/u.test(member) || !member.isWellFormed()) {
       problem(group, `members[${index}]`, `${JSON.stringify(member)} holds blanks or invisible characters`);
+      isGood = false;
+    }
     const folded = member.toLowerCase();
     const first = seen.get(folded);
-    if (first !== undefined)
+    if (first !== undefined) {
       warning(group, `members[${index}]`, `${member} is listed already, at members[${first}]`);
-    else seen.set(folded, index);
+      isGood = false;
+    } else seen.set(folded, index);
   }
+  if (isGood) goodMembers.add(members);
 }
 
 function checkPolicyMode(policy: Policy, { warning }: Findings): void {

@@ -1,16 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { hasRedis, startRedis } from '../lab/servers/redis.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { measureAdministrators } from './control/administrators.ts';
 import { measureApply } from './control/apply.ts';
+import { measureRevocation } from './control/revocation.ts';
 import type { Row, Scale } from './control/row.ts';
 import { fillLedger, measureStart } from './control/start.ts';
 import { printTable } from './support/table.ts';
 
 /**
  * The control plane of an organization with 150 applications in 123 networks, 5,000 policies, 10,000 devices and 30,000
- * users: `npm run bench:control -- [--quick] [--json FILE] [--only start|apply|administrators]`. Each figure stands
+ * users: `npm run bench:control -- [--quick] [--json FILE] [--only start|apply|administrators|revocation]`. Each figure stands
  * beside its mark.
  *
  * Servers are real ones, started as an operator does, on all cores of the machine; figures are wall time, so that
@@ -24,8 +26,24 @@ const { values: flags } = parseArgs({
   },
 });
 const scale: Scale = flags.quick
-  ? { ledgerEvents: 200_000, starts: 1, changes: 5, administrators: 100, changesEach: 4 }
-  : { ledgerEvents: 1_000_000, starts: 3, changes: 25, administrators: 100, changesEach: 10 };
+  ? {
+      ledgerEvents: 200_000,
+      starts: 1,
+      changes: 5,
+      administrators: 100,
+      changesEach: 4,
+      revocations: 1,
+      tunnels: 1000,
+    }
+  : {
+      ledgerEvents: 1_000_000,
+      starts: 3,
+      changes: 25,
+      administrators: 100,
+      changesEach: 10,
+      revocations: 10,
+      tunnels: 1000,
+    };
 
 async function withInstallation<Value>(work: (installation: Installation) => Promise<Value>): Promise<Value> {
   const installation = await makeInstallation();
@@ -53,6 +71,22 @@ const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
       await fillLedger(installation, { resources: true });
       return measureAdministrators(installation, scale);
     }),
+  revocation: () => revocation(),
+};
+
+const revocation = async (): Promise<Row[]> => {
+  if (!hasRedis) {
+    console.log('Not measured, since redis-server was not found: apt-get install redis-server');
+    return [];
+  }
+  const redis = await startRedis({ settings: ['appendonly yes', 'appendfsync always'] });
+  try {
+    return await withInstallation((installation) =>
+      measureRevocation(installation, `redis://127.0.0.1:${redis.port}`, scale),
+    );
+  } finally {
+    await redis.stop();
+  }
 };
 
 const format = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));

@@ -14,13 +14,18 @@ import { administrator, expectOk, serve } from './server.ts';
  */
 export async function measureAdministrators(installation: Installation, scale: Scale): Promise<Row[]> {
   const server = await serve(installation);
-  const owner = administrator(server.controlPort, installation.apiKey, installation.rootPem);
+  const owner = administrator({ port: server.controlPort, ...installation });
   const people = await Promise.all(
     Array.from({ length: scale.administrators }, async (_, index) => {
       const name = `administrator-${index}`;
       const created = await expectOk(owner.call('POST', '/v1/api-keys', { name, role: 'security' }));
       const { key } = created as { key: string };
-      return administrator(server.controlPort, key, installation.rootPem, `127.0.1.${index + 1}`);
+      return administrator({
+        port: server.controlPort,
+        rootPem: installation.rootPem,
+        apiKey: key,
+        localAddress: `127.0.1.${index + 1}`,
+      });
     }),
   );
   const times: number[] = [];

@@ -32,7 +32,7 @@ export async function measureApply(installation: Installation, scale: Scale): Pr
     }),
     { mode: 0o600 },
   );
-  const api = administrator(server.controlPort, installation.apiKey, installation.rootPem);
+  const api = administrator({ port: server.controlPort, ...installation });
   try {
     const env = { ...process.env, POSTERN_CONTEXT: context };
     const all = await seconds(() => run([...posternCommand, 'apply', '-f', file], env));

@@ -16,6 +16,9 @@ export interface Scale {
   readonly changes: number;
   readonly administrators: number;
   readonly changesEach: number;
+  readonly revocations: number;
+  /** Through each gateway. */
+  readonly tunnels: number;
 }
 
 export const rowOf = (what: string, key: string, value: number, unit: string, mark?: number): Row => ({

@@ -56,13 +56,15 @@ export interface Administrator {
 }
 
 /** `localAddress` is where it comes from: a server bounds what one address may open. */
-export function administrator(
-  port: number,
-  apiKey: string,
-  rootPem: string,
-  localAddress = '127.0.0.1',
-): Administrator {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: rootPem, localAddress });
+export function administrator(who: {
+  readonly port: number;
+  readonly rootPem: string;
+  readonly apiKey?: string;
+  readonly certificate?: { readonly cert: string; readonly key: string };
+  readonly localAddress?: string;
+}): Administrator {
+  const { port, rootPem, apiKey, certificate, localAddress = '127.0.0.1' } = who;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: rootPem, localAddress, ...certificate });
   return {
     close: () => agent.destroy(),
     call: (method, path, body) =>
@@ -76,7 +78,7 @@ export function administrator(
             path,
             agent,
             headers: {
-              authorization: `Bearer ${apiKey}`,
+              ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
               ...(payload === undefined
                 ? {}
                 : { 'content-type': 'application/json', 'content-length': payload.length }),
