@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unlock } from '../../src/backup/age-file.ts';
 import { verifyBackup } from '../../src/backup/take-backup.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
+import type { LedgerEntry } from '../../src/domain/events.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { networkPut } from '../ledger/samples.ts';
@@ -67,16 +68,18 @@ describe('a backup', () => {
       await readFile(join(made.data, 'keys/root.key'), 'utf8'),
     );
     const lines = (await readFile(join(out, 'ledger/0000000000000001.jsonl'), 'utf8')).trim().split('\n');
-    expect(lines.map((line) => JSON.parse(line).sequence)).toEqual(lines.map((_, index) => index + 1));
+    expect(lines.map((line) => (JSON.parse(line) as LedgerEntry).sequence)).toEqual(
+      lines.map((_, index) => index + 1),
+    );
   });
 
   it('is of one moment, while others append and rotate keys', async () => {
     const { lock, unlock } = await keyPair();
     const writer = openLedger(made);
     const keyFiles = openSigningKeyFiles(made.data);
-    let isDone = false;
+    const done = new AbortController();
     const writing = (async () => {
-      for (let n = 0; !isDone; n += 1) {
+      for (let n = 0; !done.signal.aborted; n += 1) {
         const key = await keyFiles.create('session', n);
         await writer.append((await writer.head()).hash, 'test', [
           { type: 'key-published', key },
@@ -95,7 +98,7 @@ describe('a backup', () => {
         expect(state.head).toEqual(taken.manifest.head);
       }
     } finally {
-      isDone = true;
+      done.abort();
       await writing;
       await writer.close();
     }
