@@ -13,7 +13,11 @@ import type { Random } from './session/backoff.ts';
 import { createCarrier } from './session/carrier.ts';
 import type { Carrier, CarrierTimings, CarrierView } from './session/carrier.ts';
 import { writeFilesAtomically } from './state/atomic-file.ts';
+import { signInUser } from './sign-in/sign-in.ts';
+import type { SignInPrompt } from './sign-in/sign-in.ts';
+import { createSignInKeeper } from './sign-in/sign-in-keeper.ts';
 import { loadCredentials } from './state/credentials.ts';
+import { loadSignIn, saveSignIn } from './state/kept-sign-in.ts';
 import { takeLock } from './state/lock.ts';
 import { loadSessionCache, saveSessionCache } from './state/session-cache.ts';
 import { loadSettings } from './state/settings-file.ts';
@@ -30,8 +34,12 @@ export interface AgentOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly language: Language;
+  /** How the user is asked to sign in where that is needed; without it nobody is. */
+  readonly signInPrompt?: SignInPrompt;
   readonly timings?: Partial<CarrierTimings>;
   readonly limits?: Partial<ProxyLimits>;
+  /** Called when the user was asked to sign in and did not. */
+  onSignInFailure?(reason: string): void;
   /** Called at each change of state, from the first connection on. */
   onState?(view: CarrierView): void;
 }
@@ -41,6 +49,8 @@ export interface RunningAgent {
   readonly port: number;
   view(): CarrierView;
   status(): Promise<AgentStatus>;
+  /** Looks again who is signed in: `postern-agent login` or `logout` changed it. */
+  reload(): void;
   /** Ends all flows and the proxy, and gives the state directory free. */
   stop(): Promise<void>;
 }
@@ -60,9 +70,44 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const lock = takeLock(paths.lock);
   if ('heldBy' in lock) throw new AgentError(1, 'agent-runs', { pid: lock.heldBy.pid });
   try {
+    const api = createDeviceApi(settings.control);
+    const stopping = new AbortController();
+    const reload = (): void => {
+      if (loadSignIn(paths.signIn) === undefined) {
+        keeper.hold();
+        carrier.signedOut();
+      } else {
+        keeper.signedIn();
+        carrier.signedIn();
+      }
+    };
+    const keeper = createSignInKeeper({
+      ...options,
+      prompt: options.signInPrompt,
+      signIn: (prompt) =>
+        signInUser({
+          api,
+          prompt,
+          // As it is now: it may have been renewed.
+          credentials: loadCredentials(paths),
+          method: settings.signIn ?? 'browser',
+          clock: options.clock,
+          language: options.language,
+          signal: stopping.signal,
+        }),
+      keep: (kept) => {
+        saveSignIn(paths.signIn, kept);
+        reload();
+      },
+      onFailure: (reason) => {
+        if (!stopping.signal.aborted) options.onSignInFailure?.(reason);
+      },
+    });
     const carrier = createCarrier({
       ...options,
-      api: createDeviceApi(settings.control),
+      api,
+      signIn: () => loadSignIn(paths.signIn)?.signIn,
+      onSignInNeeded: () => keeper.needed(),
       device: settings.device,
       domain: settings.domain,
       credentials,
@@ -74,7 +119,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     });
     const { proxy, status } = await startProxy(options, settings, carrier);
     lock.publishPort(proxy.port);
-    const stopping = new AbortController();
     const running = carrier.run(stopping.signal);
     let stopped: Promise<void> | undefined;
     return {
@@ -82,6 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       port: proxy.port,
       view: () => carrier.view(),
       status,
+      reload,
       stop: () =>
         (stopped ??= (async () => {
           stopping.abort();

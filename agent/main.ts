@@ -30,6 +30,8 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   enroll: async () => (await import('./commands/enroll.ts')).addEnrollCommand,
   up: async () => (await import('./commands/up.ts')).addUpCommand,
   status: async () => (await import('./commands/status.ts')).addStatusCommand,
+  login: async () => (await import('./commands/login.ts')).addLoginCommand,
+  logout: async () => (await import('./commands/logout.ts')).addLogoutCommand,
   token: async () => (await import('./commands/token.ts')).addTokenCommand,
   leave: async () => (await import('./commands/leave.ts')).addLeaveCommand,
 };

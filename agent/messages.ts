@@ -106,6 +106,44 @@ const catalog = {
     en: 'UNSAFE: the posture is taken from {file} instead of being measured (--unsafe-posture).',
     fr: "DANGEREUX : la posture est lue dans {file} au lieu d'être mesurée (--unsafe-posture).",
   },
+  'sign-in-open': {
+    en: 'Sign in with the browser that has been opened, or open {url}',
+    fr: "Connectez-vous dans le navigateur qui s'est ouvert, ou ouvrez {url}",
+  },
+  'sign-in-address': {
+    en: 'Sign in: open {url} in a browser on this laptop.',
+    fr: 'Connectez-vous : ouvrez {url} dans un navigateur de cet ordinateur.',
+  },
+  'sign-in-code': {
+    en: 'Sign in: open {url} on any machine and enter the code {code}. Enter it only if you asked for it yourself.',
+    fr: "Connectez-vous : ouvrez {url} sur n'importe quelle machine et saisissez le code {code}. Ne le saisissez que si vous l'avez demandé.",
+  },
+  'sign-in-not-done': {
+    en: 'Nobody signed in: {reason}. Try again with `postern-agent login`.',
+    fr: "Personne ne s'est connecté : {reason}. Réessayez avec `postern-agent login`.",
+  },
+  'sign-in-timed-out': {
+    en: 'Nobody signed in within ten minutes. Try again with `postern-agent login`.',
+    fr: "Personne ne s'est connecté en dix minutes. Réessayez avec `postern-agent login`.",
+  },
+  'signed-in': {
+    en: 'Signed in as {user}, until {time}.',
+    fr: "Connecté comme {user}, jusqu'à {time}.",
+  },
+  'signed-in-page': {
+    en: 'You are signed in. This window can be closed.',
+    fr: 'Vous êtes connecté. Cette fenêtre peut être fermée.',
+  },
+  'sign-in-failed-page': {
+    en: 'You are not signed in. {reason}',
+    fr: "Vous n'êtes pas connecté. {reason}",
+  },
+  'signed-out': { en: 'Signed out.', fr: 'Déconnecté.' },
+  'signed-out-here-only': {
+    en: 'Signed out on this laptop, but the control plane {url} could not be told: {reason}. What was open may go on for ten minutes.',
+    fr: "Déconnecté sur cet ordinateur, mais le plan de contrôle {url} n'a pas pu être prévenu : {reason}. Ce qui était ouvert peut durer encore dix minutes.",
+  },
+  'nobody-signed-in': { en: 'Nobody was signed in.', fr: "Personne n'était connecté." },
   left: {
     en: 'Key, certificate and tokens of this laptop are deleted. Ask the security team to remove device {device} too: they still count it.',
     fr: "Clé, certificat et jetons de cet ordinateur sont effacés. Demandez à l'équipe sécurité de retirer aussi l'appareil {device} : il compte encore.",
@@ -118,6 +156,10 @@ const catalog = {
   },
   'state-gateway-unreachable': { en: 'the gateway does not answer', fr: 'la passerelle ne répond pas' },
   'state-refused': { en: 'refused', fr: 'refusé' },
+  'state-sign-in-required': {
+    en: 'sign-in needed; `postern-agent login` asks for it',
+    fr: 'connexion nécessaire ; `postern-agent login` la demande',
+  },
   'state-revoked': {
     en: 'this laptop has been revoked; see the security team',
     fr: "cet ordinateur a été révoqué ; voyez l'équipe sécurité",

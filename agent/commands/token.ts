@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { AgentError } from '../agent-error.ts';
-import { ControlRefused, ControlUnreachable } from '../control/control-client.ts';
 import { createDeviceApi } from '../control/device-api.ts';
+import { explainControlError } from './explain-control-error.ts';
 import { loadCredentials } from '../state/credentials.ts';
+import { loadSignIn } from '../state/kept-sign-in.ts';
 import { loadSettings } from '../state/settings-file.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
 import { postureProvider, stateDirectoryOf, stateOption, unsafePostureOption } from './command-context.ts';
@@ -23,25 +24,14 @@ export function addTokenCommand(program: Command, context: CommandContext): void
       const credentials = loadCredentials(paths);
       const posture = await postureProvider(context, options.unsafePosture).measure();
       try {
-        const answer = await createDeviceApi(settings.control).fetchToken(credentials, posture.report());
+        const answer = await createDeviceApi(settings.control).fetchToken(
+          credentials,
+          posture.report(),
+          loadSignIn(paths.signIn)?.signIn,
+        );
         context.print(answer.token);
       } catch (error) {
-        throw explain(error, settings.control);
+        throw explainControlError(error, settings.control);
       }
     });
-}
-
-function explain(error: unknown, url: string): unknown {
-  if (error instanceof ControlRefused) {
-    return new AgentError(
-      1,
-      'control-refused',
-      { code: error.problem.code, title: error.problem.title },
-      error,
-    );
-  }
-  if (error instanceof ControlUnreachable) {
-    return new AgentError(3, 'control-unreachable', { url, reason: error.message }, error);
-  }
-  return error;
 }

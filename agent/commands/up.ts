@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import { startAgent } from '../agent.ts';
-import { stateMessage } from '../messages.ts';
+import type { RunningAgent } from '../agent.ts';
+import { message, stateMessage } from '../messages.ts';
+import { createSignInPrompt } from './sign-in-prompt.ts';
 import { createLog, parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
 import { stateOption, unsafePostureOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
@@ -34,6 +36,9 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       const log = createLog(options.logLevel);
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();
+      // Before the agent can be found: to a process that does not listen to it, the signal is the end.
+      let running: RunningAgent | undefined;
+      process.on('SIGHUP', () => running?.reload());
       const agent = await startAgent({
         directory: stateDirectoryOf(context, options.state),
         ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
@@ -42,6 +47,8 @@ export function addUpCommand(program: Command, context: CommandContext): void {
         random: Math.random,
         log,
         language: context.language,
+        signInPrompt: createSignInPrompt(context),
+        onSignInFailure: (reason) => context.tell(message(context.language, 'sign-in-not-done', { reason })),
         onState: ({ state, reason }) => {
           if (state === 'connected') ready.resolve();
           if (state === 'stopped') return;
@@ -49,6 +56,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
           context.tell(`${stateMessage(context.language, state)}${why}`);
         },
       });
+      running = agent;
       void ready.promise.then(() => context.print(`ready http://127.0.0.1:${agent.port}`));
       await stop.promise;
       await agent.stop();

@@ -1,4 +1,13 @@
-import { AgentConfig, EnrollResponse, RenewResponse, TokenResponse } from '../../src/contract/control-api.ts';
+import {
+  AgentConfig,
+  BeginSignInResponse,
+  CompleteSignInResponse,
+  EnrollResponse,
+  RenewResponse,
+  SignOutResponse,
+  TokenResponse,
+} from '../../src/contract/control-api.ts';
+import type { BeginSignInRequest } from '../../src/contract/control-api.ts';
 import type { PostureReport } from '../../src/contract/posture.ts';
 import type { Credentials } from '../state/credentials.ts';
 import { callControl } from './control-client.ts';
@@ -6,7 +15,25 @@ import { callControl } from './control-client.ts';
 /** What the agent asks of the control plane once it is enrolled. Every call may throw what callControl throws. */
 export interface DeviceApi {
   fetchConfig(credentials: Credentials, signal?: AbortSignal): Promise<AgentConfig>;
-  fetchToken(credentials: Credentials, posture: PostureReport, signal?: AbortSignal): Promise<TokenResponse>;
+  /** `signIn` is what was kept of the user's sign-in, where there is one. */
+  fetchToken(
+    credentials: Credentials,
+    posture: PostureReport,
+    signIn?: string,
+    signal?: AbortSignal,
+  ): Promise<TokenResponse>;
+  beginSignIn(
+    credentials: Credentials,
+    request: BeginSignInRequest,
+    signal?: AbortSignal,
+  ): Promise<BeginSignInResponse>;
+  /** `parameters`: the query string that the browser came back with. */
+  completeSignIn(
+    credentials: Credentials,
+    request: { readonly transaction: string; readonly parameters?: string },
+    signal?: AbortSignal,
+  ): Promise<CompleteSignInResponse>;
+  signOut(credentials: Credentials, signIn: string): Promise<SignOutResponse>;
   renew(credentials: Credentials, csrPem: string, signal?: AbortSignal): Promise<RenewResponse>;
 }
 
@@ -20,8 +47,26 @@ export function createDeviceApi(url: string): DeviceApi {
   return {
     fetchConfig: (credentials, signal) =>
       callControl(target(credentials, signal), 'GET', '/v1/device/config', undefined, AgentConfig),
-    fetchToken: (credentials, posture, signal) =>
-      callControl(target(credentials, signal), 'POST', '/v1/device/token', { posture }, TokenResponse),
+    fetchToken: (credentials, posture, signIn, signal) =>
+      callControl(
+        target(credentials, signal),
+        'POST',
+        '/v1/device/token',
+        { posture, ...(signIn === undefined ? {} : { signIn }) },
+        TokenResponse,
+      ),
+    beginSignIn: (credentials, request, signal) =>
+      callControl(target(credentials, signal), 'POST', '/v1/device/sign-in', request, BeginSignInResponse),
+    completeSignIn: (credentials, request, signal) =>
+      callControl(
+        target(credentials, signal),
+        'POST',
+        '/v1/device/sign-in/complete',
+        request,
+        CompleteSignInResponse,
+      ),
+    signOut: (credentials, signIn) =>
+      callControl(target(credentials, undefined), 'POST', '/v1/device/sign-out', { signIn }, SignOutResponse),
     renew: (credentials, csr, signal) =>
       callControl(target(credentials, signal), 'POST', '/v1/device/renew', { csr }, RenewResponse),
   };

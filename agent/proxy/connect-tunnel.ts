@@ -8,6 +8,7 @@ import { findApp } from './find-app.ts';
 import { awaitAnswer, breakOff, isSessionLost, NoAnswer, pipeWhole, readBody } from './flow-stream.ts';
 import { fieldLines } from './headers.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
+import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 
@@ -34,7 +35,7 @@ export async function openTunnel(context: ProxyContext, target: HostPort): Promi
   let last: OpenedTunnel = { refusal: 'agent-not-connected' };
   for (let attempt = 0; attempt < 2; attempt += 1) {
     const session = await carrier.session(limits.sessionWaitMs);
-    if (session === undefined) return { refusal: 'agent-not-connected' };
+    if (session === undefined) return { refusal: whyNoSession(carrier) };
     let stream: ClientHttp2Stream;
     try {
       stream = session.open({ ':method': 'CONNECT', ':authority': formatHostPort(target) });

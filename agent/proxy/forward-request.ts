@@ -9,6 +9,7 @@ import { awaitAnswer, breakOff, isSessionLost, pipeWhole } from './flow-stream.t
 import type { StreamAnswer } from './flow-stream.ts';
 import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './headers.ts';
 import { answerProblem } from './problem-answer.ts';
+import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import { hostAgrees, parseAbsoluteTarget } from './request-target.ts';
 
@@ -67,7 +68,7 @@ async function openStream(
   for (let attempt = 0; ; attempt += 1) {
     const mayRepeat = isRepeatable && attempt === 0;
     const session = await carrier.session(limits.sessionWaitMs);
-    if (session === undefined) return { refusal: 'agent-not-connected' };
+    if (session === undefined) return { refusal: whyNoSession(carrier) };
     if (response.destroyed) return { refusal: 'upstream-reset' };
     let stream: ClientHttp2Stream;
     try {

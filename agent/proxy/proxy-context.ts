@@ -1,17 +1,22 @@
 import type { Logger } from 'pino';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
 import type { Carrier } from '../session/carrier.ts';
 import type { AgentStatus } from '../status.ts';
 
 /** What the local proxy works with. */
 export interface ProxyContext {
-  readonly carrier: Pick<Carrier, 'session' | 'recover' | 'noteRefusal' | 'config'>;
+  readonly carrier: Pick<Carrier, 'session' | 'recover' | 'noteRefusal' | 'config' | 'view'>;
   /** Measured anew at each call. */
   readonly status: () => Promise<AgentStatus>;
   readonly language: Language;
   readonly log: Logger;
   readonly limits: ProxyLimits;
 }
+
+/** What a program is told when there is no way to the gateway: what the user can do about it, where that is known. */
+export const whyNoSession = (carrier: Pick<Carrier, 'view'>): RefusalCode =>
+  carrier.view().state === 'sign-in-required' ? 'sign-in-required' : 'agent-not-connected';
 
 export interface ProxyLimits {
   readonly maxConnections: number;

@@ -30,6 +30,10 @@ export interface CarrierOptions {
   readonly credentials: Credentials;
   readonly cached: SessionCache | undefined;
   readonly posture: PostureProvider;
+  /** What is kept of the user's sign-in, as it is now. */
+  readonly signIn: () => string | undefined;
+  /** Called whenever a token was refused for want of one. */
+  readonly onSignInNeeded: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -79,6 +83,10 @@ export interface Carrier {
   session(limitMs: number): Promise<GatewaySession | undefined>;
   /** The gateway refused a flow for its token: finds out whether the session's token ended, and mends that. */
   recover(session: GatewaySession): Promise<Recovery>;
+  /** Someone signed in: what waited for that goes on at once. */
+  signedIn(): void;
+  /** The user signed out: what was had for them is of no use any more, and is let go. */
+  signedOut(): void;
   /** For `status`: the gateway refused this. */
   noteRefusal(problem: PeerProblem): void;
   /** Connects and stays connected until the signal aborts; then ends all sessions. */
@@ -146,6 +154,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
   const note = (error: unknown, message: string): Failure => {
     const found = classifyFailure(error, identity.isExpired());
     log.warn({ state: found.state, reason: found.reason, code: found.problem?.code }, message);
+    if (found.state === 'sign-in-required') options.onSignInNeeded();
     return found;
   };
 
@@ -280,6 +289,17 @@ export function createCarrier(options: CarrierOptions): Carrier {
     session: async (limitMs) => {
       const isHopeless = failure?.slow === true && sessions.current() === undefined;
       return isHopeless ? undefined : sessions.wait(clock, limitMs, stopping);
+    },
+    signedIn: () => {
+      if (sessions.current() === undefined) rotate();
+      if (failure?.state === 'sign-in-required') failure = undefined;
+      for (const one of identities) one.tokens.expedite();
+      wake();
+    },
+    signedOut: () => {
+      for (const one of identities) one.tokens.forget();
+      sessions.endAll();
+      save();
     },
     recover: (session) => {
       const own = identities.find((one) => one.credentials === session.credentials);

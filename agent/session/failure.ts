@@ -9,6 +9,7 @@ export type CarrierState =
   | 'control-unreachable'
   | 'gateway-unreachable'
   | 'refused'
+  | 'sign-in-required'
   | 'revoked'
   | 'lost'
   | 'certificate-expired'
@@ -52,11 +53,15 @@ export function stateOfRefusal({
   if (code === 'renewal-too-late') return 'certificate-expired';
   return code === 'device-revoked' ? 'revoked' : 'refused';
 }
+/** The user has to sign in (again), as somebody who may. */
+const signInCodes: ReadonlySet<string> = new Set(['sign-in-required', 'sign-in-ended', 'sign-in-wrong-user']);
 
 /** What an error on the way to a session means. */
 export function classifyFailure(error: unknown, certificateExpired: boolean): Failure {
   if (error instanceof ControlRefused || error instanceof GatewayRefused) {
     const { problem } = error;
+    if (signInCodes.has(problem.code))
+      return { state: 'sign-in-required', reason: problem.title, problem, slow: true };
     const slow = finalCodes.has(problem.code);
     return { state: stateOfRefusal(problem), reason: problem.title, problem, slow };
   }

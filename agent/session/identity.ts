@@ -25,6 +25,7 @@ export interface IdentityOptions {
   readonly device: string;
   readonly domain: string;
   readonly posture: PostureProvider;
+  readonly signIn: () => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly onToken: () => void;

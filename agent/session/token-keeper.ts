@@ -28,6 +28,10 @@ export interface TokenKeeper {
   dueInMs(): number;
   /** The new token was of no use at the gateway: try again in a while. */
   postpone(): void;
+  /** What a new one would say has changed: one is due now, if any was ever wanted. */
+  expedite(): void;
+  /** There is none in hand any more. */
+  forget(): void;
   /** What to keep on disk of it. */
   toCache(): SessionCache['token'];
 }
@@ -36,6 +40,8 @@ export interface TokenKeeperOptions {
   readonly api: DeviceApi;
   readonly credentials: Credentials;
   readonly posture: PostureProvider;
+  /** What is kept of the user's sign-in, as it is now. */
+  readonly signIn: () => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly cached?: SessionCache['token'];
@@ -57,6 +63,7 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   let kept: Kept | undefined = fromCache(options, refreshAge);
   let fetching: Promise<HeldToken> | undefined;
   let failures = 0;
+  let isUrgent = false;
   let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
 
   const postpone = (): void => {
@@ -64,9 +71,15 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
     failures += 1;
   };
   const fetchNow = async (signal: AbortSignal | undefined): Promise<HeldToken> => {
+    isUrgent = false;
     try {
       const measured = await posture.measure();
-      const answer: TokenResponse = await api.fetchToken(credentials, measured.report(), signal);
+      const answer: TokenResponse = await api.fetchToken(
+        credentials,
+        measured.report(),
+        options.signIn(),
+        signal,
+      );
       const lifeSeconds = Math.max(1, answer.expiresInSeconds);
       kept = {
         value: answer.token,
@@ -93,10 +106,17 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
     held: () => (kept !== undefined && kept.age() < kept.lifeSeconds ? kept : undefined),
     fetch: (signal) => (fetching ??= fetchNow(signal)),
     dueInMs: () => {
+      if (isUrgent) return 0;
       if (postponed !== undefined) return Math.max(0, postponed.ms - postponed.elapsed() * 1000);
       return kept === undefined ? Infinity : Math.max(0, (kept.refreshAt - kept.age()) * 1000);
     },
     postpone,
+    expedite: () => {
+      isUrgent = kept !== undefined;
+    },
+    forget: () => {
+      kept = undefined;
+    },
     toCache: () =>
       kept === undefined
         ? undefined

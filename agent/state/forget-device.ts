@@ -25,7 +25,14 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
   // Held while files go, so that no agent starts on half of them.
   const lock = takeLock(paths.lock);
   if ('heldBy' in lock) throw new AgentError(1, 'agent-not-stopping', { pid: lock.heldBy.pid });
-  for (const path of [paths.key, paths.cache, paths.certificate, paths.authority, paths.settings]) {
+  for (const path of [
+    paths.key,
+    paths.signIn,
+    paths.cache,
+    paths.certificate,
+    paths.authority,
+    paths.settings,
+  ]) {
     rmSync(path, { force: true });
   }
   removeLeftovers(paths);

@@ -60,6 +60,13 @@ export function findLockHolder(path: string): LockHolder | undefined {
   return holder !== undefined && isAlive(holder) ? holder : undefined;
 }
 
+/** Tells the agent that holds the lock, if one does, that who is signed in has changed. */
+export function tellAgent(path: string): void {
+  const holder = findLockHolder(path);
+  // Until it listens it does not listen to signals either, and will look by itself.
+  if (holder !== undefined && holder.port !== 0) process.kill(holder.pid, 'SIGHUP');
+}
+
 /**
  * Takes the lock, or returns the process that has it. The file comes into being complete, by link(2), which fails
  * where there is one; a dead holder's file is moved aside first, and put back if it was not the dead one's after all.

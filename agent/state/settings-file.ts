@@ -18,13 +18,19 @@ export const AgentSettings = Type.Object(
     domain: Type.String({ minLength: 1, maxLength: 253 }),
     /** Port of the local proxy on 127.0.0.1; 0 takes a free one at each start. */
     proxyPort: Type.Integer({ minimum: 0, maximum: 65_535 }),
+    /**
+     * When the user has to sign in: `browser` opens it, `print` says the address, `device-code` says a code to enter on
+     * another machine. Without it: `browser`.
+     */
+    signIn: Type.Optional(Type.Enum(['browser', 'print', 'device-code'])),
   },
   { additionalProperties: false },
 );
 export type AgentSettings = Static<typeof AgentSettings>;
 
 const header =
-  '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n';
+  '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n' +
+  '# signIn: browser (the default), print or device-code says how to ask for a sign-in where one is needed.\n';
 
 export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
 

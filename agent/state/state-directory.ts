@@ -14,6 +14,8 @@ export interface StatePaths {
   readonly settings: string;
   /** Last configuration and session token, so that a restart does not need the control plane. */
   readonly cache: string;
+  /** What the control plane sealed of the user's sign-in. */
+  readonly signIn: string;
   readonly lock: string;
 }
 
@@ -25,6 +27,7 @@ export function statePaths(directory: string): StatePaths {
     authority: join(directory, 'ca.crt'),
     settings: join(directory, 'agent.yaml'),
     cache: join(directory, 'session.json'),
+    signIn: join(directory, 'sign-in.json'),
     lock: join(directory, 'agent.lock'),
   };
 }

@@ -92,6 +92,29 @@ ledger:
 # renewal:
 #   graceDays: 30
 
+# Sign-in of people with an OpenID Connect provider (docs/sign-in.md). Without it a device's user is the one who enrolled it.
+# signIn:
+#   issuer: https://login.${values.domain}
+#   clientId: postern
+#   # Relative to this directory, mode 0600.
+#   clientSecretFile: keys/sign-in-client.secret
+#   # PEM file with authorities that the provider's certificate may be signed by, beside the system's.
+#   # authorities: provider-ca.pem
+#   # The one that the client is registered with.
+#   idTokenAlgorithm: RS256
+#   scopes: [openid, email, profile]
+#   # Which claim names the user. An email counts only when the provider has verified it.
+#   user: { claim: email, letters: lower-case }
+#   # Who may sign in on a device: enrolled (whoever enrolled it) or any.
+#   users: enrolled
+#   # Claims that groups may refer to with members: { claim, value }.
+#   groupClaims: [groups]
+#   # By what more than one factor is known: acr (also asked for) or amr of the ID token.
+#   mfa: { acr: [], amr: [mfa] }
+#   # Until a user has to sign in again: 600 to 82800.
+#   lifetimeSeconds: 43200
+#   timeoutMs: 5000
+
 log:
   # debug, info, warn, error or silent
   level: info

@@ -8,6 +8,8 @@ import { PostureReport } from './posture.ts';
 /** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
 const strict = { additionalProperties: false } as const;
 const Pem = Type.String({ maxLength: 16_384, description: 'PEM' });
+/** What the control plane seals and somebody keeps for it. */
+const maxSealedCharacters = 20_000;
 const EpochSeconds = Type.Integer({ description: 'epoch seconds' });
 
 // POST /v1/enroll: no client certificate yet; the one-time token is the only proof.
@@ -42,13 +44,88 @@ export const RenewResponse = Type.Object(
 export type RenewResponse = Static<typeof RenewResponse>;
 
 // POST /v1/device/token, over mTLS.
-export const TokenRequest = Type.Object({ posture: Type.Optional(PostureReport) }, strict);
+export const TokenRequest = Type.Object(
+  {
+    posture: Type.Optional(PostureReport),
+    /** What the device keeps of its user's sign-in. */
+    signIn: Type.Optional(Type.String({ maxLength: maxSealedCharacters })),
+  },
+  strict,
+);
 export type TokenRequest = Static<typeof TokenRequest>;
 export const TokenResponse = Type.Object(
   { token: Type.String(), expiresAt: EpochSeconds, expiresInSeconds: Type.Integer() },
   strict,
 );
 export type TokenResponse = Static<typeof TokenResponse>;
+
+// POST /v1/device/sign-in, over mTLS: begins a sign-in of the device's user.
+const Wish = {
+  /** The user must prove to be there now, whatever session the identity provider has. */
+  fresh: Type.Optional(Type.Boolean()),
+  /** More than one factor is needed. */
+  mfa: Type.Optional(Type.Boolean()),
+};
+export const BeginSignInRequest = Type.Union([
+  Type.Object(
+    {
+      flow: Type.Literal('code'),
+      /** Where the agent listens for the browser (RFC 8252, section 7.3). */
+      redirectUri: Type.String({ pattern: '^http://(127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}/sign-in$' }),
+      ...Wish,
+    },
+    strict,
+  ),
+  /** For a laptop without a browser (RFC 8628). */
+  Type.Object({ flow: Type.Literal('device-code'), ...Wish }, strict),
+]);
+export type BeginSignInRequest = Static<typeof BeginSignInRequest>;
+/** Opaque, to be given back when the sign-in is completed. */
+const Sealed = Type.String({ maxLength: maxSealedCharacters });
+export const BeginSignInResponse = Type.Union([
+  Type.Object({ transaction: Sealed, authorizationUrl: Type.String(), expiresAt: EpochSeconds }, strict),
+  Type.Object(
+    {
+      transaction: Sealed,
+      userCode: Type.String(),
+      verificationUri: Type.String(),
+      verificationUriComplete: Type.Optional(Type.String()),
+      intervalSeconds: Type.Integer(),
+      expiresAt: EpochSeconds,
+    },
+    strict,
+  ),
+]);
+export type BeginSignInResponse = Static<typeof BeginSignInResponse>;
+
+// POST /v1/device/sign-in/complete, over mTLS.
+export const CompleteSignInRequest = Type.Object(
+  {
+    transaction: Sealed,
+    /** Query string of the redirect, as it came. */
+    parameters: Type.Optional(Type.String({ maxLength: 8192 })),
+  },
+  strict,
+);
+export const CompleteSignInResponse = Type.Union([
+  Type.Object({ pending: Type.Literal(true), intervalSeconds: Type.Integer() }, strict),
+  Type.Object(
+    { signIn: Sealed, user: Type.String(), at: EpochSeconds, mfa: Type.Boolean(), expiresAt: EpochSeconds },
+    strict,
+  ),
+]);
+export type CompleteSignInResponse = Static<typeof CompleteSignInResponse>;
+
+// POST /v1/device/sign-out, over mTLS: ends the sign-in that the device keeps.
+export const SignOutRequest = Type.Object({ signIn: Sealed }, strict);
+export const SignOutResponse = Type.Object(
+  {
+    /** False where it was over before. */
+    ended: Type.Boolean(),
+  },
+  strict,
+);
+export type SignOutResponse = Static<typeof SignOutResponse>;
 
 // GET /v1/device/config, over mTLS: what the agent must know to carry flows.
 export const AgentConfig = Type.Object(

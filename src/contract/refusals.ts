@@ -39,6 +39,14 @@ const tellOwner = {
   en: 'The gateway works; the application behind it does not. Give the flow id to those who run it.',
   fr: "La passerelle fonctionne ; l'application derrière elle, non. Donnez l'identifiant de flux à ses exploitants.",
 } as const;
+const signIn = {
+  en: 'Sign in with `postern-agent login`, unless the agent has opened the browser by itself; then repeat what you did.',
+  fr: "Connectez-vous avec `postern-agent login`, si l'agent n'a pas ouvert le navigateur de lui-même ; puis recommencez.",
+} as const;
+const signInAgain = {
+  en: 'Begin again with `postern-agent login`.',
+  fr: 'Recommencez avec `postern-agent login`.',
+} as const;
 
 export const refusals = {
   // Handshake: there is no HTTP answer; the TLS alert and the flow record are all there is.
@@ -142,6 +150,118 @@ export const refusals = {
     ["Jeton de session d'un autre ordinateur", restartAgent.fr],
   ),
 
+  // Sign-in.
+  'sign-in-required': text(401, ['Sign-in needed', signIn.en], ['Connectez-vous', signIn.fr]),
+  'sign-in-ended': text(401, ['Signed out', signIn.en], ['Session de connexion terminée', signIn.fr]),
+  'sign-in-not-configured': text(
+    409,
+    ['No identity provider', 'This organization does not use sign-in; nothing is to be done.'],
+    [
+      "Pas de fournisseur d'identité",
+      "Cette organisation n'utilise pas la connexion ; il n'y a rien à faire.",
+    ],
+  ),
+  'sign-in-expired': text(
+    403,
+    ['Sign-in took too long', signInAgain.en],
+    ['Connexion trop lente', signInAgain.fr],
+  ),
+  'sign-in-used': text(
+    403,
+    ['Sign-in used already', signInAgain.en],
+    ['Connexion déjà utilisée', signInAgain.fr],
+  ),
+  'sign-in-unknown': text(
+    403,
+    ['Not a sign-in of this device', signInAgain.en],
+    ['Pas une connexion de cet appareil', signInAgain.fr],
+  ),
+  'sign-in-state-mismatch': text(
+    403,
+    ['Answer to another sign-in', signInAgain.en],
+    ['Réponse à une autre connexion', signInAgain.fr],
+  ),
+  'sign-in-nonce-mismatch': text(
+    403,
+    ['Proof of another sign-in', signInAgain.en],
+    ["Preuve d'une autre connexion", signInAgain.fr],
+  ),
+  'sign-in-code-invalid': text(
+    403,
+    ['Sign-in code used, expired or unknown', signInAgain.en],
+    ['Code de connexion utilisé, expiré ou inconnu', signInAgain.fr],
+  ),
+  'sign-in-denied': text(
+    403,
+    [
+      'Sign-in declined',
+      'The identity provider says that the sign-in was declined. Try again, or ask your help desk.',
+    ],
+    [
+      'Connexion refusée',
+      "Le fournisseur d'identité indique que la connexion a été refusée. Réessayez, ou demandez à votre assistance.",
+    ],
+  ),
+  'sign-in-wrong-user': text(
+    403,
+    [
+      'Another user than the one who enrolled this laptop',
+      'Sign out at the identity provider, then sign in as the user who enrolled this laptop.',
+    ],
+    [
+      "Un autre utilisateur que celui qui a enrôlé l'ordinateur",
+      "Déconnectez-vous du fournisseur d'identité, puis connectez-vous comme l'utilisateur qui a enrôlé l'ordinateur.",
+    ],
+  ),
+  'sign-in-user-missing': text(
+    403,
+    ['The identity provider did not name the user', tellSecurity.en],
+    ["Le fournisseur d'identité n'a pas nommé l'utilisateur", tellSecurity.fr],
+  ),
+  'sign-in-user-unverified': text(
+    403,
+    ['Email address not verified', 'Verify your email address at the identity provider, then sign in again.'],
+    [
+      'Adresse électronique non vérifiée',
+      "Vérifiez votre adresse auprès du fournisseur d'identité, puis connectez-vous de nouveau.",
+    ],
+  ),
+  'sign-in-claims-too-large': text(
+    403,
+    [
+      'Too many groups',
+      'Let the identity provider send only the groups that are assigned to this application.',
+    ],
+    [
+      'Trop de groupes',
+      "Faites envoyer par le fournisseur d'identité les seuls groupes affectés à cette application.",
+    ],
+  ),
+  'id-token-invalid': text(
+    403,
+    ['Proof of the identity provider not valid', tellSecurity.en],
+    ["Preuve du fournisseur d'identité non valable", tellSecurity.fr],
+  ),
+  'identity-provider-unavailable': text(
+    503,
+    ['Identity provider does not answer', 'Who is signed in stays so. Wait a moment and sign in again.'],
+    [
+      "Le fournisseur d'identité ne répond pas",
+      'Les sessions ouvertes le restent. Patientez un instant et reconnectez-vous.',
+    ],
+  ),
+  'identity-provider-misconfigured': text(
+    503,
+    [
+      'Identity provider refuses this control plane',
+      'Check `signIn` in postern.yaml: client, secret, issuer.',
+    ],
+    [
+      "Le fournisseur d'identité refuse ce plan de contrôle",
+      'Vérifiez `signIn` dans postern.yaml : client, secret, émetteur.',
+    ],
+  ),
+
   // Decision.
   denied: text(
     403,
@@ -149,17 +269,6 @@ export const refusals = {
     [
       'Accès refusé',
       "Aucune politique ne l'autorise. Demandez à l'équipe sécurité, avec l'identifiant de flux de cette page.",
-    ],
-  ),
-  'sign-in-required': text(
-    401,
-    [
-      'Sign in again',
-      'This application asks for a sign-in that is not long ago. Sign in again through the agent on this laptop, then repeat what you did.',
-    ],
-    [
-      'Connectez-vous de nouveau',
-      "Cette application demande une connexion récente. Connectez-vous de nouveau avec l'agent de cet ordinateur, puis recommencez.",
     ],
   ),
   'mfa-required': text(

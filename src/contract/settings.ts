@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { longestSignInSeconds } from '../domain/sign-in.ts';
 
 /** What one machine runs at most. */
 export const maxWorkers = 256;
@@ -38,6 +39,55 @@ export const RedisSettings = Type.Object(
   strict,
 );
 export type RedisSettings = Static<typeof RedisSettings>;
+
+const ClaimName = Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_:/.-]{0,199}$' });
+
+/** People sign in with an OpenID Connect provider. Without this section a device's user is the one who enrolled it. */
+export const SignInSettings = Type.Object(
+  {
+    /** As the provider writes it; its endpoints are found by OpenID Connect Discovery. */
+    issuer: Type.String({ pattern: '^https://[^\\s?#]+$', maxLength: 500 }),
+    clientId: Type.String({ minLength: 1, maxLength: 255 }),
+    /** Relative to the data directory; readable by its owner alone. */
+    clientSecretFile: Type.String({ minLength: 1 }),
+    /** PEM file with authorities that the provider's certificate may be signed by, beside the system's. */
+    authorities: Type.Optional(Type.String({ minLength: 1 })),
+    /** The one that the client is registered with: a token that says another is refused. */
+    idTokenAlgorithm: Type.Enum([
+      'RS256',
+      'RS384',
+      'RS512',
+      'PS256',
+      'PS384',
+      'PS512',
+      'ES256',
+      'ES384',
+      'ES512',
+      'EdDSA',
+    ]),
+    scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]{1,200}$' }), { minItems: 1, maxItems: 32 }),
+    /** Which claim names the user, and whether its letters count. `email` counts only when it is verified. */
+    user: Type.Object({ claim: ClaimName, letters: Type.Enum(['as-they-are', 'lower-case']) }, strict),
+    /** Who may sign in on a device: the user who enrolled it, or anybody whom the provider knows. */
+    users: Type.Enum(['enrolled', 'any']),
+    /** Claims that groups may refer to (`members: { claim, value }`); no other reaches a token. */
+    groupClaims: Type.Array(ClaimName, { maxItems: 16 }),
+    /** By which `acr` or `amr` (RFC 8176) of the ID token more than one factor is known. `acr` is also asked for. */
+    mfa: Type.Object(
+      {
+        acr: Type.Array(Type.String({ pattern: '^[!-~]{1,200}$' }), { maxItems: 16 }),
+        amr: Type.Array(Type.String({ pattern: '^[!-~]{1,200}$' }), { maxItems: 16 }),
+      },
+      strict,
+    ),
+    /** How long a sign-in serves at most, before the user has to sign in again. */
+    lifetimeSeconds: Type.Integer({ minimum: 600, maximum: longestSignInSeconds }),
+    /** For one question to the provider. */
+    timeoutMs: Type.Integer({ minimum: 100, maximum: 20_000 }),
+  },
+  strict,
+);
+export type SignInSettings = Static<typeof SignInSettings>;
 
 export const Settings = Type.Object(
   {
@@ -103,6 +153,7 @@ export const Settings = Type.Object(
     renewal: Type.Optional(
       Type.Object({ graceDays: Type.Integer({ minimum: 0, maximum: 365, description: '0: never' }) }, strict),
     ),
+    signIn: Type.Optional(SignInSettings),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

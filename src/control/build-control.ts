@@ -18,6 +18,7 @@ import { createResourceHistory } from './resource-history.ts';
 import { applyRoute } from './routes/apply.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
+import { deviceSignInRoutes } from './routes/device-sign-in.ts';
 import { deviceTokenRoute } from './routes/device-token.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrollRoute } from './routes/enroll.ts';
@@ -91,6 +92,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     jwksRoute(scope, parts);
     enrollRoute(scope, parts, createFailureLimit());
     deviceRenewRoute(scope, parts);
+    deviceSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
   });

@@ -17,6 +17,7 @@ import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AccessLog } from './access-log.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
+import type { DeviceSignIns } from './sign-in/device-sign-ins.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** Everything that the routes need, passed in. */
@@ -39,6 +40,8 @@ export interface ControlParts {
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
   readonly lostDevices: LostDeviceWatch;
+  /** Absent where no identity provider is configured. */
+  readonly signIn: DeviceSignIns | undefined;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;

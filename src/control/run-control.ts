@@ -20,6 +20,7 @@ import { createLostDeviceWatch } from './lost-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
+import { openDeviceSignIns } from './sign-in/open-device-sign-ins.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
@@ -130,6 +131,16 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       }),
     );
 
+    const signIn = hasApi
+      ? await openDeviceSignIns({
+          settings: settings.signIn,
+          data,
+          deviceAuthorityKeyPem: authorities.device.privateKeyPem,
+          state: () => store.state,
+          clock,
+          onClose: (step) => closing.push(step),
+        })
+      : undefined;
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,
       gateway: {
@@ -146,6 +157,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       fleet,
       postures: createPostureMemory(),
       lostDevices: createLostDeviceWatch(),
+      signIn,
       engine: explainer,
       clock,
       enforcementTimeoutMs,

@@ -2,6 +2,7 @@ import type { Role, Scope } from './administration.ts';
 import type { Device, DeviceChange, DeviceRole } from './device.ts';
 import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
 import type { Administrator, App, Group, Network, Policy } from './resources.ts';
+import type { EndedSignIn } from './sign-in.ts';
 
 /** A place in the ledger: how many events, and the hash of the last. Two equal heads mean equal state. */
 export interface LedgerHead {
@@ -65,4 +66,6 @@ export interface ControlState {
   readonly enrollmentTokens: Map<string, EnrollmentToken>;
   readonly apiKeys: Map<string, ApiKey>;
   readonly signingKeys: Map<string, PublishedKey>;
+  /** By id of the sign-in, or `endedSession` or `endedSubject`; those of more than a day ago are forgotten. */
+  readonly endedSignIns: Map<string, EndedSignIn>;
 }

@@ -33,6 +33,7 @@ export const denialReasons = [
   'device-unknown',
   'certificate-unknown',
   'token-expired',
+  'sign-in-ended',
   'user-mismatch',
   'application-removed',
 ] as const;

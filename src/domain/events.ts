@@ -61,6 +61,11 @@ export type ControlEvent =
       readonly state: ChosenState;
       readonly reason: string;
     }
+  /**
+   * A user was signed out, here or at the identity provider: of the sign-in whose id it is, or of all those of a session
+   * or a user of the provider (`endedSession`, `endedSubject`).
+   */
+  | { readonly type: 'sign-in-ended'; readonly id: string; readonly user: UserName; readonly reason: string }
   | { readonly type: 'resource-put'; readonly resource: Resource }
   | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string };
 

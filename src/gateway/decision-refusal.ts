@@ -11,6 +11,7 @@ const codes: Readonly<Partial<Record<DenialReason, RefusalCode>>> = {
   'device-quarantined': 'device-quarantined',
   'posture-awaited': 'posture-awaited',
   'token-expired': 'token-expired',
+  'sign-in-ended': 'sign-in-ended',
 };
 
 /** After these the device itself has no business here: its connections end, not only its flows. */

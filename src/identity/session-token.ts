@@ -30,17 +30,19 @@ export interface SessionTokenContent {
   readonly claims: Readonly<Record<string, readonly string[]>>;
   readonly posture: Posture | undefined;
   readonly signIn?: SignIn | undefined;
+  /** Epoch seconds: where the sign-in ends before the ten minutes do, so does the token. */
+  readonly notAfter?: number | undefined;
   /** Epoch seconds. */
   readonly now: number;
 }
 
-/** Signs a session token of ten minutes, bound to one certificate (RFC 8705, section 3.1). */
+/** Signs a session token of ten minutes at most, bound to one certificate (RFC 8705, section 3.1). */
 export async function signSessionToken(
   key: SigningKey,
   content: SessionTokenContent,
 ): Promise<{ token: string; id: string; expiresAt: number }> {
   const id = randomBytes(16).toString('base64url');
-  const expiresAt = content.now + sessionTokenLifetimeSeconds;
+  const expiresAt = Math.min(content.now + sessionTokenLifetimeSeconds, content.notAfter ?? Infinity);
   const claims = {
     iss: tokenIssuer(content.domain),
     aud: sessionAudience,

@@ -79,6 +79,8 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
       return refuse('state-final', `device ${id} is ${device.state}`);
     return undefined;
   },
+  // Ended twice is ended.
+  'sign-in-ended': () => undefined,
   'resource-put': () => undefined,
   'resource-deleted': (state, { kind, name }) =>
     mapOfKind(state, kind).has(name) ? undefined : refuse('not-found', `${kind} ${name}`),

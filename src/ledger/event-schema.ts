@@ -84,6 +84,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     state: Type.Enum(chosenStates),
     reason: Type.String({ maxLength: 500 }),
   }),
+  'sign-in-ended': event('sign-in-ended', { id: Id, user: Id, reason: Type.String({ maxLength: 500 }) }),
   'resource-put': event('resource-put', { resource: Type.Union(Object.values(resourceSchemas)) }),
   'resource-deleted': event('resource-deleted', {
     kind: Type.Enum(resourceKinds),

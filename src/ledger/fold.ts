@@ -3,6 +3,8 @@ import { maxDeviceChanges } from '../domain/device.ts';
 import type { Device, DeviceChange } from '../domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import type { DeviceId } from '../domain/ids.ts';
+import { endedSignInSeconds } from '../domain/sign-in.ts';
+import type { EndedSignIn } from '../domain/sign-in.ts';
 import { genesisHead, headOf, verifyPlace } from './chain.ts';
 import { findContradiction } from './contradiction.ts';
 import { EventNotUnderstood, parseEvent } from './event-schema.ts';
@@ -29,6 +31,7 @@ export const emptyState = (): ControlState => ({
   enrollmentTokens: new Map(),
   apiKeys: new Map(),
   signingKeys: new Map(),
+  endedSignIns: new Map(),
 });
 
 /** A state that can move on by itself. The values inside are never changed in place, so the maps alone are copied. */
@@ -45,6 +48,7 @@ export const copyState = (state: ControlState): ControlState => ({
   enrollmentTokens: new Map(state.enrollmentTokens),
   apiKeys: new Map(state.apiKeys),
   signingKeys: new Map(state.signingKeys),
+  endedSignIns: new Map(state.endedSignIns),
 });
 
 /**
@@ -157,6 +161,9 @@ export function applyEvent(
         reason: event.reason,
       });
       return;
+    case 'sign-in-ended':
+      endSignIn(state, event.id, { user: event.user, at: now });
+      return;
     case 'resource-put':
       mapOfKind(state, event.resource.kind).set(event.resource.name, event.resource);
       return;
@@ -164,6 +171,15 @@ export function applyEvent(
       mapOfKind(state, event.kind).delete(event.name);
       return;
   }
+}
+
+/** By then no sign-in and no token is left that the forgotten ones could be asked about. */
+function endSignIn({ endedSignIns }: ControlState, id: string, ended: EndedSignIn): void {
+  for (const [key, { at }] of endedSignIns) if (at < ended.at - endedSignInSeconds) endedSignIns.delete(key);
+  // Of a user all that began until the last time is over; the newest end is the one that says so.
+  const known = endedSignIns.get(id);
+  endedSignIns.delete(id);
+  endedSignIns.set(id, known === undefined || known.at < ended.at ? ended : known);
 }
 
 function changeDevice(state: ControlState, id: DeviceId, change: (device: Device) => Partial<Device>): void {

@@ -90,5 +90,6 @@ function revive(stored: Serialized): ControlState {
     enrollmentTokens: map('enrollmentTokens'),
     apiKeys: map('apiKeys'),
     signingKeys: map('signingKeys'),
+    endedSignIns: map('endedSignIns'),
   };
 }

@@ -23,6 +23,7 @@ const mends: Readonly<Partial<Record<DenialReason, string>>> = {
   'device-lost': 'the laptop were enrolled anew (a lost device stays lost)',
   'certificate-unknown': "the device's newest certificate were used",
   'token-expired': 'the session token were fresh',
+  'sign-in-ended': 'the user signed in again',
   'user-mismatch': 'the session token were that of this device',
 };
 

@@ -1,6 +1,7 @@
 import type { ControlState } from '../domain/control-state.ts';
 import type { AccessFacts, DenialReason } from '../domain/decision.ts';
 import type { Device } from '../domain/device.ts';
+import { isSignInEnded } from '../domain/sign-in.ts';
 import { isMachineName, machineName } from '../domain/subject.ts';
 
 /** What the state itself refuses before any policy is asked, and the device where it does not. */
@@ -34,6 +35,8 @@ export function checkState(
       : !isMachineName(token.user);
   if (!isOwnName) return { reason: 'user-mismatch', device };
   if (token.expiresAt <= now) return { reason: 'token-expired', device };
+  if (token.signIn !== undefined && isSignInEnded(state.endedSignIns, token.signIn.id))
+    return { reason: 'sign-in-ended', device };
   if (!isCurrentApp(app)) return { reason: 'application-removed', device };
   if (device.state === 'enrolled') return { reason: 'posture-awaited', device };
   return { device };

@@ -79,8 +79,17 @@ export interface ControlLab {
   close(): Promise<void>;
 }
 
+export interface ControlLabOptions {
+  /** Makes sign-in, as the settings would. */
+  readonly signIn?: (made: {
+    readonly organization: Organization;
+    readonly store: LedgerStore;
+    readonly clock: () => number;
+  }) => Promise<ControlParts['signIn']>;
+}
+
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
-export async function startControlLab(): Promise<ControlLab> {
+export async function startControlLab(options: ControlLabOptions = {}): Promise<ControlLab> {
   const organization = await makeOrganization();
   const directory = await mkdtemp(join(tmpdir(), 'postern-control-'));
   let skew = 0;
@@ -124,6 +133,7 @@ export async function startControlLab(): Promise<ControlLab> {
     fleet,
     postures: createPostureMemory(),
     lostDevices: createLostDeviceWatch(),
+    signIn: await options.signIn?.({ organization, store, clock }),
     engine,
     accessLog,
     clock,

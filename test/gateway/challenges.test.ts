@@ -87,8 +87,8 @@ describe('a challenge', () => {
   });
 
   it.each([
-    ['en', 'Sign in again', 'Sign in again through the agent'],
-    ['fr', 'Connectez-vous de nouveau', 'agent de cet ordinateur'],
+    ['en', 'Sign-in needed', 'Sign in with'],
+    ['fr', 'Connectez-vous', 'Connectez-vous avec'],
   ])('is a page that says what to do, in the language %s', async (language, title, help) => {
     const { headers, body } = await ask(
       signedIn(400, true),

@@ -74,6 +74,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     administrators: new Map(),
     enrollmentTokens: new Map(),
     apiKeys: new Map(),
+    endedSignIns: new Map(),
     signingKeys: new Map(),
   };
 };

@@ -8,11 +8,13 @@ import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { acceptPosture } from '../posture-report.ts';
+import { orThrow } from '../refused.ts';
 import { deviceOf, requireDevice } from '../require-device.ts';
 
 /**
- * POST /v1/device/token: a session token bound to the certificate of this connection. Until an identity provider is
- * configured its user is the one who enrolled the device; a machine has none and asks under its own name. A device that was only enrolled is active from its first
+ * POST /v1/device/token: a session token bound to the certificate of this connection. Its user is who signed in on the
+ * device; where no identity provider is configured, who enrolled it; a machine has none and asks under its own name. A
+ * device that was only enrolled is active from its first
  * posture on, and every gateway knows before the token is given that would use it. A device in quarantine gets one too: what it may still do is
  * for the policies to say, and its flows are recorded with their user. A revoked or lost one gets none.
  */
@@ -21,7 +23,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
     '/v1/device/token',
     {
       onRequest: requireDevice(parts, flowRoles),
-      bodyLimit: 16_384,
+      bodyLimit: 32_768,
       schema: {
         summary: 'Get a session token of ten minutes for the posture at hand',
         tags: ['devices'],
@@ -35,7 +37,9 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       const device = parts.store.state.devices.get(id);
       if (device === undefined) throw new GatewayError('device-unknown');
       const now = nowSeconds(parts);
-      const { posture: report } = request.body;
+      const { posture: report, signIn: kept } = request.body;
+      const mustSignIn = parts.signIn !== undefined && device.role !== 'machine';
+      const signedIn = mustSignIn ? orThrow(parts.signIn.open(id, kept)) : undefined;
       const posture = report === undefined ? undefined : acceptPosture(report, now);
       if (posture !== undefined) {
         parts.postures.remember(id, posture);
@@ -48,6 +52,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
         thumbprint,
         claims: {},
         posture,
+        ...signedIn,
         now,
       });
       return { token, expiresAt, expiresInSeconds: expiresAt - now };

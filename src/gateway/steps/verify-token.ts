@@ -1,5 +1,7 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
+import { isSignInEnded } from '../../domain/sign-in.ts';
+import type { VerifiedToken } from '../../domain/subject.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
@@ -28,8 +30,17 @@ function useSession(flow: Flow, gateway: Gateway): Refusal | undefined {
   const { token } = session.subject;
   if (token.expiresAt <= gateway.nowSeconds())
     return refuse('token-expired', `expired at ${token.expiresAt}`);
+  const ended = refuseEnded(token, gateway);
+  if (ended !== undefined) return ended;
   flow.subject = session.subject;
   return undefined;
+}
+
+/** Whoever signed out, here or at the identity provider, is out on the connections that are open, too. */
+function refuseEnded({ signIn }: VerifiedToken, gateway: Gateway): Refusal | undefined {
+  return signIn !== undefined && isSignInEnded(gateway.state().endedSignIns, signIn.id)
+    ? refuse('sign-in-ended', signIn.id)
+    : undefined;
 }
 
 function verify(
@@ -59,9 +70,10 @@ async function acceptToken(
     match === null
       ? refuse('token-malformed', 'Proxy-Authorization is not Bearer')
       : await gateway.verifyToken(match[1] ?? '', certificate.thumbprint, gateway.nowSeconds());
-  if ('code' in token) {
-    gateway.record.token(flow, token);
-    return token;
+  const refusal = 'code' in token ? token : refuseEnded(token, gateway);
+  if ('code' in token || refusal !== undefined) {
+    gateway.record.token(flow, refusal);
+    return refusal;
   }
   const subject = { certificate, token };
   connection.session = { raw, subject };
