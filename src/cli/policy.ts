@@ -4,6 +4,7 @@ import { registerPolicyCheck } from './policy/check.ts';
 import { registerPolicyDiff } from './policy/diff.ts';
 import { registerPolicyHistory } from './policy/history.ts';
 import { registerPolicyRollback } from './policy/rollback.ts';
+import { registerPolicyTest } from './policy/test.ts';
 
 export function registerPolicy(program: Command): void {
   const group = program
@@ -17,6 +18,7 @@ export function registerPolicy(program: Command): void {
       process.stdout.write(cedarSchema);
     });
   registerPolicyCheck(group);
+  registerPolicyTest(group);
   registerPolicyHistory(group);
   registerPolicyDiff(group);
   registerPolicyRollback(group);

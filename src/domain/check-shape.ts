@@ -49,6 +49,8 @@ export function checkShape(schema: WrittenSchema, value: unknown, path: Path = [
       return checkText(schema, value).flatMap(wrong);
     case 'integer':
       return checkNumber(schema, value).flatMap(wrong);
+    case 'boolean':
+      return typeof value === 'boolean' ? [] : wrong(`must be true or false, not ${describe(value)}`);
     default:
       throw new TypeError(`schema of type ${schema.type} at ${formatPath(path)}`);
   }
