@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { distributionPoint } from './distribution-point.ts';
 import { deviceNameConstraints } from './name-constraints.ts';
 import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles, purposeOid } from './profiles.ts';
@@ -52,7 +53,7 @@ export async function createAuthorities(options: { domain: string; now: Date }):
     notAfter: notBefore + 20 * year,
     keyIdentifier: await x509.AuthorityKeyIdentifierExtension.create(spkiOf(rootKeys.publicKey)),
     key: rootKeys.privateKey.toCryptoKey({ name: 'ECDSA', namedCurve: 'P-384' }, false, ['sign']),
-    hash: 'SHA-384',
+    algorithm: { name: 'ECDSA', hash: 'SHA-384' },
     purposes: [],
   } satisfies Signer;
 
@@ -106,6 +107,7 @@ export async function issueCertificate(
   profileName: ProfileName,
   subject: CertificateSubject,
   now: Date,
+  more: { readonly revocationListUrl?: string } = {},
 ): Promise<IssuedLeaf> {
   const profile = profiles[profileName];
   const names = subjectNames(profileName, subject);
@@ -131,6 +133,9 @@ export async function issueCertificate(
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([purposeOid[profile.purpose]]),
         new x509.SubjectAlternativeNameExtension(names),
+        ...(more.revocationListUrl === undefined
+          ? []
+          : [new x509.Extension('2.5.29.31', false, distributionPoint(more.revocationListUrl))]),
       ],
     },
     signer,

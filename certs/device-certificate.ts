@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import { readCertificate } from './certificate-fields.ts';
 import type { CertificateExtension, CertificateFields } from './certificate-fields.ts';
 import { DerError, readChildren, readDocument } from './der.ts';
+import { isDistributionPoint } from './distribution-point.ts';
 import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles } from './profiles.ts';
 import { parseSpiffeUri } from './spiffe.ts';
@@ -34,6 +35,7 @@ const oid = {
   keyUsage: '551d0f',
   subjectAltName: '551d11',
   basicConstraints: '551d13',
+  distributionPoints: '551d1f',
   authorityKeyIdentifier: '551d23',
   extendedKeyUsage: '551d25',
 } as const;
@@ -74,6 +76,9 @@ function profileProblem(
   if (!isExactly(extensions.get(oid.keyUsage), digitalSignatureOnly, true)) return 'key usage';
   if (!isExactly(extensions.get(oid.extendedKeyUsage), clientAuthOnly))
     return 'extended key usage is not clientAuth alone';
+  const points = extensions.get(oid.distributionPoints);
+  if (points !== undefined && (points.critical || !isDistributionPoint(points.value)))
+    return 'distribution point is not one URL';
   const uri = onlyUri(extensions.get(oid.subjectAltName));
   if (uri === undefined) return 'subject alternative name is not one URI';
   const identity = parseSpiffeUri(uri, domain);

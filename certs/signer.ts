@@ -15,7 +15,7 @@ export interface Signer {
   readonly notAfter: number;
   readonly keyIdentifier: x509.AuthorityKeyIdentifierExtension;
   readonly key: CryptoKey;
-  readonly hash: 'SHA-256' | 'SHA-384';
+  readonly algorithm: { readonly name: 'ECDSA'; readonly hash: 'SHA-256' | 'SHA-384' };
   /** Extended key usages, as object identifiers. */
   readonly purposes: readonly string[];
 }
@@ -33,7 +33,7 @@ async function loadSigner(authority: AuthorityCertificate): Promise<Signer> {
     notAfter: toSeconds(parsed.notAfter),
     keyIdentifier: await x509.AuthorityKeyIdentifierExtension.create(parsed.publicKey),
     key: privateKey.toCryptoKey({ name: 'ECDSA', namedCurve }, false, ['sign']),
-    hash: namedCurve === 'P-384' ? 'SHA-384' : 'SHA-256',
+    algorithm: { name: 'ECDSA', hash: namedCurve === 'P-384' ? 'SHA-384' : 'SHA-256' },
     // Node calls the extended key usage `keyUsage`.
     purposes: certificate.keyUsage ?? [],
   };
@@ -72,7 +72,7 @@ export async function signCertificate(draft: Draft, signer: Signer): Promise<x50
     notAfter: new Date(draft.notAfter * 1000),
     publicKey: spki,
     signingKey: signer.key,
-    signingAlgorithm: { name: 'ECDSA', hash: signer.hash },
+    signingAlgorithm: signer.algorithm,
     extensions: [
       ...draft.extensions,
       await x509.SubjectKeyIdentifierExtension.create(spki),

@@ -115,6 +115,11 @@ ledger:
 #   lifetimeSeconds: 43200
 #   timeoutMs: 5000
 
+# Where others can fetch the revocation list: a public copy of https://CONTROL:8444/v1/crl/devices.crl. With it, new
+# device certificates say so.
+# revocationList:
+#   url: http://pki.example.org/devices.crl
+
 log:
   # debug, info, warn, error or silent
   level: info

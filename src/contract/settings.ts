@@ -154,6 +154,10 @@ export const Settings = Type.Object(
       Type.Object({ graceDays: Type.Integer({ minimum: 0, maximum: 365, description: '0: never' }) }, strict),
     ),
     signIn: Type.Optional(SignInSettings),
+    /** Where others find the revocation list; it stands in each new device certificate. */
+    revocationList: Type.Optional(
+      Type.Object({ url: Type.String({ pattern: '^https?://[!-~]{1,240}$' }) }, strict),
+    ),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

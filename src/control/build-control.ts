@@ -26,6 +26,7 @@ import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
 import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
 import { openApiRoute } from './routes/openapi.ts';
+import { revocationListRoutes } from './routes/revocation-lists.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { whyRoute } from './routes/why.ts';
@@ -90,6 +91,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     homeRoute(scope);
     openApiRoute(scope);
     jwksRoute(scope, parts);
+    revocationListRoutes(scope, parts);
     enrollRoute(scope, parts, createFailureLimit());
     deviceRenewRoute(scope, parts);
     deviceSignInRoutes(scope, parts);

@@ -18,6 +18,7 @@ import type { AccessLog } from './access-log.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
 import type { DeviceSignIns } from './sign-in/device-sign-ins.ts';
+import type { PublishedRevocationList } from './revocation-list.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** Everything that the routes need, passed in. */
@@ -33,6 +34,8 @@ export interface ControlParts {
   readonly rootPem: string;
   /** Of the authority that `signer` signs with. */
   readonly deviceAuthorityPem: string;
+  /** Of the same authority. */
+  readonly revocationList: PublishedRevocationList;
   /** For how long after the end of its certificate a device may renew it. */
   readonly graceSeconds: number;
   /** Signs session tokens now. */

@@ -18,6 +18,7 @@ import { openStore } from './open-store.ts';
 import { listenOperator } from './operator-server.ts';
 import { createLostDeviceWatch } from './lost-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
+import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
 import { openDeviceSignIns } from './sign-in/open-device-sign-ins.ts';
@@ -149,7 +150,14 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`)),
       },
       reservedHosts: [settings.gateway.name, ...settings.control.names],
-      signer: authoritySigner(authorities.device, store.state.domain),
+      signer: authoritySigner(authorities.device, store.state.domain, {
+        ...(settings.revocationList === undefined ? {} : { revocationListUrl: settings.revocationList.url }),
+      }),
+      revocationList: createRevocationList({
+        authority: authorities.device,
+        state: () => store.state,
+        now,
+      }),
       rootPem: authorities.rootPem,
       deviceAuthorityPem: authorities.device.certificatePem,
       graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,

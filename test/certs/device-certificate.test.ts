@@ -151,8 +151,8 @@ const refused: readonly [title: string, forgery: () => Forgery, detail: string][
   ['that ends before it begins', () => ({ notAfter: now - 301 }), 'lifetime out of bounds'],
   [
     'with an extension that is not ours',
-    () => ({ moreExtensions: [extension('551d1f', hex('3000'))] }),
-    'extension 551d1f does not belong',
+    () => ({ moreExtensions: [extension('551d20', hex('3000'))] }),
+    'extension 551d20 does not belong',
   ],
   [
     'with one extension twice',

@@ -15,6 +15,7 @@ import { limitConnections } from '../../src/control/connection-limit.ts';
 import type { ControlApp, ControlParts } from '../../src/control/control-parts.ts';
 import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
+import { createRevocationList } from '../../src/control/revocation-list.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
 import { createSigningKeys } from '../../src/control/signing-keys.ts';
 import { controlTlsOptions } from '../../src/control/tls-options.ts';
@@ -128,6 +129,11 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     signer: authoritySigner(organization.authorities.device, organization.domain),
     rootPem: organization.rootPem,
     deviceAuthorityPem: organization.authorities.device.certificatePem,
+    revocationList: createRevocationList({
+      authority: organization.authorities.device,
+      state: () => store.state,
+      now: () => Math.floor(clock() / 1000),
+    }),
     graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
     fleet,

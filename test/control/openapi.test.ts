@@ -68,7 +68,12 @@ it('says what each route takes and gives, and which proof it wants; and each wan
     else expect(answer.body.code, path).toBe('certificate-missing');
     if (proof === undefined) expect(answer.status, path).not.toBe(401);
   }
-  expect([...open].sort()).toEqual(['GET /.well-known/postern/jwks.json', 'POST /v1/enroll']);
+  expect([...open].sort()).toEqual([
+    'GET /.well-known/postern/jwks.json',
+    'GET /v1/crl/devices.crl',
+    'GET /v1/crl/devices.pem',
+    'POST /v1/enroll',
+  ]);
 });
 
 it('says what it is to a browser, with a policy that lets the page load nothing', async () => {

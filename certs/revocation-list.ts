@@ -1,0 +1,61 @@
+import { derTag, encodeDer } from './der.ts';
+import { encodePem } from './pem.ts';
+import { signerOf } from './signer.ts';
+import type { AuthorityCertificate } from './signer.ts';
+import { x509 } from './x509-library.ts';
+
+/** A certificate that is not to be accepted any more, though its time has not come. */
+export interface RevokedCertificate {
+  /** Upper-case hexadecimal without leading zeros. */
+  readonly serial: string;
+  /** Epoch seconds. */
+  readonly revokedAt: number;
+  /** Somebody else may have the key; without it nothing is said of why. */
+  readonly isCompromised: boolean;
+}
+
+export interface RevocationListContent {
+  /** Higher than that of every list before (RFC 5280, section 5.2.3). */
+  readonly number: bigint;
+  /** Epoch seconds. */
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+  readonly revoked: readonly RevokedCertificate[];
+}
+
+const crlNumber = '2.5.29.20';
+
+/**
+ * A complete revocation list (RFC 5280, section 5) of an authority, signed by it, as DER. `certificateHold` is not among
+ * its reasons: a reader may keep a list until `nextUpdate`, and many take a hold for the end.
+ */
+export async function signRevocationList(
+  authority: AuthorityCertificate,
+  content: RevocationListContent,
+): Promise<Buffer> {
+  const signer = await signerOf(authority);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: signer.name,
+    thisUpdate: new Date(content.thisUpdate * 1000),
+    nextUpdate: new Date(content.nextUpdate * 1000),
+    entries: content.revoked.map(({ serial, revokedAt, isCompromised }) => ({
+      serialNumber: serial.padStart(serial.length + (serial.length % 2), '0'),
+      revocationDate: new Date(revokedAt * 1000),
+      ...(isCompromised ? { reason: x509.X509CrlReason.keyCompromise } : {}),
+    })),
+    // The library adds neither; a list without them is not of the profile that RFC 5280 demands.
+    extensions: [signer.keyIdentifier, new x509.Extension(crlNumber, false, encodeInteger(content.number))],
+    signingKey: signer.key,
+    signingAlgorithm: signer.algorithm,
+  });
+  return Buffer.from(list.rawData);
+}
+
+/** With the label that OpenSSL reads. */
+export const revocationListPem = (der: Uint8Array): string => encodePem(der, 'X509 CRL');
+
+function encodeInteger(value: bigint): Buffer {
+  const digits = value.toString(16);
+  const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
+  return encodeDer(derTag.integer, (octets[0] ?? 0) >= 0x80 ? Buffer.alloc(1) : Buffer.alloc(0), octets);
+}
