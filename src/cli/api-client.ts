@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { Agent, request } from 'undici';
@@ -21,15 +22,24 @@ export const addConnection = (command: Command): Command =>
     .option('--api-key <key>', 'API key (or POSTERN_API_KEY, or the context file)')
     .option('--ca <file>', 'PEM file of the root that the server must be below (or POSTERN_CA)');
 
+type Method = 'GET' | 'POST' | 'DELETE';
+
 export interface ApiClient {
   readonly server: string;
   /** @throws CliError: exit code 1 for a no, 2 for input that is not valid, 3 for a server that cannot be asked. */
   call<Schema extends TSchema>(
-    method: 'GET' | 'POST' | 'DELETE',
+    method: Method,
     path: string,
     schema: Schema,
     body?: unknown,
   ): Promise<Static<Schema>>;
+  /** The same, with the entity tag of the answer, and done only where `ifMatch` still is the one. */
+  callTagged<Schema extends TSchema>(
+    method: Method,
+    path: string,
+    schema: Schema,
+    options: { readonly body?: unknown; readonly ifMatch?: string },
+  ): Promise<{ readonly value: Static<Schema>; readonly etag: string | undefined }>;
 }
 
 const Problem = Type.Object({
@@ -91,25 +101,45 @@ export interface ApiTarget {
 
 export function createApiClient(target: ApiTarget): ApiClient {
   const { origin } = target;
+  const callTagged: ApiClient['callTagged'] = async (method, path, schema, options) => {
+    const answer = await exchange(target, method, path, options);
+    let value: unknown;
+    try {
+      value = JSON.parse(answer.text);
+    } catch {
+      value = undefined;
+    }
+    if (answer.status >= 200 && answer.status < 300 && Value.Check(schema, value))
+      return { value, etag: answer.etag };
+    if (answer.status >= 400 && Value.Check(Problem, value))
+      throw new ApiRefusal(exitCodeOf(answer.status), value);
+    throw new CliError(
+      exitCodes.unreachable,
+      `${origin} answered ${answer.status} in a way that is not the control plane's; is it the right address, and of this version?`,
+    );
+  };
   return {
     server: origin,
+    callTagged,
     async call(method, path, schema, body) {
-      const answer = await exchange(target, method, path, body);
-      let value: unknown;
-      try {
-        value = JSON.parse(answer.text);
-      } catch {
-        value = undefined;
-      }
-      if (answer.status >= 200 && answer.status < 300 && Value.Check(schema, value)) return value;
-      if (answer.status >= 400 && Value.Check(Problem, value))
-        throw new ApiRefusal(exitCodeOf(answer.status), value);
-      throw new CliError(
-        exitCodes.unreachable,
-        `${origin} answered ${answer.status} in a way that is not the control plane's; is it the right address, and of this version?`,
-      );
+      const { value } = await callTagged(method, path, schema, body === undefined ? {} : { body });
+      return value;
     },
   };
+}
+
+/** Every item of a list, page by page. */
+export async function listAll<Item>(
+  fetchPage: (query: string) => Promise<{ readonly items: readonly Item[]; readonly next?: string }>,
+): Promise<Item[]> {
+  const all: Item[] = [];
+  let query = '';
+  for (;;) {
+    const { items, next } = await fetchPage(query);
+    all.push(...items);
+    if (next === undefined) return all;
+    query = `?cursor=${encodeURIComponent(next)}`;
+  }
 }
 
 function parseServer(text: string): string {
@@ -139,12 +169,26 @@ async function readCa(path: string): Promise<string> {
 
 const maxAnswerBytes = 64 * 1024 * 1024;
 
+interface Exchanged {
+  readonly status: number;
+  readonly text: string;
+  readonly etag: string | undefined;
+}
+
+/** What a connection ends with that a server or a proxy closed under a request. */
+const brokenOff = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/**
+ * One request and its answer. A connection that breaks off leaves open whether a change was made, so it is asked again
+ * once, with the same idempotency key: the server does it once, and answers what it did.
+ */
 async function exchange(
   target: ApiTarget,
-  method: 'GET' | 'POST' | 'DELETE',
+  method: Method,
   path: string,
-  body: unknown,
-): Promise<{ status: number; text: string }> {
+  options: { readonly body?: unknown; readonly ifMatch?: string },
+): Promise<Exchanged> {
+  const { body, ifMatch } = options;
   const agent = new Agent({
     connect: {
       ...(target.ca === undefined ? {} : { ca: target.ca }),
@@ -155,18 +199,32 @@ async function exchange(
     bodyTimeout: 60_000,
     maxResponseSize: maxAnswerBytes,
   });
-  try {
+  const headers = {
+    accept: 'application/json, application/problem+json',
+    authorization: `Bearer ${target.apiKey}`,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    ...(method === 'GET' ? {} : { 'idempotency-key': randomUUID() }),
+  };
+  const attempt = async (): Promise<Exchanged> => {
     const response = await request(`${target.origin}${path}`, {
       dispatcher: agent,
       method,
-      headers: {
-        accept: 'application/json, application/problem+json',
-        authorization: `Bearer ${target.apiKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
+      headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    return { status: response.statusCode, text: await response.body.text() };
+    const etag = response.headers['etag'];
+    return {
+      status: response.statusCode,
+      text: await response.body.text(),
+      etag: typeof etag === 'string' ? etag : undefined,
+    };
+  };
+  try {
+    return await attempt().catch((error: unknown) => {
+      if (brokenOff.has((error as { code?: string }).code ?? '')) return attempt();
+      throw error;
+    });
   } catch (error) {
     throw new CliError(exitCodes.unreachable, describeFailure(error, target.origin));
   } finally {

@@ -14,6 +14,7 @@ interface ApplyOptions extends ConnectionOptions {
   readonly filename: string[];
   readonly dryRun?: true;
   readonly prune?: true;
+  readonly ifMatch?: string;
   readonly output: OutputFormat;
 }
 
@@ -26,6 +27,10 @@ export function registerApply(program: Command): void {
       'YAML or JSON files, directories of them, or - for standard input',
     )
     .option('--dry-run', 'print the plan and change nothing')
+    .option(
+      '--if-match <version>',
+      'only if resources still are as they were at a --dry-run, which prints it',
+    )
     .option('--prune', 'delete resources that the files do not hold');
   addOutput(addConnection(command))
     .addHelpText(
@@ -35,6 +40,7 @@ Every problem is reported with its file, line and key, and then nothing is appli
 
 Examples:
   postern apply -f finance.yaml --dry-run
+  postern apply -f finance.yaml --if-match 3p7nW…   what that plan said, or nothing
   postern apply -f deploy/examples/
   postern apply -f . --prune                the files are the whole truth`,
     )
@@ -47,17 +53,24 @@ Examples:
           loaded.problems.map(formatFileProblem).map(printable),
         );
       const api = await connectApi(options);
-      const answer = await api
-        .call('POST', '/v1/apply', ApplyResponse, {
-          resources: loaded.resources.map(({ resource }) => resource),
-          prune: options.prune === true,
-          dryRun: options.dryRun === true,
+      const { value: answer, etag } = await api
+        .callTagged('POST', '/v1/apply', ApplyResponse, {
+          body: {
+            resources: loaded.resources.map(({ resource }) => resource),
+            prune: options.prune === true,
+            dryRun: options.dryRun === true,
+          },
+          ...(options.ifMatch === undefined ? {} : { ifMatch: `"${options.ifMatch}"` }),
         })
         .catch((error: unknown) => {
           throw placeProblems(error, loaded);
         });
       const warnings = answer.warnings.map((warning) => placeProblem(warning, loaded));
-      printData(options.output, { ...answer, warnings }, () => planLines(answer));
+      const resourceVersion = etag?.replaceAll('"', '') ?? '';
+      printData(options.output, { ...answer, warnings, resourceVersion }, () => [
+        ...planLines(answer),
+        ...(answer.applied ? [] : [`To do just this or nothing, add --if-match ${resourceVersion}`]),
+      ]);
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
     });
 }

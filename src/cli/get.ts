@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { Type } from 'typebox';
-import { DeviceView } from '../contract/control-api.ts';
+import { DeviceView, ListDevicesResponse, ListResourcesResponse } from '../contract/control-api.ts';
 import { AnyResource } from '../domain/resources.ts';
 import type { Administrator, Group, Resource } from '../domain/resources.ts';
-import { addConnection, connectApi } from './api-client.ts';
+import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { deviceLines } from './device-lines.ts';
 import { addOutput, printData, tableLines } from './output.ts';
@@ -34,8 +33,14 @@ Examples:
         if (/^devices?$/i.test(kind)) {
           const devices =
             name === undefined
-              ? (await api.call('GET', '/v1/devices', Type.Object({ devices: Type.Array(DeviceView) })))
-                  .devices
+              ? await listAll(async (query) => {
+                  const { devices: items, ...next } = await api.call(
+                    'GET',
+                    `/v1/devices${query}`,
+                    ListDevicesResponse,
+                  );
+                  return { items, ...next };
+                })
               : [await api.call('GET', `/v1/devices/${encodeURIComponent(name)}`, DeviceView)];
           printData(options.output, name === undefined ? devices : devices[0], () => deviceLines(devices));
           return;
@@ -43,7 +48,14 @@ Examples:
         const path = `/v1/resources/${encodeURIComponent(kind)}`;
         const resources =
           name === undefined
-            ? (await api.call('GET', path, Type.Object({ resources: Type.Array(AnyResource) }))).resources
+            ? await listAll(async (query) => {
+                const { resources: items, ...next } = await api.call(
+                  'GET',
+                  `${path}${query}`,
+                  ListResourcesResponse,
+                );
+                return { items, ...next };
+              })
             : [await api.call('GET', `${path}/${encodeURIComponent(name)}`, AnyResource)];
         printData(options.output, name === undefined ? resources : resources[0], () =>
           resourceLines(resources),

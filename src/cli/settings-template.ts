@@ -34,6 +34,10 @@ control:
   # DNS names and numeric addresses in its certificate: how laptops and administrators reach it.
   names:
 ${values.controlNames.map((name) => `    - ${JSON.stringify(name)}`).join('\n')}
+  # Requests of administrators a minute, before and after it is known who asks.
+  # rateLimits:
+  #   perAddress: 12000
+  #   perAdministrator: 6000
 
 # /healthz, /readyz and /metrics, without credentials: keep it on loopback or a network of its own.
 operator:

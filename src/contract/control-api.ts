@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles, scopePattern } from '../domain/administration.ts';
-import { chosenStates, deviceStates } from '../domain/device.ts';
-import { deviceRoles } from '../domain/device.ts';
+import { chosenStates, deviceRoles, deviceStates } from '../domain/device.ts';
+import { AnyResource } from '../domain/resources.ts';
 import { PostureReport } from './posture.ts';
 
 /** Messages of the control plane's API under /v1/, shared by its routes, the `postern` command and the agent. */
@@ -11,6 +11,17 @@ const Pem = Type.String({ maxLength: 16_384, description: 'PEM' });
 /** What the control plane seals and somebody keeps for it. */
 const maxSealedCharacters = 20_000;
 const EpochSeconds = Type.Integer({ description: 'epoch seconds' });
+
+/** How a list is asked for piece by piece. Queries are text, and nothing is coerced. */
+export const PageQuery = {
+  limit: Type.Optional(
+    Type.String({ pattern: '^[1-9][0-9]{0,3}$', description: 'at most so many, and 1000' }),
+  ),
+  cursor: Type.Optional(Type.String({ maxLength: 1024, description: '`next` of the page before' })),
+};
+export const Next = Type.Optional(
+  Type.String({ description: 'cursor of the next page, where there is one' }),
+);
 
 // POST /v1/enroll: no client certificate yet; the one-time token is the only proof.
 export const EnrollRequest = Type.Object({ token: Type.String({ maxLength: 200 }), csr: Pem }, strict);
@@ -252,7 +263,7 @@ export type AccessView = Static<typeof AccessView>;
 export const AccessLogResponse = Type.Object(
   {
     accesses: Type.Array(AccessView),
-    next: Type.Optional(Type.String({ description: 'cursor of the next page' })),
+    next: Next,
   },
   strict,
 );
@@ -291,9 +302,13 @@ export const ListDevicesQuery = Type.Object(
   {
     state: Type.Optional(Type.Enum(deviceStates)),
     user: Type.Optional(Type.String({ minLength: 1, maxLength: 254 })),
+    ...PageQuery,
   },
   strict,
 );
+
+export const ListDevicesResponse = Type.Object({ devices: Type.Array(DeviceView), next: Next }, strict);
+export const ListResourcesResponse = Type.Object({ resources: Type.Array(AnyResource), next: Next }, strict);
 
 // GET /v1/devices/:id/history
 export const DeviceHistory = Type.Object(

@@ -529,6 +529,24 @@ export const refusals = {
     ['State is final', 'A revoked or lost device stays so; enroll it anew.'],
     ['État définitif', 'Un appareil révoqué ou perdu le reste ; enrôlez-le de nouveau.'],
   ),
+  'precondition-failed': text(
+    412,
+    ['Changed since it was read', 'Nothing was done. Read it again, and decide anew.'],
+    ['Modifié depuis sa lecture', "Rien n'a été fait. Relisez, puis décidez de nouveau."],
+  ),
+  'idempotency-key-reused': text(
+    422,
+    ['Idempotency key used for another request', 'Nothing was done. Make a new key for each new request.'],
+    [
+      "Clé d'idempotence déjà utilisée pour une autre requête",
+      "Rien n'a été fait. Créez une clé pour chaque nouvelle requête.",
+    ],
+  ),
+  'request-in-progress': text(
+    409,
+    ['The same request is being worked on', 'Ask again in a moment, with the same idempotency key.'],
+    ['La même requête est en cours', "Redemandez dans un instant, avec la même clé d'idempotence."],
+  ),
   'rate-limited': text(
     429,
     ['Too many attempts', 'Wait a minute and try again.'],

@@ -114,6 +114,16 @@ export const Settings = Type.Object(
         port: Port,
         /** DNS names and numeric addresses in the control plane's certificate. */
         names: Type.Array(Host, { minItems: 1, maxItems: 16 }),
+        /** What the routes of administrators take, in requests a minute. */
+        rateLimits: Type.Optional(
+          Type.Object(
+            {
+              perAddress: Type.Integer({ minimum: 60 }),
+              perAdministrator: Type.Integer({ minimum: 60 }),
+            },
+            strict,
+          ),
+        ),
       },
       strict,
     ),

@@ -3,13 +3,16 @@ import type { ServerOptions } from 'node:https';
 import swagger from '@fastify/swagger';
 import Fastify, { LogController } from 'fastify';
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
-import { GatewayError } from '../contract/gateway-error.ts';
 import { guardAdministration } from './administration.ts';
 import { checkContentType } from './content-type.ts';
 import type { ControlApp, ControlParts } from './control-parts.ts';
 import { createFailureLimit } from './failure-limit.ts';
+import { answerClientError, refuseUnknownRoutes } from './framework-problems.ts';
+import { honorIdempotencyKeys } from './idempotency.ts';
 import { openApiDocument } from './openapi-document.ts';
+import { refuseIdlePrecondition } from './preconditions.ts';
 import { sendProblem } from './problem-handler.ts';
+import { createRateLimiters } from './rate-limits.ts';
 import { recordReads } from './record-reads.ts';
 import { orThrow } from './refused.ts';
 import { accessLogRoute } from './routes/access-log.ts';
@@ -62,6 +65,8 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
+    frameworkErrors: sendProblem,
   } satisfies FastifyServerOptions;
   const app = (options.tls === undefined
     ? Fastify(common)
@@ -70,9 +75,10 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   app.decorateRequest('administrator', undefined);
   app.decorateRequest('readTarget', undefined);
   app.decorateRequest('shown', undefined);
+  app.decorateRequest('idempotency', undefined);
   app.decorateRequest('device', undefined);
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request, reply) => sendProblem(new GatewayError('not-found'), request, reply));
+  refuseUnknownRoutes(app);
 
   // One media type, one parser.
   app.removeContentTypeParser('text/plain');
@@ -100,7 +106,12 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;
+    const limiters = await createRateLimiters(scope, parts.rateLimits);
+    scope.addHook('onRequest', limiters.perAddress);
     const guarded = guardAdministration(scope, parts);
+    scope.addHook('onRequest', limiters.perAdministrator);
+    scope.addHook('onRequest', refuseIdlePrecondition);
+    honorIdempotencyKeys(scope, parts);
     recordReads(scope, parts);
     applyRoute(scope, parts);
     resourceRoutes(scope, parts);

@@ -14,8 +14,10 @@ import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { LostDeviceWatch } from './lost-devices.ts';
+import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
 import type { PostureMemory } from './posture-memory.ts';
+import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
 import type { DeviceSignIns } from './sign-in/device-sign-ins.ts';
 import type { PublishedRevocationList } from './revocation-list.ts';
@@ -48,6 +50,8 @@ export interface ControlParts {
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
+  readonly answers: AnswerMemory;
+  readonly rateLimits: RateLimits;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   /** How long an answer waits for workers. Past it the change stands, and the answer says how many are pending. */
@@ -68,6 +72,8 @@ declare module 'fastify' {
     administrator: AdministratorIdentity | undefined;
     /** What of a body the access log names, set by routes that read with one. */
     readTarget: Readonly<Record<string, string>> | undefined;
+    /** Set by honorIdempotencyKeys only, from claim to answer. */
+    idempotency: { readonly key: string; readonly given: string } | undefined;
     /** Set by recordReads only: how many the answer shows. */
     shown: number | undefined;
     /** Set by requireDevice only: whose certificate the connection proved. */
@@ -80,6 +86,8 @@ declare module 'fastify' {
     scope?: Scope;
     /** False for a route that reads and shows nothing about people: it is not in the access log. */
     isRecorded?: boolean;
+    /** Of a route that changes something only if it still is as `If-Match` says. */
+    honorsIfMatch?: boolean;
   }
 }
 

@@ -3,16 +3,34 @@ import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { GatewayError } from '../contract/gateway-error.ts';
 
-/** How a list is asked for piece by piece. Queries are text, and nothing is coerced. */
-export const PageQuery = {
-  limit: Type.Optional(
-    Type.String({ pattern: '^[1-9][0-9]{0,3}$', description: 'at most so many, 100 without' }),
-  ),
-  cursor: Type.Optional(Type.String({ maxLength: 1024, description: '`next` of the page before' })),
-};
+interface PageQuery {
+  readonly limit?: string;
+  readonly cursor?: string;
+}
 
-export const limitOf = ({ limit }: { readonly limit?: string }): number =>
-  Math.min(Number(limit ?? 100), 1000);
+const maxLimit = 1000;
+export const limitOf = ({ limit }: PageQuery, otherwise = maxLimit): number =>
+  Math.min(Number(limit ?? otherwise), maxLimit);
+
+const Behind = Type.Object({ after: Type.String() }, { additionalProperties: false });
+
+/**
+ * One page of a list in the order of its names. The cursor is the last name that was shown, so that what comes and goes
+ * meanwhile neither repeats nor hides another.
+ */
+export function pageOf<Item>(
+  items: Iterable<Item>,
+  nameOf: (item: Item) => string,
+  query: PageQuery,
+): { readonly items: Item[]; readonly next?: string } {
+  const after = parseCursor(Behind, query.cursor)?.after;
+  const rest = [...items].filter((item) => after === undefined || nameOf(item) > after);
+  const shown = rest.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)).slice(0, limitOf(query));
+  const last = shown.at(-1);
+  return shown.length === rest.length || last === undefined
+    ? { items: shown }
+    : { items: shown, next: formatCursor({ after: nameOf(last) }) };
+}
 
 /** A place as the opaque text that a client gives back. */
 export const formatCursor = (place: unknown): string =>

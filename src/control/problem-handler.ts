@@ -90,7 +90,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   };
   if (code === 'api-key-invalid' || code === 'api-key-expired')
     reply.header('www-authenticate', 'Bearer realm="postern"');
-  if (code === 'rate-limited') reply.header('retry-after', '60');
+  if (code === 'rate-limited' && !reply.hasHeader('retry-after')) reply.header('retry-after', '60');
   reply
     .code(problem.status)
     .header('content-type', 'application/problem+json')

@@ -6,11 +6,13 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
+import { createAnswerMemory } from './answer-memory.ts';
 import { openAccessLog } from './access-log.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
 import { listenApi } from './listen-api.ts';
+import { defaultRateLimits } from './rate-limits.ts';
 import { renderMetrics } from './metrics.ts';
 import { createNetworkAnnouncer } from './network-announcer.ts';
 import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
@@ -167,6 +169,8 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       lostDevices: createLostDeviceWatch(),
       signIn,
       engine: explainer,
+      answers: createAnswerMemory(),
+      rateLimits: settings.control.rateLimits ?? defaultRateLimits,
       clock,
       enforcementTimeoutMs,
     };

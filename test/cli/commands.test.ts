@@ -252,6 +252,18 @@ it('trusts the root of its context and no other, and says so with exit code 3', 
   expect(wrongKey.err).toContain('API key missing or not valid');
 });
 
+it('does what a plan said, or nothing when resources changed since', async () => {
+  const file = await write('right.yaml', resources);
+  const planned = await postern('apply', '-f', file, '--dry-run');
+  const version = /--if-match (\S+)$/m.exec(planned.out)?.[1] ?? '';
+  const staff = await write('staff.yaml', 'kind: Group\nname: staff\nmembers: []\n');
+  expect(await postern('apply', '-f', staff, '--if-match', version)).toMatchObject({ code: 0 });
+  const stale = await postern('apply', '-f', file, '--if-match', version);
+  expect(stale).toMatchObject({ code: 1, out: '' });
+  expect(stale.err).toContain('Changed since it was read');
+  expect((await postern('get', 'apps', '-o', 'json')).out).toBe('[]\n');
+});
+
 it('makes a key of a role, lists it, is refused with 1 beyond its role, and revokes it', async () => {
   const created = await postern('api-key', 'create', '--name', 'desk', '--role', 'helpdesk', '--ttl', '90d');
   expect(created.code).toBe(0);

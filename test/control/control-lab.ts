@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { createKeyAndRequest } from '../../certs/request.ts';
+import { createAnswerMemory } from '../../src/control/answer-memory.ts';
+import { defaultRateLimits } from '../../src/control/rate-limits.ts';
+import type { RateLimits } from '../../src/control/rate-limits.ts';
 import { openAccessLog } from '../../src/control/access-log.ts';
 import type { AccessLog } from '../../src/control/access-log.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
@@ -24,6 +27,7 @@ import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
 import type { DeviceRole } from '../../src/domain/device.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { Role, Scope } from '../../src/domain/administration.ts';
+import type { LedgerReader } from '../../src/ledger/ledger.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore } from '../../src/ledger/store.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
@@ -49,6 +53,7 @@ export interface ControlLab {
   readonly app: ControlApp;
   readonly parts: ControlParts;
   readonly store: LedgerStore;
+  readonly ledger: LedgerReader;
   readonly fleet: TrackedFleet;
   readonly accessLog: AccessLog;
   readonly organization: Organization;
@@ -87,6 +92,7 @@ export interface ControlLabOptions {
     readonly store: LedgerStore;
     readonly clock: () => number;
   }) => Promise<ControlParts['signIn']>;
+  readonly rateLimits?: RateLimits;
 }
 
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
@@ -142,6 +148,8 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     signIn: await options.signIn?.({ organization, store, clock }),
     engine,
     accessLog,
+    answers: createAnswerMemory(),
+    rateLimits: options.rateLimits ?? defaultRateLimits,
     clock,
     enforcementTimeoutMs: 100,
   };
@@ -159,6 +167,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     app,
     parts,
     store,
+    ledger,
     fleet,
     accessLog,
     organization,

@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
-import { AccessLogResponse } from '../../contract/control-api.ts';
+import { AccessLogResponse, PageQuery } from '../../contract/control-api.ts';
 import type { AccessView } from '../../contract/control-api.ts';
 import type { AccessRecord } from '../../flow/access-record.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { formatCursor, limitOf, notACursor, PageQuery, parseCursor } from '../page.ts';
+import { formatCursor, limitOf, notACursor, parseCursor } from '../page.ts';
 
 const Place = Type.Object(
   { file: Type.String(), offset: Type.Integer({ minimum: 0 }) },
@@ -48,7 +48,7 @@ export function accessLogRoute(app: ControlApp, { accessLog }: ControlParts): vo
       const from = parseCursor(Place, cursor);
       const { records, next } = await accessLog
         .read({
-          limit: limitOf(request.query),
+          limit: limitOf(request.query, 100),
           ...(from === undefined ? {} : { from }),
           ...(actor === undefined ? {} : { actor }),
           ...(since === undefined ? {} : { since: Number(since) }),

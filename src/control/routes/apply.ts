@@ -11,6 +11,8 @@ import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
 import type { Plan } from '../plan-resources.ts';
+import { preconditionOf, resourcesEtag } from '../preconditions.ts';
+import { orThrow } from '../refused.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 const maxApplyBytes = 16 * 1_048_576;
@@ -38,7 +40,7 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
     '/v1/apply',
     {
       bodyLimit: maxApplyBytes,
-      config: { roles: ['owner', 'security'], scope: 'resources:write' },
+      config: { roles: ['owner', 'security'], scope: 'resources:write', honorsIfMatch: true },
       schema: {
         summary: 'Apply resources: all of them or none',
         tags: ['resources'],
@@ -46,18 +48,24 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         response: { 200: ApplyResponse },
       },
     },
-    async (request) => {
+    async (request, reply) => {
+      const precondition = preconditionOf(request);
       const { prune = false, dryRun = false } = request.body;
       const resources = parseResources(request.body.resources);
       const { reservedHosts } = parts;
       const plan = (state: ControlState): Plan => {
+        orThrow(precondition(() => resourcesEtag(state)));
         const planned = planOrThrow(planResources(state, resources, { prune, checkPolicies, reservedHosts }));
         if (planned.changes.some(({ action, kind }) => kind === 'Administrator' && action !== 'unchanged'))
           requireAdmission(request, administratorsWrite);
         return planned;
       };
       const { store } = parts;
-      if (dryRun) return planAnswer(false, plan(store.state), store.state.head);
+      const answer = (applied: boolean, planned: Plan): ApplyResponse => {
+        reply.header('etag', resourcesEtag(store.state));
+        return planAnswer(applied, planned, store.state.head);
+      };
+      if (dryRun) return answer(false, plan(store.state));
       const { value, enforcedInMs, workersPending } = await commitEnforced(
         parts,
         actorOf(request),
@@ -70,7 +78,7 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
         'resources applied',
       );
-      return planAnswer(true, value, store.state.head);
+      return answer(true, value);
     },
   );
 }

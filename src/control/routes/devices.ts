@@ -5,6 +5,7 @@ import {
   DeviceHistory,
   DeviceView,
   ListDevicesQuery,
+  ListDevicesResponse,
 } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
@@ -14,6 +15,9 @@ import type { Device } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { policyVersionOf } from '../../policy/policy-version.ts';
+import { pageOf } from '../page.ts';
+import { etagOf, preconditionOf } from '../preconditions.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 /** A help desk lets devices in and out of quarantine; what cannot be undone is for others. */
@@ -39,16 +43,18 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         summary: 'All devices, or those in one state or of one user',
         tags: ['devices'],
         querystring: ListDevicesQuery,
-        response: { 200: Type.Object({ devices: Type.Array(DeviceView) }) },
+        response: { 200: ListDevicesResponse },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { state, user } = request.query;
       const devices = [...store.state.devices.values()].filter(
         (device) =>
           (state === undefined || device.state === state) && (user === undefined || device.user === user),
       );
-      return { devices: devices.map(view) };
+      const { items, ...next } = pageOf(devices, ({ id }) => id, request.query);
+      reply.header('etag', `"${policyVersionOf(store.state.head)}"`);
+      return { devices: items.map(view), ...next };
     },
   );
 
@@ -63,7 +69,11 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         response: { 200: DeviceView },
       },
     },
-    async (request) => view(find(request.params.id)),
+    async (request, reply) => {
+      const device = find(request.params.id);
+      reply.header('etag', etagOf(device));
+      return view(device);
+    },
   );
 
   app.get(
@@ -86,7 +96,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/devices/:id/state',
     {
-      config: { roles: ['owner', 'security', 'helpdesk'] },
+      config: { roles: ['owner', 'security', 'helpdesk'], honorsIfMatch: true },
       schema: {
         summary: 'Quarantine, release, revoke or report lost; answers once every worker has cut what it ends',
         tags: ['devices'],
@@ -95,8 +105,9 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
         response: { 200: ChangeDeviceStateResponse },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const id = request.params.id as DeviceId;
+      const precondition = preconditionOf(request);
       const { state: next, reason } = request.body;
       if (isFinal({ state: next })) requireAdmission(request, whoMayEndOne);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
@@ -107,13 +118,17 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
             'state-final',
             `${id} is ${device.state} since ${device.changedAt}: ${device.reason ?? ''}`,
           );
+        const stale = precondition(() => etagOf(device));
+        if (stale !== undefined) return stale;
         return { events: [{ type: 'device-state-changed', device: id, state: next, reason }], value: id };
       });
       request.log.info(
         { device: id, state: next, actor: actorOf(request), enforcedInMs, workersPending },
         'device state changed',
       );
-      return { device: view(find(id)), enforcedInMs, workersPending };
+      const device = find(id);
+      reply.header('etag', etagOf(device));
+      return { device: view(device), enforcedInMs, workersPending };
     },
   );
 }

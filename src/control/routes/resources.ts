@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { ListResourcesResponse, PageQuery } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { AnyResource, resourceKinds } from '../../domain/resources.ts';
 import type { ResourceKind } from '../../domain/resources.ts';
@@ -7,7 +8,9 @@ import { administratorsWrite } from '../administration.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
+import { pageOf } from '../page.ts';
 import { planDelete } from '../plan-resources.ts';
+import { etagOf, preconditionOf, resourcesEtag } from '../preconditions.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 const Kind = Type.String({ maxLength: 32, description: 'network, app, group, policy or administrator' });
@@ -42,12 +45,15 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
         summary: 'All resources of a kind, by name',
         tags: ['resources'],
         params: KindParameter,
-        response: { 200: Type.Object({ resources: Type.Array(AnyResource) }) },
+        querystring: Type.Object(PageQuery, { additionalProperties: false }),
+        response: { 200: ListResourcesResponse },
       },
     },
-    async (request) => {
-      const resources = [...mapOfKind(store.state, parseKind(request.params.kind)).values()];
-      return { resources: resources.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+    async (request, reply) => {
+      const resources = mapOfKind(store.state, parseKind(request.params.kind)).values();
+      const { items, ...next } = pageOf(resources, ({ name }) => name, request.query);
+      reply.header('etag', resourcesEtag(store.state));
+      return { resources: items, ...next };
     },
   );
 
@@ -62,12 +68,13 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
         response: { 200: AnyResource },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { name } = request.params;
       const kind = parseKind(request.params.kind);
       const resource = mapOfKind(store.state, kind).get(name);
       if (resource === undefined)
         throw new GatewayError('not-found', { detail: `there is no ${kind} ${name}` });
+      reply.header('etag', etagOf(resource));
       return resource;
     },
   );
@@ -75,7 +82,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.delete(
     '/v1/resources/:kind/:name',
     {
-      config: { roles: ['owner', 'security'] },
+      config: { roles: ['owner', 'security'], honorsIfMatch: true },
       schema: {
         summary: 'Delete one resource that nothing refers to',
         tags: ['resources'],
@@ -94,7 +101,11 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
       const { name } = request.params;
       const kind = parseKind(request.params.kind);
       if (kind === 'Administrator') requireAdmission(request, administratorsWrite);
+      const precondition = preconditionOf(request);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
+        const resource = mapOfKind(state, kind).get(name);
+        const stale = resource === undefined ? undefined : precondition(() => etagOf(resource));
+        if (stale !== undefined) return stale;
         const planned = planDelete(state, kind, name, { checkPolicies, reservedHosts: parts.reservedHosts });
         return 'events' in planned ? { events: planned.events, value: name } : planned;
       });
