@@ -19,12 +19,17 @@ export const deviceLines = (devices: readonly DeviceView[]): string[] =>
     ]),
   );
 
+const awaited = {
+  posture: 'its posture comes',
+  'sign-in': 'its user signs in and its posture comes',
+} as const;
+
 /** One device: what is known of it, its certificates, and its life. */
 export const deviceStory = (device: DeviceView, { changes }: DeviceHistory): string[] => [
   `Device    ${printable(device.id)}`,
   `User      ${printable(device.user)}`,
   `Role      ${printable(roleText(device))}`,
-  `State     ${device.state} since ${formatTime(device.changedAt)}${device.awaits === undefined ? '' : `, until its ${device.awaits} comes`}`,
+  `State     ${device.state} since ${formatTime(device.changedAt)}${device.awaits === undefined ? '' : `, until ${awaited[device.awaits]}`}`,
   `Enrolled  ${formatTime(device.enrolledAt)}`,
   '',
   ...tableLines(

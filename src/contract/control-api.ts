@@ -286,7 +286,7 @@ export const DeviceView = Type.Object(
     reason: Type.Optional(Type.String()),
     changedBy: Type.Optional(Type.String()),
     /** It becomes active by itself when this has come. */
-    awaits: Type.Optional(Type.Literal('posture')),
+    awaits: Type.Optional(Type.Union([Type.Literal('posture'), Type.Literal('sign-in')])),
     enrolledAt: EpochSeconds,
     changedAt: EpochSeconds,
     certificates: Type.Array(

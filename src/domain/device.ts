@@ -47,8 +47,11 @@ export interface Device {
   /** Why it is in this state, and who said so. */
   readonly reason?: string;
   readonly changedBy?: string;
-  /** It becomes active by itself when its posture is accepted. What a person decides about it ends that. */
-  readonly awaits?: 'posture';
+  /**
+   * It becomes active by itself when its posture is accepted; with `sign-in`, only from a user who signed in after it came
+   * into this state. What a person decides about it ends that.
+   */
+  readonly awaits?: 'posture' | 'sign-in';
   /** Epoch seconds. */
   readonly enrolledAt: number;
   readonly changedAt: number;
@@ -64,7 +67,9 @@ export interface DeviceChange {
   readonly by: string;
   /** The state that it led to. */
   readonly state: DeviceState;
-  /** What a person wrote, or one of `enrollment`, `first-posture`, `grace-renewal`. */
+  /**
+   * What a person wrote, or one of `enrollment`, `first-posture`, `grace-renewal`, `sign-in-and-posture`.
+   */
   readonly reason: string;
 }
 

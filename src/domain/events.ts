@@ -54,6 +54,8 @@ export type ControlEvent =
       readonly certificate: IssuedCertificate;
       /** The one before had expired: quarantine comes with it. */
       readonly late?: true;
+      /** What ends that quarantine beside a person. */
+      readonly awaits?: 'sign-in';
     }
   | {
       readonly type: 'device-state-changed';

@@ -26,6 +26,8 @@ export interface RenewalRequest {
   readonly publicKey: KeyObject;
   /** For how long after its end a certificate may be renewed. */
   readonly graceSeconds: number;
+  /** Users can sign in, so one who does ends the quarantine of a late renewal; otherwise a person has to. */
+  readonly hasSignIn: boolean;
   /** Epoch seconds. */
   readonly now: number;
 }
@@ -74,6 +76,8 @@ export function decideRenewal(
         device: device.id,
         certificate: renewed.issued,
         ...(isLate ? { late: true } : {}),
+        // Nobody signs in on any other kind of device.
+        ...(isLate && request.hasSignIn && device.role === 'laptop' ? { awaits: 'sign-in' } : {}),
       },
     ],
     value: { certificateChainPem: renewed.chainPem, notAfter: renewed.issued.notAfter, isLate },

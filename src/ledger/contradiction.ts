@@ -68,9 +68,9 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   'device-posture-accepted': (state, { device: id }) => {
     const device = state.devices.get(id);
     if (device === undefined) return refuse('not-found', `device ${id}`);
-    return device.awaits === 'posture'
-      ? undefined
-      : refuse('conflict', `device ${id} is ${device.state} and awaits no posture`);
+    return device.awaits === undefined
+      ? refuse('conflict', `device ${id} is ${device.state} and awaits no posture`)
+      : undefined;
   },
   'device-state-changed': (state, { device: id, state: next }) => {
     const device = state.devices.get(id);

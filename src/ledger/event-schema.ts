@@ -78,6 +78,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     device: Id,
     certificate: Certificate,
     late: Type.Optional(Type.Literal(true)),
+    awaits: Type.Optional(Type.Literal('sign-in')),
   }),
   'device-state-changed': event('device-state-changed', {
     device: Id,

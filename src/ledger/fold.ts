@@ -129,12 +129,9 @@ export function applyEvent(
       return;
     }
     case 'device-posture-accepted': {
-      moveDevice(state, event.device, {
-        at: now,
-        by: origin.actor,
-        state: 'active',
-        reason: 'first-posture',
-      });
+      const { awaits } = get(state.devices, event.device);
+      const reason = awaits === 'sign-in' ? 'sign-in-and-posture' : 'first-posture';
+      moveDevice(state, event.device, { at: now, by: origin.actor, state: 'active', reason });
       return;
     }
     case 'device-certificate-renewed':
@@ -144,13 +141,12 @@ export function applyEvent(
       if (event.late === true) {
         // One that a person put into quarantine stays there for what that person said.
         const { state: before } = get(state.devices, event.device);
-        if (before === 'active' || before === 'enrolled')
-          moveDevice(state, event.device, {
-            at: now,
-            by: origin.actor,
-            state: 'quarantined',
-            reason: 'grace-renewal',
-          });
+        if (before === 'active' || before === 'enrolled') {
+          const why = { at: now, by: origin.actor, reason: 'grace-renewal' };
+          moveDevice(state, event.device, { ...why, state: 'quarantined' });
+          const { awaits } = event;
+          if (awaits !== undefined) changeDevice(state, event.device, () => ({ awaits }));
+        }
       }
       return;
     case 'device-state-changed':

@@ -8,7 +8,7 @@ import type { DeviceId } from '../../src/domain/ids.ts';
 import type { VerifiedCertificate } from '../../src/domain/subject.ts';
 import type { CertificateSigner } from '../../src/enrollment/certificate-signer.ts';
 import { enroll } from '../../src/enrollment/enroll.ts';
-import { acceptFirstPosture } from '../../src/enrollment/first-posture.ts';
+import { acceptAwaited } from '../../src/enrollment/accept-posture.ts';
 import { maxLiveCertificates, renew } from '../../src/enrollment/renew.ts';
 import type { RenewedCertificate } from '../../src/enrollment/renew.ts';
 import { identifyDevice } from '../../src/identity/device-identity.ts';
@@ -52,8 +52,8 @@ async function renewWith(
   options: { signer?: CertificateSigner; at?: number; csrPem?: string } = {},
 ): Promise<RenewedCertificate | Refusal> {
   const csrPem = options.csrPem ?? (await createKeyAndRequest()).csrPem;
-  const asked = { certificate, publicKey, csrPem, graceSeconds: 30 * day, now: options.at ?? now };
-  return renew(lab.store, options.signer ?? lab.signer, asked);
+  const asked = { certificate, publicKey, csrPem, graceSeconds: 30 * day, hasSignIn: false };
+  return renew(lab.store, options.signer ?? lab.signer, { ...asked, now: options.at ?? now });
 }
 
 describe('renewal', () => {
@@ -174,7 +174,7 @@ describe('renewal after the end of the certificate', () => {
     const laptop = await enrollLaptop();
     const csrPem = await createRequest(laptop.keyPem);
     valueOf(await renewWith(laptop, { at: atOnceAfter(laptop), csrPem }));
-    valueOf(await acceptFirstPosture(lab.store, laptop.id));
+    valueOf(await acceptAwaited(lab.store, laptop.id));
     expect(stateOf(laptop)).toMatchObject({ state: 'quarantined', reason: 'grace-renewal' });
   });
 

@@ -32,7 +32,14 @@ const change = (device: DeviceId, state: 'active' | 'quarantined' | 'revoked' | 
 
 const renewWith = async (certificate: VerifiedCertificate, chainPem = '', at = now) => {
   const { publicKey } = new X509Certificate(chainPem);
-  const asked = { certificate, publicKey, graceSeconds: 30 * 86_400, csrPem: await newRequest(), now: at };
+  const asked = {
+    certificate,
+    publicKey,
+    graceSeconds: 30 * 86_400,
+    hasSignIn: false,
+    csrPem: await newRequest(),
+    now: at,
+  };
   return renew(lab.store, lab.signer, asked);
 };
 

@@ -29,7 +29,8 @@ export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const certificate = deviceOf(request);
       const { publicKey } = presentedBy(request);
-      const asked = { certificate, publicKey, graceSeconds, csrPem: request.body.csr };
+      const hasSignIn = parts.signIn !== undefined;
+      const asked = { certificate, publicKey, graceSeconds, hasSignIn, csrPem: request.body.csr };
       const { value } = await awaitEnforced(
         parts,
         renew(parts.store, parts.signer, { ...asked, now: nowSeconds(parts) }),

@@ -2,7 +2,7 @@ import { TokenRequest, TokenResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { flowRoles } from '../../domain/device.ts';
 import { machineName } from '../../domain/subject.ts';
-import { acceptFirstPosture } from '../../enrollment/first-posture.ts';
+import { acceptAwaited, isSignInFresh } from '../../enrollment/accept-posture.ts';
 import { signSessionToken } from '../../identity/session-token.ts';
 import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
@@ -14,9 +14,10 @@ import { deviceOf, requireDevice } from '../require-device.ts';
 /**
  * POST /v1/device/token: a session token bound to the certificate of this connection. Its user is who signed in on the
  * device; where no identity provider is configured, who enrolled it; a machine has none and asks under its own name. A
- * device that was only enrolled is active from its first
- * posture on, and every gateway knows before the token is given that would use it. A device in quarantine gets one too: what it may still do is
- * for the policies to say, and its flows are recorded with their user. A revoked or lost one gets none.
+ * device that was only enrolled is active from its first posture on, one that renewed late from the first that comes with
+ * a new sign-in, and every gateway knows before the token is given that would use it. A device in quarantine gets one
+ * too: what it may still do is for the policies to say, and its flows are recorded with their user. A revoked or lost one
+ * gets none.
  */
 export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
@@ -40,10 +41,13 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       const { posture: report, signIn: kept } = request.body;
       const mustSignIn = parts.signIn !== undefined && device.role !== 'machine';
       const signedIn = mustSignIn ? orThrow(parts.signIn.open(id, kept)) : undefined;
+      if (signedIn !== undefined && !isSignInFresh(device, signedIn.signIn?.at))
+        throw new GatewayError('sign-in-required', { detail: `${id} renewed late and awaits a new sign-in` });
       const posture = report === undefined ? undefined : acceptPosture(report, now);
       if (posture !== undefined) {
         parts.postures.remember(id, posture);
-        if (device.awaits === 'posture') await awaitEnforced(parts, acceptFirstPosture(parts.store, id));
+        if (device.awaits !== undefined)
+          await awaitEnforced(parts, acceptAwaited(parts.store, id, signedIn?.signIn?.at));
       }
       const { token, expiresAt } = await signSessionToken(parts.sessionKey(), {
         domain: parts.store.state.domain,
