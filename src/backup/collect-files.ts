@@ -54,6 +54,7 @@ const isMadeAnew = (path: string): boolean =>
   path === 'lost+found' ||
   path === dataDirectory.lastBackup ||
   path.startsWith(dataDirectory.ledger) ||
+  path.startsWith(dataDirectory.replica) ||
   path.startsWith('.write-probe-') ||
   path.endsWith('.tmp');
 

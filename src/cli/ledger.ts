@@ -1,16 +1,12 @@
-import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import type { LedgerHead } from '../domain/control-state.ts';
 import { foldedHead } from '../ledger/copy-ledger.ts';
-import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import { openLedger } from '../control/open-ledger.ts';
-import { CliError, exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
-import { readSettings } from './read-settings.ts';
 import { registerLedgerCopy } from './ledger-copy.ts';
+import { registerLedgerRecover } from './ledger-recover.ts';
 import { addOutput, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
+import { withLedger } from './with-ledger.ts';
 
 interface LedgerOptions {
   readonly config?: string;
@@ -24,6 +20,7 @@ export function registerLedger(program: Command): void {
   registerHead(group);
   registerVerify(group);
   registerLedgerCopy(group);
+  registerLedgerRecover(group);
 }
 
 const addConfig = (command: Command): Command =>
@@ -31,28 +28,6 @@ const addConfig = (command: Command): Command =>
     '--config <file>',
     'settings (default: postern.yaml of the data directory in the context file, or here)',
   );
-
-/** Does work on the ledger that the settings name, and closes it; what is wrong with it becomes an exit code. */
-async function withLedger<Value>(
-  config: string | undefined,
-  work: (ledger: Ledger) => Promise<Value>,
-): Promise<Value> {
-  const configFile = await findConfig(config);
-  const settings = readSettings(configFile);
-  try {
-    const ledger = openLedger(settings, configFile);
-    try {
-      return await work(ledger);
-    } finally {
-      await ledger.close();
-    }
-  } catch (error) {
-    if (error instanceof LedgerCorrupt)
-      throw new CliError(exitCodes.no, `${error.message} (settings in ${dirname(configFile)})`);
-    if (error instanceof LedgerUnavailable) throw new CliError(exitCodes.unreachable, error.message);
-    throw error;
-  }
-}
 
 const headLines = ({ sequence, hash }: LedgerHead): string[] => [`${sequence}  ${hash}`];
 
@@ -71,7 +46,7 @@ Examples:
   postern ledger head --config /var/lib/postern/postern.yaml -o json`,
     )
     .action(async ({ config, output }: LedgerOptions) => {
-      const head = await withLedger(config, (ledger) => ledger.head());
+      const head = await withLedger(await findConfig(config), (ledger) => ledger.head());
       printData(output, head, () => headLines(head));
     });
 }
@@ -90,7 +65,7 @@ Example:
   postern ledger verify --config /var/lib/postern/postern.yaml`,
     )
     .action(async ({ config, output }: LedgerOptions) => {
-      const head = await withLedger(config, foldedHead);
+      const head = await withLedger(await findConfig(config), foldedHead);
       printData(output, head, () => [`Whole: ${head.sequence} entries, the last with hash ${head.hash}.`]);
     });
 }

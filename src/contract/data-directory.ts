@@ -4,6 +4,9 @@ export const dataDirectory = {
   /** Holds `dataFormat`; a directory of another format is refused, never converted in silence. */
   format: 'FORMAT',
   ledger: 'ledger.db',
+  /** What this server has seen of a ledger in Redis, and what Redis lost of it. */
+  replica: 'ledger-replica.db',
+  lostEntries: 'ledger-lost',
   flows: 'flows',
   /** When the last backup was made, of which head, and where to: for `postern doctor`. Not in backups. */
   lastBackup: 'LAST_BACKUP',

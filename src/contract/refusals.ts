@@ -565,8 +565,14 @@ export const refusals = {
   ),
   'store-unavailable': text(
     503,
-    ['Ledger not available', 'Nothing was changed. Look at the disk of the control plane.'],
-    ['Registre indisponible', "Rien n'a été changé. Regardez le disque du plan de contrôle."],
+    [
+      'Ledger not available',
+      'No change was acknowledged. Look at the disk of the control plane, or at its Redis.',
+    ],
+    [
+      'Registre indisponible',
+      "Aucun changement n'a été confirmé. Regardez le disque du plan de contrôle, ou son Redis.",
+    ],
   ),
   'internal-error': text(500, ['Internal error', tellSecurity.en], ['Erreur interne', tellSecurity.fr]),
 } as const satisfies Record<string, RefusalText>;

@@ -52,6 +52,11 @@ export interface ControlParts {
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   readonly answers: AnswerMemory;
   readonly rateLimits: RateLimits;
+  /**
+   * The store cannot be asked what others have changed: what would rely on the newest state is refused. Changes are
+   * refused by the store itself.
+   */
+  readonly isLedgerAway: () => boolean;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   /** How long an answer waits for workers. Past it the change stands, and the answer says how many are pending. */

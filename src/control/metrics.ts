@@ -11,6 +11,11 @@ export interface MetricsSource {
   readonly lostDeviceAttempts: number;
   readonly ready: boolean;
   readonly residentBytes: number;
+  readonly ledger: {
+    readonly isAway: boolean;
+    readonly recoveries: number;
+    readonly lostFiles: number;
+  };
 }
 
 interface Sample {
@@ -34,7 +39,7 @@ function family(name: string, type: 'counter' | 'gauge', help: string, samples: 
  * application, path or address is one (a gateway's /metrics once grew to 20 MB that way).
  */
 export function renderMetrics(source: MetricsSource): string {
-  const { state, counters, ready, residentBytes } = source;
+  const { state, counters, ready, residentBytes, ledger } = source;
   const workers = [...counters];
   const perWorker = (pick: (counters: WorkerCounters) => number): Sample[] =>
     workers.map(([worker, each]) => ({ labels: { worker }, value: pick(each) }));
@@ -46,6 +51,24 @@ export function renderMetrics(source: MetricsSource): string {
   return `${[
     family('postern_ready', 'gauge', 'Whether /readyz says yes.', count(ready ? 1 : 0)),
     family('postern_ledger_sequence', 'gauge', 'Events in the ledger.', count(state.head.sequence)),
+    family(
+      'postern_ledger_away',
+      'gauge',
+      'Whether the store of the ledger cannot be asked: changes and session tokens are refused.',
+      count(ledger.isAway ? 1 : 0),
+    ),
+    family(
+      'postern_ledger_recoveries_total',
+      'counter',
+      'How often the store was found to have lost acknowledged events, and was given them back.',
+      count(ledger.recoveries),
+    ),
+    family(
+      'postern_ledger_lost_files',
+      'gauge',
+      'Files of events that the store lost and went on without: see `postern ledger recover`.',
+      count(ledger.lostFiles),
+    ),
     family(
       'postern_devices',
       'gauge',

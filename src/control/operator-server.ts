@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net';
 export interface OperatorView {
   /** What keeps this server from passing flows; empty when it is ready. */
   notReady(): readonly string[];
+  /** What is wrong and must be seen to, although it may not keep flows from passing. */
+  troubles(): readonly string[];
   metrics(): string;
 }
 
@@ -19,11 +21,12 @@ export function createOperatorServer(view: OperatorView): Server {
     '/healthz': () => ({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' }),
     '/readyz': () => {
       const problems = view.notReady();
+      const troubles = view.troubles();
       const ready = problems.length === 0;
       return {
         status: ready ? 200 : 503,
         type: 'application/json',
-        body: `${JSON.stringify({ ready, waitingFor: problems })}\n`,
+        body: `${JSON.stringify({ ready, waitingFor: problems, ...(troubles.length === 0 ? {} : { troubles }) })}\n`,
       };
     },
     '/metrics': () => ({

@@ -4,6 +4,8 @@ import type { LedgerEntry } from '../domain/events.ts';
 export interface RecentEntries {
   /** Takes entries in any order; those it has are passed over. */
   add(entries: readonly LedgerEntry[]): void;
+  /** Forgets all, since they are of another chain. */
+  clear(): void;
   all(): readonly LedgerEntry[];
 }
 
@@ -23,6 +25,7 @@ export function createRecentEntries(max: number = maxRecentEntries): RecentEntri
       if (bySequence.size <= max) return;
       for (const { sequence } of inOrder().slice(0, -max)) bySequence.delete(sequence);
     },
+    clear: () => bySequence.clear(),
     all: inOrder,
   };
 }

@@ -8,6 +8,7 @@ import type { Settings } from '../contract/settings.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
 import { openAccessLog } from './access-log.ts';
+import { countLostEntries } from '../ledger/replica/lost-entries.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -64,7 +65,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
   checkDataDirectory(data);
   const authorities = await loadAuthorities(data, start.passphrase);
   const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
-  const { store, recent, troubles } = await openStore(settings, start.configFile, clock, logger);
+  const { store, recent, health } = await openStore(settings, start.configFile, clock, logger);
   const closing: (() => Promise<void> | void)[] = [() => store.close()];
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -134,6 +135,15 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       }),
     );
 
+    closing.push(
+      store.onReplaced(() => {
+        explainer.outdate();
+        announceNetworks();
+        desk.replaceStates();
+        keys.refresh().catch((error: unknown) => logger.error({ err: error }, 'signing key not read'));
+      }),
+    );
+
     const signIn = hasApi
       ? await openDeviceSignIns({
           settings: settings.signIn,
@@ -171,6 +181,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       engine: explainer,
       answers: createAnswerMemory(),
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
+      isLedgerAway: () => health.isAway(),
       clock,
       enforcementTimeoutMs,
     };
@@ -194,8 +205,11 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     if (api !== undefined) closing.push(() => api.close());
 
     let isDraining = false;
+    // A gateway whose store is away passes flows by what it knows; were it taken out, so would be all at once.
+    const passesFlowsWithout = hasWorkers && settings.ledger !== undefined && 'redis' in settings.ledger;
     const notReady = (): string[] => [
-      ...troubles(),
+      ...health.troubles().filter((trouble) => trouble !== 'ledger' || !passesFlowsWithout),
+      ...(store.state.domain === '' ? ['organization'] : []),
       ...(accessLog?.healthy() === false ? ['access log'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
       ...(isDraining ? ['draining'] : []),
@@ -206,10 +220,15 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         counters: desk.counters,
         lostDeviceAttempts: parts.lostDevices.attempts,
         ready: notReady().length === 0,
+        ledger: {
+          isAway: health.isAway(),
+          recoveries: health.recoveries,
+          lostFiles: countLostEntries(join(data, dataDirectory.lostEntries)),
+        },
         residentBytes: process.memoryUsage.rss(),
       });
     const operator = await listenOperator(
-      { notReady, metrics },
+      { notReady, troubles: () => health.troubles(), metrics },
       { host: settings.operator.listen, port: start.operatorPort ?? settings.operator.port },
     );
     closing.push(() => operator.close());

@@ -13,6 +13,8 @@ import type { TrackedFleet } from './worker-fleet.ts';
 /** Where the control process answers its workers. */
 export interface WorkerDesk {
   receive(worker: number, message: WorkerToControl): Promise<void>;
+  /** Gives every worker that was started the whole state again, in the place of what it has. */
+  replaceStates(): void;
   /** Sends a whole append to every worker that was started. */
   fanOut(entries: readonly LedgerEntry[]): void;
   /** To every worker that was started. */
@@ -95,6 +97,9 @@ export function createWorkerDesk(parts: {
           counters.set(worker, message.counters);
           return;
       }
+    },
+    replaceStates() {
+      for (const worker of [...fleet.workers.keys()]) start(worker);
     },
     fanOut(entries) {
       for (const worker of fleet.workers.keys()) send(worker, { type: 'ledger', entries });

@@ -1,5 +1,5 @@
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
-import type { LedgerHead } from '../domain/control-state.ts';
+import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 
 /**
  * The one log of lasting control state. Every implementation passes test/ledger/ledger-contract.ts.
@@ -43,6 +43,17 @@ export interface StoredLedger extends Ledger {
   /** The hash of one entry, `undefined` where there is none. */
   hashAt(sequence: number): Promise<string | undefined>;
 }
+
+/** A ledger whose store can lose its end and go on without it, as Redis at a failover. */
+export interface RebasingLedger extends Ledger {
+  /**
+   * Hears, at the very moment, that another chain took the place of the one read so far, with the state that it folds
+   * to, which becomes the listener's own. What is read and followed from then on is of the new chain.
+   */
+  onRebase(listener: (state: ControlState) => void): void;
+}
+
+export const isRebasing = (ledger: Ledger): ledger is RebasingLedger => 'onRebase' in ledger;
 
 export class LedgerConflict extends Error {
   override readonly name = 'LedgerConflict';

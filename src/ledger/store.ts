@@ -4,9 +4,10 @@ import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import { checkEvents } from './check-events.ts';
 import { applyEntry } from './fold.ts';
-import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './ledger.ts';
+import { isRebasing, LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { loadState } from './load-state.ts';
+import { replaceState } from './replace-state.ts';
 import { writeSnapshot } from './snapshot-file.ts';
 import { verifyQuietly } from './verify-quietly.ts';
 
@@ -33,6 +34,11 @@ export interface LedgerStore {
   onEntries(listener: (entries: readonly LedgerEntry[]) => void): () => void;
   /** Every entry after a sequence number, from the ledger itself: what was, where the state has only what is. */
   read(afterSequence: number): AsyncIterable<LedgerEntry>;
+  /**
+   * Tells when the state was replaced because the ledger's store had gone on without what it lost: entries heard before
+   * may not be of its chain. Returns how to stop that.
+   */
+  onReplaced(listener: () => void): () => void;
   /** Stops following, leaves a snapshot, and closes the ledger. */
   close(): Promise<void>;
 }
@@ -55,6 +61,12 @@ export type StoreProblem =
   | 'snapshot-not-written'
   | 'listener-failed'
   | 'ledger-unavailable'
+  /** The store in Redis had lost its end, and was given it back. */
+  | 'ledger-rewound'
+  /** The store in Redis had gone on without what it lost; the state was replaced. */
+  | 'ledger-forked'
+  /** The store in Redis holds what cannot be followed. The state stands still until it is mended. */
+  | 'ledger-not-followed'
   /** The state stands still from here on, and nothing is committed any more. */
   | 'ledger-corrupt';
 
@@ -82,6 +94,7 @@ export async function openLedgerStore(
     onProblem('snapshot-not-used', new Error(problem)),
   );
   const listeners = new Set<(entries: readonly LedgerEntry[]) => void>();
+  const replacedListeners = new Set<() => void>();
   const closed = new AbortController();
   let corrupt: Error | undefined;
   let snapshotAt = snapshotHead.sequence;
@@ -107,6 +120,14 @@ export async function openLedgerStore(
     onProblem('ledger-corrupt', error);
   };
 
+  const tell = (hear: () => void): void => {
+    try {
+      hear();
+    } catch (error) {
+      onProblem('listener-failed', error as Error);
+    }
+  };
+
   // Entries come from here and from following; the state takes each once, and an append as a whole: half of one could
   // have withdrawn a policy and not yet put its successor.
   const apply = (entries: readonly LedgerEntry[]): void => {
@@ -119,19 +140,28 @@ export async function openLedgerStore(
       stop(error as Error);
       throw error;
     }
-    for (const listener of listeners) {
-      try {
-        listener(fresh);
-      } catch (error) {
-        onProblem('listener-failed', error as Error);
-      }
-    }
+    for (const listener of listeners) tell(() => listener(fresh));
     saveSnapshotIfDue();
   };
 
+  // How often the state was replaced.
+  let replaced = 0;
+  const verification = new AbortController();
+  if (isRebasing(ledger))
+    ledger.onRebase((next) => {
+      replaceState(state, next);
+      replaced += 1;
+      verification.abort();
+      snapshotAt = 0;
+      saveSnapshot();
+      for (const listener of replacedListeners) tell(listener);
+    });
+
   const catchUp = async (): Promise<void> => {
+    const chain = replaced;
     const entries = await Array.fromAsync(ledger.read(state.head.sequence));
-    apply(entries);
+    // What was read of a chain that has gone since says nothing.
+    if (chain === replaced) apply(entries);
   };
 
   const commitOnce = async <Value>(
@@ -190,19 +220,20 @@ export async function openLedgerStore(
     }
   };
   const verifyBeginning = async (head: LedgerHead): Promise<void> => {
-    if (head.sequence > 0) await pause(settleMs, closed.signal);
-    while (!closed.signal.aborted) {
+    const signal = AbortSignal.any([closed.signal, verification.signal]);
+    if (head.sequence > 0) await pause(settleMs, signal);
+    while (!signal.aborted) {
       try {
-        await verifyQuietly(ledger, head, { signal: closed.signal });
+        await verifyQuietly(ledger, head, { signal });
         return;
       } catch (error) {
-        if (closed.signal.aborted) return;
+        if (signal.aborted) return;
         if (!(error instanceof LedgerUnavailable)) {
           stop(error as Error);
           return;
         }
         // Whoever follows has said so.
-        await pause(retryMs, closed.signal);
+        await pause(retryMs, signal);
       }
     }
   };
@@ -223,6 +254,10 @@ export async function openLedgerStore(
       return () => void listeners.delete(listener);
     },
     read: (afterSequence) => ledger.read(afterSequence),
+    onReplaced(listener) {
+      replacedListeners.add(listener);
+      return () => void replacedListeners.delete(listener);
+    },
     async close() {
       closed.abort();
       await commits;

@@ -143,6 +143,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
     fleet,
+    isLedgerAway: () => false,
     postures: createPostureMemory(),
     lostDevices: createLostDeviceWatch(),
     signIn: await options.signIn?.({ organization, store, clock }),

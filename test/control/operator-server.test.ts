@@ -6,11 +6,17 @@ import { createOperatorServer } from '../../src/control/operator-server.ts';
 
 let server: Server;
 let waitingFor: readonly string[];
+let troubles: readonly string[];
 let url: string;
 
 beforeEach(async () => {
   waitingFor = [];
-  server = createOperatorServer({ notReady: () => waitingFor, metrics: () => 'postern_ready 1\n' });
+  troubles = [];
+  server = createOperatorServer({
+    notReady: () => waitingFor,
+    troubles: () => troubles,
+    metrics: () => 'postern_ready 1\n',
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

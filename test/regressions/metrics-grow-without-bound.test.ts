@@ -22,6 +22,7 @@ const render = (refusalsTotal: Record<string, number>): string =>
     counters: new Map([[1, countersWith(refusalsTotal)]]),
     ready: true,
     lostDeviceAttempts: 0,
+    ledger: { isAway: false, recoveries: 0, lostFiles: 0 },
     residentBytes: 1,
   });
 

@@ -34,6 +34,8 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       },
     },
     async (request) => {
+      // A device that was revoked meanwhile would get a token for ten minutes more.
+      if (parts.isLedgerAway()) throw new GatewayError('store-unavailable', { detail: 'ledger away' });
       const { device: id, thumbprint } = deviceOf(request);
       const device = parts.store.state.devices.get(id);
       if (device === undefined) throw new GatewayError('device-unknown');

@@ -17,6 +17,8 @@ export interface RedisLedgerOptions {
   readonly timeouts?: RedisTimeouts;
   /** While someone follows: how often to look whether what was read is still there. */
   readonly blockMs?: number;
+  /** While someone follows: the store has just answered, and what was read is still there. */
+  readonly onConfirmed?: () => void;
 }
 
 const entriesAtOnce = 500;
@@ -136,6 +138,7 @@ export function openRedisLedger(address: RedisAddress, options: RedisLedgerOptio
           // A stream that lost its end would let us wait for ever.
           if (elements.length === 0 && (await hashAt(head.sequence)) !== head.hash)
             throw new LedgerCorrupt(head.sequence, `${address.name} has lost ledger entry ${head.sequence}`);
+          options.onConfirmed?.();
         }
       } catch (error) {
         // Ended while it waited or read: the end of following, not a failure.

@@ -1,0 +1,56 @@
+import type { StoreProblem } from '../ledger/store.ts';
+
+/** What is known of how the ledger does, for /readyz, metrics, and whoever must not act on old knowledge. */
+export interface LedgerHealth {
+  problem(problem: StoreProblem): void;
+  /** The store has just shown that it has what we have, and no more. */
+  inStep(): void;
+  /** The store cannot be asked: what others have changed meanwhile is not known here. */
+  isAway(): boolean;
+  /** In words for /readyz; empty when all is well. */
+  troubles(): readonly string[];
+  /** How often the store was found to have lost what we have. */
+  readonly recoveries: number;
+}
+
+/** A trouble counts until nothing was heard of it for this long. */
+const troubleMs = 5000;
+/** A store in Redis shows itself every two seconds. */
+const silenceMs = 10_000;
+
+/** `confirms`: whether the store says by itself that it is there, as one on another machine does. */
+export function createLedgerHealth(
+  clock: () => number,
+  options: { readonly confirms: boolean },
+): LedgerHealth {
+  let isStopped = false;
+  let recoveries = 0;
+  let unavailableAt = Number.NEGATIVE_INFINITY;
+  let unfollowableAt = Number.NEGATIVE_INFINITY;
+  let inStepAt = clock();
+  const isAway = (): boolean => {
+    if (!options.confirms) return false;
+    const troubleAt = Math.max(unavailableAt, unfollowableAt);
+    return isStopped || troubleAt > inStepAt || clock() - inStepAt > silenceMs;
+  };
+  return {
+    problem(problem) {
+      if (problem === 'ledger-corrupt') isStopped = true;
+      if (problem === 'ledger-unavailable') unavailableAt = clock();
+      if (problem === 'ledger-not-followed') unfollowableAt = clock();
+      if (problem === 'ledger-rewound' || problem === 'ledger-forked') recoveries += 1;
+    },
+    inStep() {
+      // Later than a trouble of the same millisecond.
+      inStepAt = Math.max(clock(), unavailableAt, unfollowableAt);
+    },
+    isAway,
+    troubles: () => [
+      ...(isStopped || (options.confirms && unfollowableAt > inStepAt) ? ['ledger corrupt'] : []),
+      ...(isAway() || clock() - unavailableAt < (options.confirms ? 0 : troubleMs) ? ['ledger'] : []),
+    ],
+    get recoveries() {
+      return recoveries;
+    },
+  };
+}

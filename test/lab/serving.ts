@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** A real `postern serve`, ready. */
+export interface Serving {
+  readonly line: string;
+  /** Of `gateway`, `control` or `operator`, as its line says. */
+  portOf(listener: string): number;
+  readyz(): Promise<{ status: number; body: unknown }>;
+  metric(name: string): Promise<number>;
+  /** With all its children, as a power cut would. */
+  kill(): Promise<void>;
+}
+
+/** @throws with what it said and its exit code where it does not become ready. */
+export async function startServing(
+  configFile: string,
+  role: 'all' | 'gateway' | 'control',
+): Promise<Serving> {
+  const args = [program, 'serve', '--config', configFile, '--role', role, '--workers', '1'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  const exit = once(child, 'exit') as Promise<[number | null]>;
+  const [line] = (await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line'),
+    exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${errors}`))),
+  ])) as [string];
+  const portOf = (what: string): number => Number(new RegExp(`${what}=\\S+?:(\\d+)(?: |$)`).exec(line)?.[1]);
+  const operator = (path: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${portOf('operator')}${path}`);
+  return {
+    line,
+    portOf,
+    async readyz() {
+      const answer = await operator('/readyz');
+      return { status: answer.status, body: await answer.json() };
+    },
+    async metric(name) {
+      const text = await (await operator('/metrics')).text();
+      return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+    },
+    async kill() {
+      // The group is the server's own: its children are in it and nobody else.
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined)
+        process.kill(-child.pid, 'SIGKILL');
+      await exit;
+    },
+  };
+}
