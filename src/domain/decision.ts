@@ -26,6 +26,8 @@ export const denialReasons = [
   'policy-forbids',
   'policy-error',
   'posture-missing',
+  'posture-unknown',
+  'posture-stale',
   'device-quarantined',
   'posture-awaited',
   'device-revoked',

@@ -48,6 +48,8 @@ const ofPolicy: ReadonlySet<DenialReason> = new Set([
   'policy-forbids',
   'policy-error',
   'posture-missing',
+  'posture-unknown',
+  'posture-stale',
 ]);
 
 /** Of a device in quarantine only where some policy of the application speaks of such devices. */

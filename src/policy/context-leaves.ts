@@ -1,5 +1,5 @@
 import { postureCriteria } from '../domain/posture.ts';
-import type { PostureCriterion } from '../domain/posture.ts';
+import type { Posture, PostureCriterion } from '../domain/posture.ts';
 import type { CedarValue } from './cedar.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import { timeValue } from './time-dimensions.ts';
@@ -14,13 +14,16 @@ export interface ContextLeaf {
   readonly keys?: readonly ((inputs: PolicyInputs) => KeyPart)[];
 }
 
+/** Anything but a plain yes or no is unknown, and so is all of a posture that is missing. */
+export const isUnknown = (posture: Posture | undefined, name: PostureCriterion): boolean =>
+  typeof posture?.checks[name] !== 'boolean';
+
 const criterion = (name: PostureCriterion): ContextLeaf => ({
   // Unknown is never true.
   value: ({ posture }) => posture?.checks[name] === true,
+  // And no failure: a denial says which of the two it was.
+  keys: [({ posture }) => posture?.checks[name] ?? 'unknown'],
 });
-
-const isUnknown = ({ posture }: PolicyInputs, name: PostureCriterion): boolean =>
-  typeof posture?.checks[name] !== 'boolean';
 
 /** A dual-stack listener shows IPv4 peers as `::ffff:10.0.0.1`; policies are written for the IPv4 address. */
 export const sourceAddress = (address: string): string =>
@@ -37,8 +40,12 @@ export const contextLeaves: Readonly<Record<string, ContextLeaf>> = {
   },
   ...Object.fromEntries(postureCriteria.map((name) => [`posture.${name}`, criterion(name)])),
   'posture.unknown': {
-    value: (inputs) => postureCriteria.filter((name) => isUnknown(inputs, name)),
-    keys: postureCriteria.map((name) => (inputs: PolicyInputs) => isUnknown(inputs, name)),
+    value: (inputs) => postureCriteria.filter((name) => isUnknown(inputs.posture, name)),
+    keys: postureCriteria.map(
+      (name) =>
+        ({ posture }: PolicyInputs) =>
+          isUnknown(posture, name),
+    ),
   },
   'posture.missing': { value: ({ posture }) => posture === undefined },
   'posture.ageSeconds': { value: (inputs) => timeValue('postureAge', inputs), keys: [] },

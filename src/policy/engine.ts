@@ -8,14 +8,13 @@ import { createDecisionTable, createEntryBudget, dropEntries } from './decision-
 import type { DecisionTable } from './decision-table.ts';
 import { explainDecision } from './explain.ts';
 import type { Explanation } from './explanation.ts';
-import { findChallenge } from './challenge.ts';
 import { createGroupMembership } from './group-membership.ts';
 import type { GroupSet } from './group-membership.ts';
-import { judge } from './judge.ts';
+import { judgeWhole } from './judge-whole.ts';
 import { createPolicyReader } from './policy-index.ts';
 import { noSignIn } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
-import { isQuarantined, laneOf, lanes } from './lanes.ts';
+import { laneOf, lanes } from './lanes.ts';
 import type { Lane } from './lanes.ts';
 import { policyVersionOf } from './policy-version.ts';
 import { sameResource } from './same-resource.ts';
@@ -86,31 +85,6 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     return decision;
   };
 
-  /** What the policies say, with what the user could do about a denial; and whether it may be kept. */
-  const judgeWhole = (slice: PolicySlice, inputs: PolicyInputs): { decision: Decision; keep: boolean } => {
-    if (isQuarantined(slice.lane) && !slice.hasPermit)
-      return { decision: refuse('device-quarantined'), keep: true };
-    const { effect, reasons: said, policies, keep } = judge(slice, inputs);
-    const reasons: readonly DenialReason[] = isQuarantined(slice.lane)
-      ? ['device-quarantined', ...said]
-      : said;
-    if (effect === 'allow') return { decision: { effect, policies, policyVersion }, keep };
-    const challenge = findChallenge(slice, inputs);
-    if (challenge === undefined) return { decision: { effect, reasons, policies, policyVersion }, keep };
-    const { missing, maxAgeSeconds, verdict } = challenge;
-    return {
-      decision: {
-        effect: 'challenge',
-        missing,
-        ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
-        // The forbids that stand in the way, or else the permits that wait for it.
-        policies: policies.length > 0 ? policies : verdict.policies,
-        policyVersion,
-      },
-      keep,
-    };
-  };
-
   const isCurrentApp = (app: App): boolean => {
     let current = currentApps.get(app);
     if (current === undefined) {
@@ -176,11 +150,11 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     if (reason !== undefined) return refuse(reason);
     const { slice, decisions } = compiledFor(facts.app, laneOf(device));
     const inputs = inputsOf(facts, device);
-    if (!caching) return judgeWhole(slice, inputs).decision;
+    if (!caching) return judgeWhole(slice, inputs, policyVersion).decision;
     const key = slice.keyOf(inputs, groupsOf(facts.subject.token), membership);
     let decision = decisions.get(key);
     if (decision === undefined) {
-      const judged = judgeWhole(slice, inputs);
+      const judged = judgeWhole(slice, inputs, policyVersion);
       ({ decision } = judged);
       if (judged.keep) decisions.set(key, decision);
     }

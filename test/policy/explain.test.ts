@@ -95,7 +95,7 @@ test('names the forbid that held, with the values that made it hold', () => {
       ],
     },
   );
-  expect(explained).toMatchObject({ effect: 'deny', reasons: ['policy-forbids'] });
+  expect(explained).toMatchObject({ effect: 'deny', reasons: ['policy-forbids', 'posture-unknown'] });
   expect(
     explained.policies.map(({ name, satisfied, explanation }) => [name, satisfied, explanation]),
   ).toEqual([

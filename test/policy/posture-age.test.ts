@@ -9,8 +9,8 @@ test('denies a device whose posture is older than the policy allows', () => {
   const engine = engineOf();
   const measured = (secondsAgo: number) => factsOf({ posture: { measuredAt: now - secondsAgo } });
   expect(engine.decide(measured(599))).toEqual(allowed('finance-grants'));
-  expect(engine.decide(measured(600))).toEqual(denied(['no-policy-permits']));
-  expect(engine.decide(measured(601))).toEqual(denied(['no-policy-permits']));
+  expect(engine.decide(measured(600))).toEqual(denied(['no-policy-permits', 'posture-stale']));
+  expect(engine.decide(measured(601))).toEqual(denied(['no-policy-permits', 'posture-stale']));
 });
 
 test('denies a live flow once its posture has aged, though nothing but time moved', () => {
@@ -18,7 +18,7 @@ test('denies a live flow once its posture has aged, though nothing but time move
   const facts = factsOf({ expiresAt: now + 3600 });
   expect(engine.decide(facts)).toEqual(allowed('finance-grants'));
   expect(engine.decide({ ...facts, now: now + 539 })).toEqual(allowed('finance-grants'));
-  expect(engine.decide({ ...facts, now: now + 540 })).toEqual(denied(['no-policy-permits']));
+  expect(engine.decide({ ...facts, now: now + 540 })).toEqual(denied(['no-policy-permits', 'posture-stale']));
 });
 
 test('takes a posture to be no younger than when the control plane vouched for it, even by a slow clock', () => {
@@ -28,7 +28,7 @@ test('takes a posture to be no younger than when the control plane vouched for i
     allowed('finance-grants'),
   );
   expect(engine.decide(factsOf({ ...slow, issuedAt: now, posture: { measuredAt: now - 600 } }))).toEqual(
-    denied(['no-policy-permits']),
+    denied(['no-policy-permits', 'posture-stale']),
   );
 });
 

@@ -11,7 +11,7 @@ test.each(postureCriteria)('never takes an unknown %s for true', (criterion) => 
   expect(engine.decide(factsOf({ checks: { [criterion]: true } }))).toEqual(allowed('needs'));
   expect(engine.decide(factsOf({ checks: { [criterion]: false } }))).toEqual(denied(['no-policy-permits']));
   expect(engine.decide(factsOf({ checks: { [criterion]: 'unknown' } }))).toEqual(
-    denied(['no-policy-permits']),
+    denied(['no-policy-permits', 'posture-unknown']),
   );
 });
 
@@ -28,7 +28,7 @@ test('lets a forbid on a criterion that is not true fire on an unknown one', () 
   });
   expect(engine.decide(factsOf())).toEqual(allowed('all'));
   expect(engine.decide(factsOf({ checks: { diskEncrypted: 'unknown' } }))).toEqual(
-    denied(['policy-forbids'], 'encrypted-only'),
+    denied(['policy-forbids', 'posture-unknown'], 'encrypted-only'),
   );
   expect(engine.decide(factsOf({ posture: null }))).toEqual(
     denied(['policy-forbids', 'posture-missing'], 'booted', 'encrypted-only'),
@@ -75,5 +75,5 @@ test('does not take a criterion that a token left out for true', () => {
     typeof facts.subject.token.posture
   >;
   const subject = { ...facts.subject, token: { ...facts.subject.token, posture } };
-  expect(engine.decide({ ...facts, subject })).toEqual(denied(['no-policy-permits']));
+  expect(engine.decide({ ...facts, subject })).toEqual(denied(['no-policy-permits', 'posture-unknown']));
 });

@@ -87,7 +87,7 @@ test('denies what was allowed and cached once time has passed, without any load'
     allowed('finance-grants'),
     allowed('finance-grants'),
   ]);
-  expect(engine.decide({ ...facts, now: now + 540 })).toEqual(denied(['no-policy-permits']));
+  expect(engine.decide({ ...facts, now: now + 540 })).toEqual(denied(['no-policy-permits', 'posture-stale']));
   expect(engine.decide({ ...facts, now: now + 3600 })).toEqual(denied(['token-expired']));
   expect(engine.decide(facts)).toEqual(allowed('finance-grants'));
 });
@@ -96,7 +96,7 @@ test('denies what was allowed and cached once the token in force says a worse po
   const engine = engineOf();
   expect(engine.decide(factsOf())).toEqual(allowed('finance-grants'));
   expect(engine.decide(factsOf({ checks: { diskEncrypted: 'unknown' } }))).toEqual(
-    denied(['no-policy-permits']),
+    denied(['no-policy-permits', 'posture-unknown']),
   );
   expect(engine.decide(factsOf({ checks: { diskEncrypted: false } }))).toEqual(denied(['no-policy-permits']));
   expect(engine.decide(factsOf())).toEqual(allowed('finance-grants'));

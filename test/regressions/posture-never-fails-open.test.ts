@@ -27,8 +27,12 @@ test.each(postureCriteria)('counts %s as fulfilled by the value true alone', (cr
   expect(asks.decide(withValue(true))).toEqual(allowed('asks'));
   expect(forbids.decide(withValue(true))).toEqual(allowed('everyone'));
   for (const value of odd) {
-    expect([value, asks.decide(withValue(value))]).toEqual([value, denied(['no-policy-permits'])]);
-    expect([value, forbids.decide(withValue(value))]).toEqual([value, denied(['policy-forbids'], 'forbids')]);
+    const why = typeof value === 'boolean' ? [] : ['posture-unknown'];
+    expect([value, asks.decide(withValue(value))]).toEqual([value, denied(['no-policy-permits', ...why])]);
+    expect([value, forbids.decide(withValue(value))]).toEqual([
+      value,
+      denied(['policy-forbids', ...why], 'forbids'),
+    ]);
   }
   expect(asks.decide(factsOf({ posture: null }))).toEqual(denied(['no-policy-permits', 'posture-missing']));
   expect(forbids.decide(factsOf({ posture: null }))).toEqual(
