@@ -19,6 +19,16 @@ function text(record: unknown, ...paths: readonly (readonly string[])[]): string
   return '-';
 }
 
+/** What shadow policies would have made of it, where that is something else. */
+const shadowWords = (record: unknown): string[] =>
+  (['allow', 'deny', 'challenge'] as const).flatMap((effect) => {
+    const would = `would${effect.charAt(0).toUpperCase()}${effect.slice(1)}`;
+    const names = lookUp(record, 'unmapped', 'postern', 'shadow', would);
+    return Array.isArray(names) && names.length > 0
+      ? [`shadow ${names.map(String).join(' ')} would ${effect}`]
+      : [];
+  });
+
 const widths = [13, 8, 24, 20, 14, 18] as const;
 const columns = (cells: readonly string[]): string =>
   cells
@@ -37,10 +47,11 @@ export function describeFlow(record: unknown): string {
       ? `${text(record, ['http_request', 'http_method'], ['activity_name'])} ${text(record, ['http_request', 'url', 'path'])} ${text(record, ['http_response', 'code'])}`
       : `${text(record, ['activity_name'])} ${text(record, ['url', 'url_string'])}`;
   const reasons = lookUp(record, 'unmapped', 'postern', 'reasons');
-  const why = [
+  const why: readonly string[] = [
     text(record, ['unmapped', 'postern', 'refusal']),
     ...(Array.isArray(reasons) ? reasons.map(String) : []),
     text(record, ['status_detail']),
+    ...shadowWords(record),
   ].filter((part) => part !== '-');
   return columns([
     at,

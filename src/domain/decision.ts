@@ -41,11 +41,27 @@ export const denialReasons = [
 ] as const;
 export type DenialReason = (typeof denialReasons)[number];
 
+/**
+ * What shadow policies would have made of an access, each by itself beside the enforced ones: names of Policy resources,
+ * sorted. It had no part in the answer.
+ */
+export interface ShadowOutcome {
+  readonly evaluated: readonly string[];
+  /** Where the answer would have been another. */
+  readonly wouldAllow: readonly string[];
+  readonly wouldDeny: readonly string[];
+  readonly wouldChallenge: readonly string[];
+  /** Those that could not be evaluated, in whole or in part. */
+  readonly failed: readonly string[];
+}
+
 interface Decided {
   /** Names of the Policy resources that decided, sorted. */
   readonly policies: readonly string[];
   /** The ledger head that the decision was made under, as `SEQ-HASH8`. */
   readonly policyVersion: string;
+  /** Absent where no shadow policy is for the application, and where policies were not asked. */
+  readonly shadow?: ShadowOutcome;
 }
 export interface Allow extends Decided {
   readonly effect: 'allow';

@@ -150,6 +150,7 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     decision: decision?.effect ?? null,
     policyVersion: decision?.policyVersion ?? null,
     policies: decision?.policies ?? [],
+    shadow: decision?.shadow ?? null,
   };
 }
 

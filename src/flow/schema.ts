@@ -103,6 +103,16 @@ const postern = {
   decision: orNull(Type.Enum(['allow', 'deny', 'challenge'])),
   policyVersion: orNull(Type.String()),
   policies: Type.Array(Type.String()),
+  shadow: orNull(
+    object(
+      Object.fromEntries(
+        ['evaluated', 'wouldAllow', 'wouldDeny', 'wouldChallenge', 'failed'].map((word) => [
+          word,
+          Type.Array(Type.String({ description: 'shadow policy' })),
+        ]),
+      ),
+    ),
+  ),
   reasons: Type.Array(Type.String()),
   refusal: orNull(text(64)),
   endedBy: orNull(Type.Enum(['client', 'upstream', 'gateway'])),

@@ -36,8 +36,7 @@ const mostBounds = 8;
  * would permit, there is none. `undefined` also for a principal that cannot sign in.
  */
 export function findChallenge(slice: PolicySlice, inputs: PolicyInputs): FoundChallenge | undefined {
-  if (!slice.usesSignIn || inputs.device.role !== 'laptop') return undefined;
-  for (const missing of waysToSignIn(slice, inputs)) {
+  for (const missing of waysToSignIn(slice.leaves, inputs)) {
     const verdict = judge(slice, afterSigningIn(inputs, missing));
     if (verdict.effect === 'deny') continue;
     const maxAgeSeconds = missing.includes('fresh-sign-in')
@@ -48,8 +47,15 @@ export function findChallenge(slice: PolicySlice, inputs: PolicyInputs): FoundCh
   return undefined;
 }
 
-/** Smallest first. What no policy speaks of, or what the user has done, need not be tried. */
-function waysToSignIn({ leaves }: PolicySlice, { signIn }: PolicyInputs): (readonly ChallengeWord[])[] {
+/**
+ * Smallest first. What no policy speaks of, or what the user has done, need not be tried; and a machine has nobody who
+ * could. `leaves` as in context-leaves.ts.
+ */
+export function waysToSignIn(
+  leaves: readonly string[],
+  { signIn, device }: PolicyInputs,
+): (readonly ChallengeWord[])[] {
+  if (device.role !== 'laptop') return [];
   const fresh = leaves.some((leaf) => leaf === 'signIn.ageSeconds' || leaf === 'signIn.missing');
   const mfa = leaves.includes('signIn.mfa') && !signIn.mfa;
   return [

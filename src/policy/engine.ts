@@ -18,7 +18,7 @@ import { laneOf, lanes } from './lanes.ts';
 import type { Lane } from './lanes.ts';
 import { policyVersionOf } from './policy-version.ts';
 import { sameResource } from './same-resource.ts';
-import { compileSlice } from './slices.ts';
+import { compileSlice, releaseSlice } from './slices.ts';
 import type { PolicySlice } from './slices.ts';
 import { checkState } from './state-checks.ts';
 
@@ -54,6 +54,9 @@ const decisionLimit = 50_000;
 
 /** A timer that is set again at once must not turn for ever. */
 const shortestReviewSeconds = 0.1;
+
+const areSame = <Item>(one: readonly Item[], other: readonly Item[]): boolean =>
+  one.length === other.length && one.every((item, at) => item === other[at]);
 
 /** @param options.cache `false` judges each access anew, for replays and for tests of the cache. */
 export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: number } = {}): PolicyEngine {
@@ -98,9 +101,9 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   const compiledFor = (app: App, lane: Lane): CompiledApp => {
     let entry = compiled[lane].get(app.name);
     if (entry === undefined || entry.slice.network !== app.network) {
-      entry?.slice.set?.release();
-      const slice = compileSlice(app, lane, index.enforcedFor(app), index.unreadable);
-      entry = { slice, decisions: createDecisionTable(slice.keyArity, budget) };
+      if (entry !== undefined) releaseSlice(entry.slice);
+      const slice = compileSlice(app, lane, index.policiesFor(app));
+      entry = { slice, decisions: createDecisionTable(slice.key.arity, budget) };
       compiled[lane].set(app.name, entry);
     }
     return entry;
@@ -123,13 +126,14 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     vouchedAt: token.issuedAt,
   });
 
-  const isUnchanged = ({ app, network, broken, candidates }: PolicySlice): boolean => {
-    const next = index.enforcedFor({ name: app, network });
+  const isUnchanged = ({ app, network, broken, candidates, shadow, shadowed }: PolicySlice): boolean => {
+    const next = index.policiesFor({ name: app, network });
     return (
       broken.size === 0 &&
-      index.unreadable.length === 0 &&
-      next.length === candidates.length &&
-      next.every((policy, at) => policy === candidates[at])
+      (shadow === undefined || shadow.broken.length === 0) &&
+      next.unreadable.length + next.unreadableShadow.length === 0 &&
+      areSame(next.enforced, candidates) &&
+      areSame(next.shadow, shadowed)
     );
   };
 
@@ -138,7 +142,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     for (const lane of lanes) {
       for (const [name, { slice }] of compiled[lane]) {
         if (apps.has(name as AppName) && (policiesUnchanged || isUnchanged(slice))) continue;
-        slice.set?.release();
+        releaseSlice(slice);
         compiled[lane].delete(name);
       }
     }
@@ -151,7 +155,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
     const { slice, decisions } = compiledFor(facts.app, laneOf(device));
     const inputs = inputsOf(facts, device);
     if (!caching) return judgeWhole(slice, inputs, policyVersion).decision;
-    const key = slice.keyOf(inputs, groupsOf(facts.subject.token), membership);
+    const key = slice.key.of(inputs, groupsOf(facts.subject.token), membership);
     let decision = decisions.get(key);
     if (decision === undefined) {
       const judged = judgeWhole(slice, inputs, policyVersion);
@@ -212,7 +216,7 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
         ...(isKnown && device.state === 'quarantined'
           ? { released: groundsFor({ ...device, state: 'active' }) }
           : {}),
-        shadow: index.shadowFor(facts.app),
+        shadow: index.policiesFor(facts.app).shadow,
       });
     },
     dependsOnTime(facts) {

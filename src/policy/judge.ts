@@ -11,6 +11,8 @@ export interface Verdict {
   readonly reasons: readonly DenialReason[];
   /** Names of the Policy resources that decided, sorted. */
   readonly policies: readonly string[];
+  /** Whether it would stay a denial whatever else were permitted. */
+  readonly isBlocked: boolean;
   /** Whether it may be kept: a failure of ours may be gone the next time. */
   readonly keep: boolean;
 }
@@ -34,6 +36,7 @@ const policyError = (policies: readonly string[], keep: boolean): Verdict => ({
   effect: 'deny',
   reasons: ['policy-error'],
   policies,
+  isBlocked: true,
   keep,
 });
 
@@ -53,7 +56,13 @@ export function judge(slice: PolicySlice, inputs: PolicyInputs): Verdict {
   if (answer.allowed) {
     // Cedar passes over a policy that it could not evaluate. A forbid that failed might have held, so it denies.
     if (failedForbids.length > 0) return policyError(namesOf(failedForbids), true);
-    return { effect: 'allow', reasons: [], policies: namesOf(answer.determining), keep: true };
+    return {
+      effect: 'allow',
+      reasons: [],
+      policies: namesOf(answer.determining),
+      isBlocked: false,
+      keep: true,
+    };
   }
   const reasons: DenialReason[] = [];
   if (answer.determining.length > 0) reasons.push('policy-forbids');
@@ -62,5 +71,6 @@ export function judge(slice: PolicySlice, inputs: PolicyInputs): Verdict {
     reasons.push('policy-error');
   if (slice.usesPosture && inputs.posture === undefined) reasons.push('posture-missing');
   const deciding = answer.determining.length > 0 ? [...answer.determining, ...failedForbids] : failed;
-  return { effect: 'deny', reasons, policies: namesOf(deciding), keep: true };
+  const isBlocked = answer.determining.length > 0 || failedForbids.length > 0;
+  return { effect: 'deny', reasons, policies: namesOf(deciding), isBlocked, keep: true };
 }

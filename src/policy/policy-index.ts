@@ -4,12 +4,18 @@ import type { ParsedPolicy, ParsedResource } from './parsed-policy.ts';
 
 /** Which policies could apply to an application, found without looking at the others. */
 export interface PolicyIndex {
-  /** Enforced policies whose scope admits the application, by id. Shadow policies are never among them. */
-  enforcedFor(app: Pick<App, 'name' | 'network'>): readonly ParsedPolicy[];
-  /** The same of shadow policies: for explanations only. */
-  shadowFor(app: Pick<App, 'name' | 'network'>): readonly ParsedPolicy[];
+  policiesFor(app: Pick<App, 'name' | 'network'>): SlicePolicies;
+}
+
+/** What could apply to one application. */
+export interface SlicePolicies {
+  /** Policies whose scope admits the application, by id. Shadow policies are never among them. */
+  readonly enforced: readonly ParsedPolicy[];
+  readonly shadow: readonly ParsedPolicy[];
   /** Enforced resources that cannot be read. Any of them might forbid any application, so all are denied. */
   readonly unreadable: readonly { readonly name: string; readonly problem: string }[];
+  /** Shadow resources that cannot be read, by name: nobody is denied for them. */
+  readonly unreadableShadow: readonly string[];
 }
 
 /** Policies by what their scope names. */
@@ -43,14 +49,21 @@ const lookUp = (shelf: Shelf, { name, network }: Pick<App, 'name' | 'network'>):
 export function buildPolicyIndex(resources: Iterable<ParsedResource>): PolicyIndex {
   const shelves = { enforce: emptyShelf(), shadow: emptyShelf() };
   const unreadable: { name: string; problem: string }[] = [];
+  const unreadableShadow: string[] = [];
   for (const { name, mode, policies, problem } of resources) {
-    if (problem !== undefined && mode === 'enforce') unreadable.push({ name, problem });
+    if (problem !== undefined) {
+      if (mode === 'enforce') unreadable.push({ name, problem });
+      else unreadableShadow.push(name);
+    }
     for (const policy of policies) shelve(shelves[mode], policy);
   }
   return {
-    enforcedFor: (app) => lookUp(shelves.enforce, app),
-    shadowFor: (app) => lookUp(shelves.shadow, app),
-    unreadable,
+    policiesFor: (app) => ({
+      enforced: lookUp(shelves.enforce, app),
+      shadow: lookUp(shelves.shadow, app),
+      unreadable,
+      unreadableShadow,
+    }),
   };
 }
 

@@ -47,6 +47,8 @@ export interface Recorded {
 /** Writes records as a worker does, and keeps what they were made of, so that a test can wait for one. */
 export interface LabRecorder extends FlowRecorder {
   readonly records: Recorded[];
+  /** Where the records are written. */
+  readonly directory: string;
   /** The first record that fits, there already or still to come. @param from how many of those that are there to pass over. */
   next(fits: (record: Recorded) => boolean, from?: number): Promise<Recorded>;
   /** While true nothing is written, as on a full disk. */
@@ -76,6 +78,7 @@ function createLabRecorder(): LabRecorder {
   };
   return {
     records,
+    directory,
     isFull: false,
     next: (fits, from = 0) =>
       new Promise((resolve) => {

@@ -75,7 +75,7 @@ test.each(changes)('denies what was allowed and cached once %s', (_title, change
     allowed('finance-grants'),
   ]);
   engine.load(stateOf(change));
-  expect(engine.decide(facts)).toEqual(expected);
+  expect(engine.decide(facts)).toMatchObject(expected);
   engine.load(stateOf());
   expect(engine.decide(facts)).toEqual(allowed('finance-grants'));
 });
