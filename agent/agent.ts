@@ -84,10 +84,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     const keeper = createSignInKeeper({
       ...options,
       prompt: options.signInPrompt,
-      signIn: (prompt) =>
+      signIn: (prompt, wish) =>
         signInUser({
           api,
           prompt,
+          wish,
           // As it is now: it may have been renewed.
           credentials: loadCredentials(paths),
           method: settings.signIn ?? 'browser',
@@ -107,7 +108,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ...options,
       api,
       signIn: () => loadSignIn(paths.signIn)?.signIn,
-      onSignInNeeded: () => keeper.needed(),
+      onSignInNeeded: (wish) => keeper.needed(wish),
       device: settings.device,
       domain: settings.domain,
       credentials,

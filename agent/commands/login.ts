@@ -17,6 +17,8 @@ interface Options {
   readonly state?: string;
   readonly deviceCode: boolean;
   readonly print: boolean;
+  readonly fresh: boolean;
+  readonly mfa: boolean;
 }
 
 /** `postern-agent login`: the user signs in; an agent that runs goes on with it at once. */
@@ -31,9 +33,11 @@ export function addLoginCommand(program: Command, context: CommandContext): void
       false,
     )
     .option('--print', 'print the address instead of opening the browser', false)
+    .option('--fresh', 'prove to be there now, also where the identity provider still knows you', false)
+    .option('--mfa', 'with a second factor; implies --fresh', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  postern-agent login\n  postern-agent login --device-code\n' +
+      '\nExamples:\n  postern-agent login\n  postern-agent login --device-code\n  postern-agent login --mfa\n' +
         '\n`postern-agent up` asks by itself where a sign-in is needed; `signIn` in agent.yaml says how.',
     )
     .action(async (options: Options) => {
@@ -54,6 +58,7 @@ export function addLoginCommand(program: Command, context: CommandContext): void
             : options.print
               ? 'print'
               : (settings.signIn ?? 'browser'),
+          wish: { fresh: options.fresh || options.mfa, mfa: options.mfa },
           prompt: createSignInPrompt(context),
           clock: context.clock,
           language: context.language,

@@ -14,11 +14,15 @@ export function recoverToken(
   session: GatewaySession,
   tokens: TokenKeeper | undefined,
   signal: AbortSignal,
+  onFailure: (error: unknown) => void,
 ): Promise<Recovery> {
   const known = running.get(session);
   if (known !== undefined) return known;
   const recovery = recover(session, tokens, signal)
-    .catch((): Recovery => 'not-mended')
+    .catch((error: unknown): Recovery => {
+      onFailure(error);
+      return 'not-mended';
+    })
     .finally(() => running.delete(session));
   running.set(session, recovery);
   return recovery;

@@ -3,16 +3,16 @@ import { describeError } from '../agent-error.ts';
 import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { KeptSignIn } from '../state/kept-sign-in.ts';
-import type { SignInPrompt } from './sign-in.ts';
+import type { SignInPrompt, SignInWish } from './sign-in.ts';
 
 /** A user who closed the window is not asked again by each program that goes on trying. */
 const quietAfterFailureSeconds = 300;
 /** Nor one who just signed in and is refused all the same: asking again would go round for ever. */
-const quietAfterSuccessSeconds = 60;
+const quietAfterSuccessSeconds = 120;
 
 /** Asks the user to sign in when that is needed: one at a time, and not again and again. */
 export interface SignInKeeper {
-  needed(): void;
+  needed(wish: SignInWish): void;
   /** The user signed out by will: nobody is asked until someone signs in. */
   hold(): void;
   /** Someone signed in, here or by `postern-agent login`. */
@@ -22,7 +22,7 @@ export interface SignInKeeper {
 export function createSignInKeeper(options: {
   /** Without it nobody is asked. */
   readonly prompt: SignInPrompt | undefined;
-  readonly signIn: (prompt: SignInPrompt) => Promise<KeptSignIn>;
+  readonly signIn: (prompt: SignInPrompt, wish: SignInWish) => Promise<KeptSignIn>;
   readonly keep: (kept: KeptSignIn) => void;
   readonly clock: Clock;
   readonly log: Logger;
@@ -34,9 +34,9 @@ export function createSignInKeeper(options: {
   const beQuiet = (seconds: number): void => {
     quiet = { elapsed: startStopwatch(options.clock), seconds };
   };
-  const ask = async (prompt: SignInPrompt): Promise<void> => {
+  const ask = async (prompt: SignInPrompt, wish: SignInWish): Promise<void> => {
     try {
-      options.keep(await options.signIn(prompt));
+      options.keep(await options.signIn(prompt, wish));
       options.log.info({}, 'user signed in');
     } catch (error) {
       beQuiet(quietAfterFailureSeconds);
@@ -47,11 +47,11 @@ export function createSignInKeeper(options: {
     }
   };
   return {
-    needed() {
+    needed(wish) {
       const { prompt } = options;
       if (prompt === undefined || isHeld || asking !== undefined) return;
       if (quiet !== undefined && quiet.elapsed() < quiet.seconds) return;
-      asking = ask(prompt);
+      asking = ask(prompt, wish);
     },
     hold() {
       isHeld = true;

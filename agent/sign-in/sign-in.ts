@@ -9,6 +9,14 @@ import { listenOnLoopback } from './loopback-listener.ts';
 
 export type SignInMethod = 'browser' | 'print' | 'device-code';
 
+/** What a sign-in must be beside one of the user. */
+export interface SignInWish {
+  /** The user proves to be there now, whatever session the identity provider has. */
+  readonly fresh?: boolean;
+  /** With more than one factor. */
+  readonly mfa?: boolean;
+}
+
 /** How a user is asked to sign in. */
 export interface SignInPrompt {
   /** The address to open in the browser of this laptop; `isOpen` where that was done already. */
@@ -23,6 +31,7 @@ export interface SignInOptions {
   readonly api: DeviceApi;
   readonly credentials: Credentials;
   readonly method: SignInMethod;
+  readonly wish: SignInWish;
   readonly prompt: SignInPrompt;
   readonly clock: Clock;
   readonly language: Language;
@@ -47,7 +56,7 @@ async function signInByBrowser(options: SignInOptions): Promise<SignedIn> {
   const listener = await listenOnLoopback(options.language);
   try {
     const { redirectUri } = listener;
-    const begun = await api.beginSignIn(credentials, { flow: 'code', redirectUri }, signal);
+    const begun = await api.beginSignIn(credentials, { flow: 'code', redirectUri, ...options.wish }, signal);
     if (!('authorizationUrl' in begun)) throw new Error('answer not understood');
     const url = new URL(begun.authorizationUrl);
     if (url.protocol !== 'https:') throw new Error('the identity provider is not at an https address');
@@ -72,7 +81,7 @@ async function signInByBrowser(options: SignInOptions): Promise<SignedIn> {
 
 async function signInByCode(options: SignInOptions): Promise<SignedIn> {
   const { api, credentials, prompt, clock, signal } = options;
-  const begun = await api.beginSignIn(credentials, { flow: 'device-code' }, signal);
+  const begun = await api.beginSignIn(credentials, { flow: 'device-code', ...options.wish }, signal);
   if (!('userCode' in begun)) throw new Error('answer not understood');
   prompt.showCode(begun.userCode, begun.verificationUri);
   for (let waitSeconds = begun.intervalSeconds; ; ) {

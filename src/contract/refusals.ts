@@ -40,8 +40,8 @@ const tellOwner = {
   fr: "La passerelle fonctionne ; l'application derrière elle, non. Donnez l'identifiant de flux à ses exploitants.",
 } as const;
 const signIn = {
-  en: 'Sign in with `postern-agent login`, unless the agent has opened the browser by itself; then repeat what you did.',
-  fr: "Connectez-vous avec `postern-agent login`, si l'agent n'a pas ouvert le navigateur de lui-même ; puis recommencez.",
+  en: 'Sign in with `postern-agent login --fresh`, unless the agent has opened the browser by itself; then repeat what you did.',
+  fr: "Connectez-vous avec `postern-agent login --fresh`, si l'agent n'a pas ouvert le navigateur de lui-même ; puis recommencez.",
 } as const;
 const signInAgain = {
   en: 'Begin again with `postern-agent login`.',
@@ -242,6 +242,22 @@ export const refusals = {
     ['Proof of the identity provider not valid', tellSecurity.en],
     ["Preuve du fournisseur d'identité non valable", tellSecurity.fr],
   ),
+  'logout-token-invalid': text(
+    400,
+    [
+      'Logout token not valid',
+      'Nobody was signed out. Check which client the identity provider sends it for.',
+    ],
+    [
+      'Jeton de déconnexion non valable',
+      "Personne n'a été déconnecté. Vérifiez pour quel client le fournisseur d'identité l'envoie.",
+    ],
+  ),
+  'logout-token-used': text(
+    400,
+    ['Logout token used already', 'What it ended has ended; nothing more was done.'],
+    ['Jeton de déconnexion déjà utilisé', "Ce qu'il terminait est terminé ; rien d'autre n'a été fait."],
+  ),
   'identity-provider-unavailable': text(
     503,
     ['Identity provider does not answer', 'Who is signed in stays so. Wait a moment and sign in again.'],
@@ -275,11 +291,11 @@ export const refusals = {
     401,
     [
       'Sign in with a second factor',
-      'This application asks for a sign-in with more than a password. Sign in again through the agent on this laptop, with your second factor, then repeat what you did.',
+      'This application asks for a sign-in with more than a password. Sign in with `postern-agent login --mfa`, unless the agent has opened the browser by itself; then repeat what you did.',
     ],
     [
       'Connectez-vous avec un second facteur',
-      "Cette application demande plus qu'un mot de passe. Connectez-vous de nouveau avec l'agent de cet ordinateur et votre second facteur, puis recommencez.",
+      "Cette application demande plus qu'un mot de passe. Connectez-vous avec `postern-agent login --mfa`, si l'agent n'a pas ouvert le navigateur de lui-même ; puis recommencez.",
     ],
   ),
   'device-quarantined': text(

@@ -19,6 +19,7 @@ import { accessLogRoute } from './routes/access-log.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { createResourceHistory } from './resource-history.ts';
 import { applyRoute } from './routes/apply.ts';
+import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
 import { deviceSignInRoutes } from './routes/device-sign-in.ts';
@@ -80,7 +81,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   refuseUnknownRoutes(app);
 
-  // One media type, one parser.
+  // A route takes one media type, by one parser.
   app.removeContentTypeParser('text/plain');
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
@@ -88,7 +89,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
     });
-    orThrow(checkContentType(request.raw));
+    orThrow(checkContentType(request.raw, request.routeOptions.config.mediaType));
   });
 
   await app.register(swagger, { openapi: openApiDocument });
@@ -103,6 +104,9 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     deviceSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
+  });
+  await app.register(async (forms) => {
+    backchannelLogoutRoute(forms, parts, createFailureLimit());
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;

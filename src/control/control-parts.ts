@@ -13,14 +13,15 @@ import type { CertificateSigner } from '../enrollment/certificate-signer.ts';
 import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { MediaType } from './content-type.ts';
 import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
-import type { DeviceSignIns } from './sign-in/device-sign-ins.ts';
 import type { PublishedRevocationList } from './revocation-list.ts';
+import type { SignInParts } from './sign-in/open-sign-in.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** Everything that the routes need, passed in. */
@@ -46,7 +47,7 @@ export interface ControlParts {
   readonly postures: PostureMemory;
   readonly lostDevices: LostDeviceWatch;
   /** Absent where no identity provider is configured. */
-  readonly signIn: DeviceSignIns | undefined;
+  readonly signIn: SignInParts | undefined;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
@@ -93,6 +94,8 @@ declare module 'fastify' {
     isRecorded?: boolean;
     /** Of a route that changes something only if it still is as `If-Match` says. */
     honorsIfMatch?: boolean;
+    /** Of the body; JSON without it. */
+    mediaType?: MediaType;
   }
 }
 

@@ -24,6 +24,7 @@ export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi'
     { name: 'resources', description: 'Networks, apps, groups and policies, declared' },
     { name: 'administrators', description: 'Who may do what: roles and API keys' },
     { name: 'devices', description: 'Enrollment, certificates, session tokens and device state' },
+    { name: 'sign-in', description: 'What the identity provider tells' },
     { name: 'policies', description: 'Decisions explained' },
     { name: 'applications', description: 'For the applications behind the gateway' },
   ],

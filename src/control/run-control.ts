@@ -24,7 +24,7 @@ import { createPostureMemory } from './posture-memory.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
-import { openDeviceSignIns } from './sign-in/open-device-sign-ins.ts';
+import { openSignIn } from './sign-in/open-sign-in.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
@@ -145,7 +145,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     );
 
     const signIn = hasApi
-      ? await openDeviceSignIns({
+      ? await openSignIn({
           settings: settings.signIn,
           data,
           deviceAuthorityKeyPem: authorities.device.privateKeyPem,

@@ -165,16 +165,16 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     },
   });
 
-  const takeOver = (devices: ReadonlySet<DeviceId> | 'all'): void => {
+  const takeOver = (concerned: Concerned): void => {
     engine.load(state());
-    if (devices === 'all') {
+    if (concerned === 'everything') {
       gateway.apps = buildAppTable(state().apps.values());
       gateway.upstreams.retain(state().apps.values());
       appCertificates.follow(state());
     }
-    grants.revalidate(devices);
+    grants.revalidate(typeof concerned === 'string' ? 'all' : concerned);
   };
-  takeOver('all');
+  takeOver('everything');
 
   const review = setInterval(() => {
     grants.review();
@@ -200,11 +200,11 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     listen: () => listener.listen(),
     applyEntries(entries) {
       follower.apply(entries);
-      takeOver(devicesConcerned(entries));
+      takeOver(concernOf(entries));
     },
     replaceState(snapshot) {
       follower = createStateFollower(snapshot);
-      takeOver('all');
+      takeOver('everything');
     },
     setCertificate(certificatePem, keyPem) {
       const { certificatePem: chain } = withRoot({ certificatePem, keyPem }, ports.rootPem);
@@ -261,9 +261,13 @@ function findHttpApp({ apps }: ControlState, gateway: Gateway, host: string) {
   return undefined;
 }
 
+/** Flows of some devices, all flows, or these and where they lead. */
+type Concerned = ReadonlySet<DeviceId> | 'flows' | 'everything';
+
 /** Most of what happens concerns one device, and looking at every flow for it would make a revocation slow. */
-function devicesConcerned(entries: readonly LedgerEntry[]): ReadonlySet<DeviceId> | 'all' {
+function concernOf(entries: readonly LedgerEntry[]): Concerned {
   const devices = new Set<DeviceId>();
+  let concernsEveryFlow = false;
   for (const { data } of entries) {
     const event = parseEvent(data);
     switch (event.type) {
@@ -278,9 +282,13 @@ function devicesConcerned(entries: readonly LedgerEntry[]): ReadonlySet<DeviceId
       case 'api-key-revoked':
       case 'key-published':
         break;
+      case 'sign-in-ended':
+        // On which devices it was is known only to the flows themselves.
+        concernsEveryFlow = true;
+        break;
       default:
-        return 'all';
+        return 'everything';
     }
   }
-  return devices;
+  return concernsEveryFlow ? 'flows' : devices;
 }

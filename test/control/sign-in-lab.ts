@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SignInSettings } from '../../src/contract/settings.ts';
 import type { ControlParts } from '../../src/control/control-parts.ts';
-import { openDeviceSignIns } from '../../src/control/sign-in/open-device-sign-ins.ts';
+import { openSignIn } from '../../src/control/sign-in/open-sign-in.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';
 import type { ProviderLab } from '../lab/identity-provider.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
@@ -40,7 +40,7 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
   const closing: (() => Promise<void>)[] = [];
   const control = await startControlLab({
     signIn: ({ organization, store, clock }): Promise<ControlParts['signIn']> =>
-      openDeviceSignIns({
+      openSignIn({
         settings,
         data,
         deviceAuthorityKeyPem: organization.authorities.device.privateKeyPem,

@@ -9,6 +9,7 @@ import type { Configuration, InteractionResults, KoaContextWithOIDC } from 'oidc
 import { Agent, fetch } from 'undici';
 import type { SignInSettings } from '../../src/contract/settings.ts';
 import { makeOrganization } from './pki.ts';
+import type { WebBrowser } from './web-browser.ts';
 
 export interface Account {
   readonly email?: string;
@@ -41,8 +42,10 @@ export interface ProviderLab {
     claims: Record<string, unknown>,
     header?: { alg?: string; typ?: string; kid?: string },
   ): Promise<string>;
-  /** Where sessions of the provider end. */
-  readonly endSessionPath: string;
+  /** The same provider with other settings, and nothing remembered. */
+  reconfigure(changes: ProviderLabOptions): void;
+  /** Ends the session that a browser has at the provider, as a person does. */
+  endSession(browser: WebBrowser): Promise<void>;
   close(): Promise<void>;
   /** Comes back at the same address, with the same keys and nothing remembered. */
   open(): Promise<void>;
@@ -77,9 +80,10 @@ export async function startIdentityProvider(options: ProviderLabOptions = {}): P
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const issuer = `https://127.0.0.1:${port}`;
-  const dispatcher = new Agent({ connect: { ca: options.trustPem } });
+  const current: ProviderLabOptions = { ...options };
 
   const build = (): void => {
+    const dispatcher = new Agent({ connect: { ca: current.trustPem } });
     const configuration: Configuration = {
       clients: [
         {
@@ -87,15 +91,15 @@ export async function startIdentityProvider(options: ProviderLabOptions = {}): P
           client_secret: clientSecret,
           // What RFC 8252 calls an app on the user's machine: its redirect may be to any port of loopback.
           application_type: 'native',
-          redirect_uris: [...(options.redirectUris ?? []), 'http://127.0.0.1/sign-in'],
+          redirect_uris: [...(current.redirectUris ?? []), 'http://127.0.0.1/sign-in'],
           grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'],
           response_types: ['code'],
           require_auth_time: true,
-          ...(options.backchannelLogoutUri === undefined
+          ...(current.backchannelLogoutUri === undefined
             ? {}
             : {
-                backchannel_logout_uri: options.backchannelLogoutUri,
-                backchannel_logout_session_required: options.withoutSid !== true,
+                backchannel_logout_uri: current.backchannelLogoutUri,
+                backchannel_logout_session_required: current.withoutSid !== true,
               }),
         },
         {
@@ -201,7 +205,15 @@ export async function startIdentityProvider(options: ProviderLabOptions = {}): P
       const key = await importJWK(jwk, 'RS256');
       return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'provider-1', ...header }).sign(key);
     },
-    endSessionPath: '/session/end',
+    reconfigure(changes) {
+      Object.assign(current, changes);
+      build();
+    },
+    async endSession(browser) {
+      const form = await browser.open(`${issuer}/session/end`);
+      const { status } = await browser.submit(form, { logout: 'yes' });
+      if (status !== 200) throw new Error(`session not ended: ${status}`);
+    },
     async close() {
       const closed = once(server, 'close');
       server.close();

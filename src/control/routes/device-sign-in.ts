@@ -20,7 +20,7 @@ export function deviceSignInRoutes(app: ControlApp, parts: ControlParts): void {
   const common = { tags: ['devices'], security: [{ deviceCertificate: [] }] };
   const configured = (): DeviceSignIns => {
     if (parts.signIn === undefined) throw new GatewayError('sign-in-not-configured');
-    return parts.signIn;
+    return parts.signIn.devices;
   };
 
   app.post(

@@ -42,7 +42,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
       const now = nowSeconds(parts);
       const { posture: report, signIn: kept } = request.body;
       const mustSignIn = parts.signIn !== undefined && device.role !== 'machine';
-      const signedIn = mustSignIn ? orThrow(parts.signIn.open(id, kept)) : undefined;
+      const signedIn = mustSignIn ? orThrow(parts.signIn.devices.open(id, kept)) : undefined;
       if (signedIn !== undefined && !isSignInFresh(device, signedIn.signIn?.at))
         throw new GatewayError('sign-in-required', { detail: `${id} renewed late and awaits a new sign-in` });
       const posture = report === undefined ? undefined : acceptPosture(report, now);

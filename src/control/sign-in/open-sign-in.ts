@@ -7,9 +7,17 @@ import { DataDirectoryError } from '../open-data-directory.ts';
 import { createDeviceSignIns } from './device-sign-ins.ts';
 import type { DeviceSignIns } from './device-sign-ins.ts';
 import { createIdentityProvider } from './identity-provider.ts';
+import { createLogoutTokens } from './logout-tokens.ts';
+import type { LogoutTokens } from './logout-tokens.ts';
 import { createProviderFetch } from './provider-fetch.ts';
 import { createSignIns } from './sign-ins.ts';
 import { createTransactions } from './transaction.ts';
+
+/** Sign-in, as routes use it. */
+export interface SignInParts {
+  readonly devices: DeviceSignIns;
+  readonly logouts: LogoutTokens;
+}
 
 const maxSecretBytes = 4096;
 
@@ -17,7 +25,7 @@ const maxSecretBytes = 4096;
  * Sign-in as the settings say, or undefined where they say nothing. The provider itself is not asked yet: that it is
  * away is no reason not to start. @throws DataDirectoryError for a secret or authorities that cannot be used.
  */
-export async function openDeviceSignIns(options: {
+export async function openSignIn(options: {
   readonly settings: SignInSettings | undefined;
   /** The data directory, which paths of the settings are relative to. */
   readonly data: string;
@@ -26,7 +34,7 @@ export async function openDeviceSignIns(options: {
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly onClose: (step: () => Promise<void>) => void;
-}): Promise<DeviceSignIns | undefined> {
+}): Promise<SignInParts | undefined> {
   const { settings, data, clock, state } = options;
   if (settings === undefined) return undefined;
   const clientSecret = await readSecret(resolve(data, settings.clientSecretFile));
@@ -40,7 +48,10 @@ export async function openDeviceSignIns(options: {
   const sealer = createSealer(options.deviceAuthorityKeyPem);
   const provider = createIdentityProvider({ settings, clientSecret, fetch: http.fetch, clock });
   const signIns = createSignIns({ settings, provider, transactions: createTransactions(sealer), now });
-  return createDeviceSignIns({ settings, signIns, sealer, state, now });
+  return {
+    devices: createDeviceSignIns({ settings, signIns, sealer, state, now }),
+    logouts: createLogoutTokens({ settings, provider, fetch: http.fetch }),
+  };
 }
 
 /** The client's secret at the provider: the one line of a file that others cannot read. */

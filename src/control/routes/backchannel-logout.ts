@@ -1,0 +1,62 @@
+import { Type } from 'typebox';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import type { UserName } from '../../domain/ids.ts';
+import { commitEnforced } from '../commit-enforced.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import type { FailureLimit } from '../failure-limit.ts';
+import { orThrow } from '../refused.ts';
+
+const LogoutForm = Type.Object({ logout_token: Type.String({ minLength: 1, maxLength: 16_384 }) });
+
+/**
+ * POST /v1/sign-in/backchannel-logout (OpenID Connect Back-Channel Logout 1.0): the identity provider says that a user or
+ * a session of its own is over. Answered when no gateway lets anything of it pass any more.
+ */
+export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts, limit: FailureLimit): void {
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 32_768 },
+    (_request, body, done) => {
+      // A parameter that is there twice is read one way here and another elsewhere, so it is not read at all.
+      const pairs = [...new URLSearchParams(String(body))];
+      const names = new Set(pairs.map(([name]) => name));
+      done(null, names.size === pairs.length ? Object.fromEntries(pairs) : {});
+    },
+  );
+  app.post(
+    '/v1/sign-in/backchannel-logout',
+    {
+      config: { mediaType: 'form' },
+      schema: {
+        summary: 'Logout at the identity provider: a logout token of OpenID Connect',
+        tags: ['sign-in'],
+        security: [],
+        consumes: ['application/x-www-form-urlencoded'],
+        body: LogoutForm,
+        response: { 200: Type.Object({}) },
+      },
+    },
+    async (request) => {
+      if (parts.signIn === undefined) throw new GatewayError('sign-in-not-configured');
+      const address = request.socket.remoteAddress ?? '';
+      if (limit.isBlocked(address, parts.clock())) throw new GatewayError('rate-limited');
+      const verified = await parts.signIn.logouts.verify(request.body.logout_token, nowSeconds(parts));
+      if ('code' in verified) limit.failed(address, parts.clock());
+      const { id, subject } = orThrow(verified);
+      const { enforcedInMs, workersPending } = await commitEnforced(parts, 'identity-provider', () => ({
+        events: [
+          {
+            type: 'sign-in-ended',
+            id,
+            user: subject as UserName,
+            reason: 'signed out at the identity provider',
+          },
+        ],
+        value: id,
+      }));
+      request.log.info({ id, enforcedInMs, workersPending }, 'signed out by the identity provider');
+      return {};
+    },
+  );
+}
