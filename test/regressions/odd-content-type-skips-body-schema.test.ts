@@ -41,7 +41,7 @@ it.each(odd)('refuses a body that comes as %j, and its schema is not asked', asy
     headers: { 'content-type': type },
   });
   expect(answer).toMatchObject({ status: 400, body: { code: 'content-type-malformed' } });
-  expect(lab.store.state.devices.get(laptop.device as never)?.state).toBe('active');
+  expect(lab.store.state.devices.get(laptop.device as never)?.state).toBe('enrolled');
 });
 
 it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset=UTF-8'])(

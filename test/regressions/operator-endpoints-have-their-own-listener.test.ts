@@ -44,7 +44,7 @@ it('wants the key whatever a request looks like', async () => {
     expect([400, 401, 404], path).toContain(answer.status);
     expect(answer.text, path).not.toContain('"devices"');
   }
-  expect(await lab.ask('GET', '/v1/devices?/healthz', { headers })).toMatchObject({ status: 200 });
+  expect(await lab.ask('GET', '/v1/devices', { headers })).toMatchObject({ status: 200 });
 });
 
 it('opens administration with no token of another API', async () => {

@@ -23,12 +23,12 @@ it('refuses an id in the body of a change whose id is in the path, and changes n
     status: 400,
     body: { problems: ['body.id: unknown key'] },
   });
-  expect(lab.store.state.devices.get(one.device as never)?.state).toBe('active');
+  expect(lab.store.state.devices.get(one.device as never)?.state).toBe('enrolled');
   expect(await change({}, `?id=${other.device}&state=active`)).toMatchObject({
     status: 200,
     body: { device: { id: one.device, state: 'revoked' } },
   });
-  expect(lab.store.state.devices.get(other.device as never)?.state).toBe('active');
+  expect(lab.store.state.devices.get(other.device as never)?.state).toBe('enrolled');
 });
 
 it('no route has a name in its path that its body has too', async () => {

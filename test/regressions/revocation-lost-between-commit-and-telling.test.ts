@@ -61,7 +61,7 @@ it('tells a worker that was serving of a revocation that was written before the 
   const missed = grow(state, [
     { type: 'device-state-changed', device: laptop.device as never, state: 'revoked', reason: 'stolen' },
   ]);
-  expect(worker.state.devices.get(laptop.device as never)?.state).toBe('active');
+  expect(worker.state.devices.get(laptop.device as never)?.state).toBe('enrolled');
 
   const sent = await greet(state, missed);
   expect(sent.map(({ type }) => type)).toEqual(['start', 'gateway-certificate', 'assertion-key', 'ledger']);
