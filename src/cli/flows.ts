@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -8,7 +7,7 @@ import { tailFlows } from '../flow/tail-flows.ts';
 import type { FlowReport } from '../flow/flow-report.ts';
 import { verifyFlows } from '../flow/verify-flows.ts';
 import { CliError, exitCodes } from './cli-error.ts';
-import { contextPath, readContext } from './context-file.ts';
+import { flowDirectory } from './flow-directory.ts';
 import { describeFlow, flowTitles } from './flow-line.ts';
 import { addOutput, printable, printData, printLine } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -23,13 +22,6 @@ export function registerFlows(program: Command): void {
 
 const addData = (command: Command): Command =>
   command.option('--data <dir>', 'data directory of the server (default: the one in the context file)');
-
-async function flowDirectory(option: string | undefined): Promise<string> {
-  const data = option ?? (await readContext(contextPath())).data;
-  if (data === undefined)
-    throw new CliError(exitCodes.invalid, 'no data directory is known: give --data DIR');
-  return join(resolve(data), dataDirectory.flows);
-}
 
 const cannotRead = (directory: string, error: unknown): CliError =>
   new CliError(exitCodes.invalid, `flow records in ${directory} cannot be read: ${(error as Error).message}`);

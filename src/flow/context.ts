@@ -1,5 +1,6 @@
-import { isMachineName } from '../domain/subject.ts';
 import type { ConnectionFacts, DialledUpstream, FlowFacts } from '../domain/flow.ts';
+import { isMachineName } from '../domain/subject.ts';
+import type { Subject } from '../domain/subject.ts';
 import {
   actorObject,
   addressMember,
@@ -144,6 +145,8 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     device: subject?.certificate.device ?? certificate?.device ?? null,
     certificateSerial: certificate === undefined ? null : bound(certificate.serial, textLimits.serial),
     posture: posture === undefined ? null : { measuredAt: posture.measuredAt, ...posture.checks },
+    claims: subject === undefined ? null : keptClaims(subject),
+    signIn: signInMember(subject),
     app: app?.name ?? null,
     network: app?.network ?? null,
     upstream: upstream === undefined ? null : dialled(upstream),
@@ -152,6 +155,19 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     policies: decision?.policies ?? [],
     shadow: decision?.shadow ?? null,
   };
+}
+
+/** Claims that groups may refer to: without them nobody can tell later what policies would have said. */
+const maxClaimsLength = 1024;
+
+/** Whole or not at all: a part of them would make a member of a group look like none. */
+function keptClaims({ token }: Subject): Readonly<Record<string, readonly string[]>> | null {
+  return JSON.stringify(token.claims).length > maxClaimsLength ? null : token.claims;
+}
+
+function signInMember(subject: Subject | undefined): { at: number; mfa: boolean } | null {
+  const signIn = subject?.token.signIn;
+  return signIn === undefined ? null : { at: signIn.at, mfa: signIn.mfa };
 }
 
 const dialled = ({ network, address, port }: DialledUpstream): object => ({

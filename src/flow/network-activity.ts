@@ -2,7 +2,7 @@ import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
 import type { Activity, Draft, Origin } from './envelope.ts';
-import { truncatedTexts } from './http-activity.ts';
+import { pathOnly, truncatedTexts } from './http-activity.ts';
 import { splitAuthority } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
 import { trafficMembers } from './traffic.ts';
@@ -72,6 +72,7 @@ function detailsOf(
 ): { postern: string; truncated: readonly string[] } {
   const details = asciiMembers({
     method: request === undefined ? null : bound(request.method, textLimits.method),
+    path: request === undefined ? null : bound(pathOnly(request.path), textLimits.path),
     userAgent: request?.userAgent === undefined ? null : bound(request.userAgent, textLimits.userAgent),
     httpStatus: outcome?.status ?? null,
   });

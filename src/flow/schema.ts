@@ -97,6 +97,9 @@ const postern = {
     }),
   ),
   postureAgeSeconds: orNull(Type.Integer({ minimum: 0 })),
+  /** What the identity provider said that groups may refer to; null also where it is more than is kept. */
+  claims: orNull(Type.Record(Type.String(), Type.Array(Type.String()))),
+  signIn: orNull(object({ at: Type.Integer({ description: 'epoch seconds' }), mfa: Type.Boolean() })),
   app: orNull(Type.String()),
   network: orNull(Type.String()),
   upstream: orNull(object({ network: Type.String(), address: Type.String(), port: Port })),
@@ -213,6 +216,7 @@ export const NetworkActivityRecord = object({
     postern: object({
       ...postern,
       method: orNull(text(textLimits.method)),
+      path: orNull(Type.String({ maxLength: textLimits.path, pattern: '^[^?#]*$' })),
       userAgent: orNull(text(textLimits.userAgent)),
       httpStatus: orNull(Type.Integer()),
     }),

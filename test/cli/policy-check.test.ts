@@ -73,3 +73,10 @@ it.each([
   expect(found.code).toBe(code);
   expect(found.out + found.err).toMatch(message);
 });
+
+it('knows all that the server has, however many pages it takes', async () => {
+  const many = Array.from({ length: 1100 }, (_, n) => ({ ...financeGroup, name: `group-${n}` }));
+  await lab.apply(many);
+  for (const name of ['group-0', 'group-1099', 'group-999'])
+    expect(await check(grants.replace('Group::"finance"', `Group::"${name}"`))).toMatchObject({ code: 0 });
+});

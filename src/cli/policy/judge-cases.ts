@@ -85,7 +85,7 @@ export function judgeCases(
     } = each.device ?? {};
     const user = each.user ?? '';
     const device = simulatedDevice({ id, user, role, state, enrolledAt: at - enrolledAgeSeconds });
-    simulation.setDevices([device]);
+    simulation.know(device);
     const claims = Object.groupBy(each.claims ?? [], ({ claim }) => claim);
     const asserted = Object.fromEntries(
       Object.entries(claims).map(([claim, values = []]) => [claim, values.map(({ value }) => value)]),

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { Type } from 'typebox';
-import { AnyResource } from '../../domain/resources.ts';
+import { ListResourcesResponse } from '../../contract/control-api.ts';
 import type { Resource } from '../../domain/resources.ts';
-import { addConnection, connectKnownApi } from '../api-client.ts';
+import { addConnection, connectKnownApi, listAll } from '../api-client.ts';
 import type { ApiClient, ConnectionOptions } from '../api-client.ts';
 
 export interface KnownServerOptions extends ConnectionOptions {
@@ -18,12 +17,19 @@ export const connectUnlessOffline = (options: KnownServerOptions): Promise<ApiCl
 
 /** What decisions are made of. Who administers is no part of it. */
 const kinds = ['network', 'app', 'group', 'policy'] as const;
-const Listed = Type.Object({ resources: Type.Array(AnyResource) });
 
 /** All networks, apps, groups and policies that the server has now. @throws CliError */
 export async function fetchResources(api: ApiClient): Promise<Resource[]> {
-  const lists = await Promise.all(kinds.map((kind) => api.call('GET', `/v1/resources/${kind}`, Listed)));
-  return lists.flatMap(({ resources }) => resources);
+  const lists = await Promise.all(
+    kinds.map((kind) =>
+      listAll(async (query) => {
+        const path = `/v1/resources/${kind}${query}`;
+        const { resources: items, ...next } = await api.call('GET', path, ListResourcesResponse);
+        return { items, ...next };
+      }),
+    ),
+  );
+  return lists.flat();
 }
 
 /** What there would be once `files` were applied over what there is: a file's resource takes the place of its namesake. */

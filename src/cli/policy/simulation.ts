@@ -15,8 +15,8 @@ import { CliError, exitCodes } from '../cli-error.ts';
 export interface Simulation {
   readonly engine: PolicyEngine;
   readonly app: (name: string) => App | undefined;
-  /** Makes devices known. A device of the same id is replaced. */
-  setDevices(devices: Iterable<Device>): void;
+  /** Makes a device known. One of the same id is replaced. */
+  know(device: Device): void;
 }
 
 /** Machines of a simulation are named in it. */
@@ -30,9 +30,7 @@ export function createSimulation(resources: readonly Resource[]): Simulation {
   return {
     engine,
     app: (name) => state.apps.get(name as AppName),
-    setDevices(devices) {
-      for (const device of devices) state.devices.set(device.id, device);
-    },
+    know: (device) => void state.devices.set(device.id, device),
   };
 }
 
