@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   ledger: async () => (await import('./cli/ledger.ts')).registerLedger,
   flows: async () => (await import('./cli/flows.ts')).registerFlows,
   backup: async () => (await import('./cli/backup.ts')).registerBackup,
+  restore: async () => (await import('./cli/restore.ts')).registerRestore,
   demo: async () => (await import('./cli/demo.ts')).registerDemo,
 };
 

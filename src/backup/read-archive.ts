@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { once } from 'node:events';
 import { extract } from 'tar-stream';
 import type { Extract, Header } from 'tar-stream';
 import { dataFormat, signingKeyPath } from '../contract/data-directory.ts';
@@ -56,7 +55,7 @@ async function feed(bytes: ReadableStream<Uint8Array>, tar: Extract): Promise<vo
   try {
     for await (const piece of bytes) {
       if (tar.destroyed) return;
-      if (!tar.write(piece)) await Promise.race([once(tar, 'drain'), once(tar, 'close')]);
+      if (!tar.write(piece)) await drained(tar);
     }
     tar.end(null);
   } catch (error) {
@@ -66,6 +65,19 @@ async function feed(bytes: ReadableStream<Uint8Array>, tar: Extract): Promise<vo
     tar.destroy(cause);
     throw cause;
   }
+}
+
+/** Resolves when it takes more, or nothing any more. */
+function drained(tar: Extract): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      tar.off('drain', done);
+      tar.off('close', done);
+      resolve();
+    };
+    tar.on('drain', done);
+    tar.on('close', done);
+  });
 }
 
 async function readMembers(tar: AsyncIterable<Member>, sink: ArchiveSink): Promise<ArchiveContents> {

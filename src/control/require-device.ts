@@ -6,7 +6,9 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../contract/refusals.ts';
 import type { DeviceRole } from '../domain/device.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
+import { adoptCertificate } from '../enrollment/adopt-certificate.ts';
 import { identifyDevice } from '../identity/device-identity.ts';
+import { awaitEnforced } from './commit-enforced.ts';
 import { nowSeconds } from './control-parts.ts';
 import type { ControlParts } from './control-parts.ts';
 import { isRefusal, orThrow } from './refused.ts';
@@ -32,6 +34,14 @@ export function requireDevice(
     let identified = identifyDevice(certificate, parts.store.state, nowSeconds(parts), roles, graceSeconds);
     if (isRefusal(identified) && identified.code === 'certificate-expired' && graceSeconds > 0)
       identified = refuse('renewal-too-late', identified.detail);
+    if (isRefusal(identified) && identified.code === 'certificate-unknown')
+      // Where workers know it too: the laptop turns to one next.
+      identified = (
+        await awaitEnforced(
+          parts,
+          adoptCertificate(parts.store, certificate, { now: nowSeconds(parts), roles }),
+        )
+      ).value;
     if (isRefusal(identified) && identified.code === 'device-lost')
       parts.lostDevices.seen(
         { device: identified.detail ?? '', source: socket.remoteAddress ?? '' },

@@ -22,6 +22,8 @@ export interface EnrollmentToken {
   /** Epoch seconds. */
   readonly expiresAt: number;
   readonly usedBy?: DeviceId;
+  /** Epoch seconds. Withdrawn unused: it enrolls nobody. */
+  readonly withdrawnAt?: number;
 }
 
 /** How a machine, or a person without an identity provider, administers. */
@@ -50,6 +52,12 @@ export interface PublishedKey {
   readonly retiredAt?: number;
 }
 
+/** A time that a restored ledger knows nothing of. Epoch seconds. */
+export interface LostTime {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** The fold of the ledger: all lasting control state. Readers treat it as read-only; only the fold writes. */
 export interface ControlState {
   head: LedgerHead;
@@ -68,4 +76,6 @@ export interface ControlState {
   readonly signingKeys: Map<string, PublishedKey>;
   /** By id of the sign-in, or `endedSession` or `endedSubject`; those of more than a day ago are forgotten. */
   readonly endedSignIns: Map<string, EndedSignIn>;
+  /** One for each backup that was restored. */
+  lostTimes: readonly LostTime[];
 }

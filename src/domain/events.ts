@@ -31,6 +31,8 @@ export type ControlEvent =
       /** Epoch seconds. */
       readonly expiresAt: number;
     }
+  /** It enrolls nobody any more. */
+  | { readonly type: 'enrollment-token-withdrawn'; readonly id: string }
   | {
       readonly type: 'device-enrolled';
       readonly device: DeviceId;
@@ -69,7 +71,9 @@ export type ControlEvent =
    */
   | { readonly type: 'sign-in-ended'; readonly id: string; readonly user: UserName; readonly reason: string }
   | { readonly type: 'resource-put'; readonly resource: Resource }
-  | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string };
+  | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string }
+  /** A backup was restored: what the ledger was told from `from` (epoch seconds) until this entry is not in it. */
+  | { readonly type: 'installation-restored'; readonly from: number };
 
 export type ControlEventType = ControlEvent['type'];
 
@@ -78,7 +82,7 @@ export interface LedgerEntry {
   readonly sequence: number;
   /** Epoch milliseconds. */
   readonly at: number;
-  /** Who did it: `api-key:NAME`, `device:ID`, `postern:init`, `postern:rotation`. */
+  /** Who did it: `api-key:NAME`, `device:ID`, `postern:init`, `postern:rotation`, `postern:restore`. */
   readonly actor: string;
   /** The event as the exact JSON text that was hashed. */
   readonly data: string;

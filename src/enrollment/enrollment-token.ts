@@ -109,6 +109,7 @@ export function checkEnrollmentToken(
   if (!matches) return refuse('enrollment-token-invalid', `wrong secret for ${known.id}`);
   if (known.usedBy !== undefined)
     return refuse('enrollment-token-invalid', `${known.id} was used by ${known.usedBy}`);
+  if (known.withdrawnAt !== undefined) return refuse('enrollment-token-invalid', `${known.id} was withdrawn`);
   if (now >= known.expiresAt) return refuse('enrollment-token-invalid', `${known.id} has expired`);
   if (known.network !== undefined && !state.networks.has(known.network)) {
     return refuse('enrollment-token-invalid', `network ${known.network} of ${known.id} is gone`);

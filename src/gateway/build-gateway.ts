@@ -278,6 +278,7 @@ function concernOf(entries: readonly LedgerEntry[]): Concerned {
         devices.add(event.device);
         break;
       case 'enrollment-token-created':
+      case 'enrollment-token-withdrawn':
       case 'api-key-created':
       case 'api-key-revoked':
       case 'key-published':

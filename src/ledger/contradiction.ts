@@ -46,10 +46,19 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
       return refuse('invalid-input', 'a connector serves one network, others none');
     return undefined;
   },
+  'enrollment-token-withdrawn': (state, { id }) => {
+    const token = state.enrollmentTokens.get(id);
+    if (token === undefined) return refuse('not-found', `enrollment token ${id}`);
+    if (token.usedBy !== undefined) return refuse('conflict', `enrollment token ${id} was used`);
+    return token.withdrawnAt === undefined
+      ? undefined
+      : refuse('conflict', `enrollment token ${id} is withdrawn`);
+  },
   'device-enrolled': (state, event) => {
     const token = state.enrollmentTokens.get(event.enrollmentToken);
     if (token === undefined) return refuse('enrollment-token-invalid', 'never made');
     if (token.usedBy !== undefined) return refuse('enrollment-token-invalid', `used by ${token.usedBy}`);
+    if (token.withdrawnAt !== undefined) return refuse('enrollment-token-invalid', 'withdrawn');
     // The token is the only proof at enrollment: it gives its own user and role, never another's.
     if (token.user !== event.user || token.role !== event.role || token.network !== event.network)
       return refuse('enrollment-token-invalid', 'made for another user, role or network');
@@ -84,4 +93,5 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   'resource-put': () => undefined,
   'resource-deleted': (state, { kind, name }) =>
     mapOfKind(state, kind).has(name) ? undefined : refuse('not-found', `${kind} ${name}`),
+  'installation-restored': () => undefined,
 };

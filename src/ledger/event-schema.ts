@@ -64,6 +64,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     network: Type.Optional(Id),
     expiresAt: EpochSeconds,
   }),
+  'enrollment-token-withdrawn': event('enrollment-token-withdrawn', { id: Id }),
   'device-enrolled': event('device-enrolled', {
     device: Id,
     enrollmentToken: Id,
@@ -91,6 +92,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     kind: Type.Enum(resourceKinds),
     name: Id,
   }),
+  'installation-restored': event('installation-restored', { from: EpochSeconds }),
 };
 
 const validators = new Map<string, Validator>();

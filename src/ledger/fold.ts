@@ -15,7 +15,7 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 3;
+export const foldVersion = 4;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
@@ -32,6 +32,7 @@ export const emptyState = (): ControlState => ({
   apiKeys: new Map(),
   signingKeys: new Map(),
   endedSignIns: new Map(),
+  lostTimes: [],
 });
 
 /** A state that can move on by itself. The values inside are never changed in place, so the maps alone are copied. */
@@ -49,6 +50,7 @@ export const copyState = (state: ControlState): ControlState => ({
   apiKeys: new Map(state.apiKeys),
   signingKeys: new Map(state.signingKeys),
   endedSignIns: new Map(state.endedSignIns),
+  lostTimes: state.lostTimes,
 });
 
 /**
@@ -110,6 +112,9 @@ export function applyEvent(
       state.enrollmentTokens.set(event.id, token);
       return;
     }
+    case 'enrollment-token-withdrawn':
+      state.enrollmentTokens.set(event.id, { ...get(state.enrollmentTokens, event.id), withdrawnAt: now });
+      return;
     case 'device-enrolled': {
       const { device: id, user, role, network, certificate, enrollmentToken } = event;
       const token = get(state.enrollmentTokens, enrollmentToken);
@@ -165,6 +170,9 @@ export function applyEvent(
       return;
     case 'resource-deleted':
       mapOfKind(state, event.kind).delete(event.name);
+      return;
+    case 'installation-restored':
+      state.lostTimes = [...state.lostTimes, { from: event.from, to: now }];
       return;
   }
 }

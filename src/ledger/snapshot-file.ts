@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import type { ControlState, LedgerHead } from '../domain/control-state.ts';
+import type { ControlState, LedgerHead, LostTime } from '../domain/control-state.ts';
 import { replaceFile } from './durable-file.ts';
 import { foldVersion } from './fold.ts';
 
@@ -91,5 +91,6 @@ function revive(stored: Serialized): ControlState {
     apiKeys: map('apiKeys'),
     signingKeys: map('signingKeys'),
     endedSignIns: map('endedSignIns'),
+    lostTimes: stored.lostTimes as readonly LostTime[],
   };
 }

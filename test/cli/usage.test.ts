@@ -16,6 +16,7 @@ import { registerLedger } from '../../src/cli/ledger.ts';
 import { registerInit } from '../../src/cli/init.ts';
 import { registerPolicy } from '../../src/cli/policy.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { registerRestore } from '../../src/cli/restore.ts';
 import { registerServe } from '../../src/cli/serve.ts';
 import { registerWhy } from '../../src/cli/why.ts';
 import { runPostern } from './run-postern.ts';
@@ -54,6 +55,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'ledger',
     'flows',
     'backup',
+    'restore',
     'demo',
   ];
   expect(commands).toEqual(expect.arrayContaining(expected));
@@ -77,6 +79,7 @@ it('teaches each command with an example in its help', () => {
     registerFlows,
     registerBackup,
     registerLedger,
+    registerRestore,
   ])
     register(program);
   const helps = new Map<string, string>();

@@ -104,6 +104,14 @@ describe('an enrollment token that is presented', () => {
     });
   });
 
+  it('is refused after it was withdrawn', () => {
+    const { state, token, id } = stateWithToken({ withdrawnAt: now - 1 });
+    expect(checkEnrollmentToken(state, token, now)).toEqual({
+      code: 'enrollment-token-invalid',
+      detail: `${id} was withdrawn`,
+    });
+  });
+
   it('is refused when the network of its connector is gone', () => {
     const { state, token } = stateWithToken({ role: 'connector', network: 'gone' as NetworkName });
     expect(checkEnrollmentToken(state, token, now)).toMatchObject({ code: 'enrollment-token-invalid' });

@@ -29,6 +29,8 @@ const renewed = (device: string, name: string, notAfter?: number): ControlEvent 
   certificate: certificate(name, notAfter),
 });
 
+const withdrawn = (id: string): ControlEvent => ({ type: 'enrollment-token-withdrawn', id });
+
 describe('the fold', () => {
   it('starts with nobody and no domain', () => {
     expect(stateOf()).toEqual(emptyState());
@@ -124,6 +126,16 @@ describe('the fold', () => {
     expect(apiKeys.get('a2')).toEqual({ ...rest, createdAt: sampleSeconds });
   });
 
+  it('withdraws a token, and knows which time a restore lost', () => {
+    const restored = { type: 'installation-restored', from: sampleSeconds - 60 } as const;
+    const before = stateOf(created, tokenCreated('t1'));
+    const state = stateOf(created, tokenCreated('t1'), withdrawn('t1'), restored);
+    expect(before.enrollmentTokens.get('t1')).not.toHaveProperty('withdrawnAt');
+    expect(state.enrollmentTokens.get('t1')).toMatchObject({ withdrawnAt: sampleSeconds });
+    expect(state.lostTimes).toEqual([{ from: sampleSeconds - 60, to: sampleSeconds }]);
+    expect(copyState(state)).toEqual(state);
+  });
+
   it('puts, replaces and deletes resources', () => {
     const other = {
       type: 'resource-put',
@@ -155,6 +167,18 @@ describe('the fold', () => {
       'one network',
     ],
     ['enrollment with an unknown token', [created, enrolled('d1', 't1')], 'never made'],
+    ['the withdrawal of an unknown token', [created, withdrawn('t1')], 't1'],
+    ['the withdrawal of a used token', [...device, withdrawn('t1')], 't1 was used'],
+    [
+      'a token withdrawn twice',
+      [created, tokenCreated('t1'), withdrawn('t1'), withdrawn('t1')],
+      'is withdrawn',
+    ],
+    [
+      'enrollment with a withdrawn token',
+      [created, tokenCreated('t1'), withdrawn('t1'), enrolled('d1', 't1')],
+      'withdrawn',
+    ],
     ['enrollment with a used token', [...device, enrolled('d2', 't1')], 'used by d1'],
     [
       'enrollment for another user',

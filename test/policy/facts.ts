@@ -76,6 +76,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     apiKeys: new Map(),
     endedSignIns: new Map(),
     signingKeys: new Map(),
+    lostTimes: [],
   };
 };
 

@@ -5,12 +5,12 @@ import { headOf, verifyEntry } from '../chain.ts';
 import { LedgerCorrupt } from '../ledger.ts';
 import { guarded } from './sqlite-errors.ts';
 
-/** The entries after a head, oldest first and verified link by link: at most `rowsAtOnce`, fewer at the end. */
+/** The entries after a head, oldest first and verified link by link: at most `atOnce`, fewer at the end. */
 export type ReadStored = (after: LedgerHead) => LedgerEntry[];
 
 export const rowsAtOnce = 1000;
 
-export function prepareRead(database: DatabaseSync, path: string): ReadStored {
+export function prepareRead(database: DatabaseSync, path: string, atOnce = rowsAtOnce): ReadStored {
   const select = guarded(path, 0, () =>
     database.prepare(
       'SELECT sequence, at, actor, data, previous, hash FROM entries WHERE sequence > ? ORDER BY sequence LIMIT ?',
@@ -21,7 +21,7 @@ export function prepareRead(database: DatabaseSync, path: string): ReadStored {
 
   const readBatch = (after: number): LedgerEntry[] => {
     try {
-      return readRows(after, rowsAtOnce);
+      return readRows(after, atOnce);
     } catch (error) {
       // A damaged page fails the whole batch; one by one, the error names the entry.
       if (error instanceof LedgerCorrupt) for (let last = after; ; last += 1) readRows(last, 1);

@@ -1,0 +1,101 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { dataDirectory } from '../contract/data-directory.ts';
+import type { ControlState, LedgerHead } from '../domain/control-state.ts';
+import type { LedgerEntry } from '../domain/events.ts';
+import { applyEntry, emptyState } from '../ledger/fold.ts';
+import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
+import { openHeadFile } from '../ledger/sqlite/head-file.ts';
+import { openDatabase } from '../ledger/sqlite/open-database.ts';
+import { guarded } from '../ledger/sqlite/sqlite-errors.ts';
+import { prepareRead } from '../ledger/sqlite/stored-entries.ts';
+import type { ReadStored } from '../ledger/sqlite/stored-entries.ts';
+import { BackupError } from './backup-error.ts';
+
+/** What can still be read of a ledger that outlived its server. */
+export interface Survivor {
+  readonly state: ControlState;
+  /** Hash of the first entry: two ledgers with another are of two installations. */
+  readonly firstHash: string;
+  /** Epoch seconds of the last entry that could be read. */
+  readonly lastAt: number;
+  /** Why it is not known to be whole, where it is not. */
+  readonly problem?: string;
+}
+
+/**
+ * Reads the ledger of a data directory, or a ledger file, as far as it verifies. It is copied first (into `scratch`) and
+ * left as it is: it may be evidence, or on a disk that is read-only. @throws BackupError where there is none
+ */
+export function readSurvivor(place: string, scratch: string): Survivor {
+  const path =
+    statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
+      ? join(place, dataDirectory.ledger)
+      : place;
+  if (!existsSync(path))
+    throw new BackupError('refused', `${place}: there is no ledger to keep revocations from`);
+  const copies = mkdtempSync(join(scratch, 'survivor-'));
+  try {
+    const copy = join(copies, 'ledger.db');
+    for (const suffix of ['', '-wal', '.head'])
+      if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    return readCopy(copy, path);
+  } finally {
+    rmSync(copies, { recursive: true });
+  }
+}
+
+function readCopy(copy: string, path: string): Survivor {
+  const state = emptyState();
+  let firstHash = '';
+  let lastAt = 0;
+  const take = (entry: LedgerEntry): void => {
+    applyEntry(state, entry);
+    firstHash ||= entry.hash;
+    lastAt = Math.floor(entry.at / 1000);
+  };
+  const problem = findProblem(path, copy, () => {
+    readAll(copy, path, () => state.head, take);
+    return state.head;
+  });
+  return { state, firstHash, lastAt, ...(problem === undefined ? {} : { problem }) };
+}
+
+function readAll(
+  copy: string,
+  path: string,
+  head: () => LedgerHead,
+  take: (entry: LedgerEntry) => void,
+): void {
+  const database = guarded(path, 0, () => openDatabase(copy, { create: false, busyTimeoutMs: 0 }));
+  const readOn = (read: ReadStored): void => {
+    for (let entries = read(head()); entries.length > 0; entries = read(head()))
+      for (const entry of entries) take(entry);
+  };
+  try {
+    readOn(prepareRead(database, path));
+  } catch (error) {
+    // One that is damaged takes its whole batch with it; one by one, all before it can be read.
+    if (!(error instanceof LedgerCorrupt)) throw error;
+    readOn(prepareRead(database, path, 1));
+  } finally {
+    database.close();
+  }
+}
+
+/** Why a ledger is not known to be whole, if it is not. `read` reads it to its last entry. */
+function findProblem(path: string, copy: string, read: () => LedgerHead): string | undefined {
+  try {
+    const head = read();
+    const acknowledged = openHeadFile(`${copy}.head`).read();
+    if (acknowledged === undefined) return `${path} has lost its head file, so that its end may be cut off`;
+    if (acknowledged.sequence > head.sequence)
+      return `${path} ends at entry ${head.sequence}, and entry ${acknowledged.sequence} was acknowledged`;
+    if (acknowledged.sequence === head.sequence && acknowledged.hash !== head.hash)
+      return `${path} is not the ledger that was acknowledged: its last entry has another hash`;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof LedgerCorrupt) && !(error instanceof LedgerUnavailable)) throw error;
+    return error.message.replaceAll(copy, path);
+  }
+}
