@@ -1,5 +1,6 @@
 import type { ControlState } from '../domain/control-state.ts';
-import type { Device } from '../domain/device.ts';
+import { isFinal } from '../domain/device.ts';
+import type { Device, DeviceState } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import type { Resource } from '../domain/resources.ts';
 
@@ -14,7 +15,10 @@ export interface Difference {
 }
 
 const maxReasonLength = 500;
-const severity: Readonly<Record<Device['state'], number>> = {
+
+/** Which states take more from a device than others; `enrolled` is where a device begins, never where it is put. */
+const severity: Readonly<Record<DeviceState, number>> = {
+  enrolled: 0,
   active: 0,
   quarantined: 1,
   revoked: 2,
@@ -34,7 +38,7 @@ export function keepRestrictions(backup: ControlState, survivor: ControlState): 
       ...administratorEvents(backup, survivor),
     ],
     enrolledSince: [...survivor.devices.values()].filter(
-      ({ id, state }) => !backup.devices.has(id) && severity[state] < severity.revoked,
+      (device) => !backup.devices.has(device.id) && !isFinal(device),
     ),
     changedSince: changedResources(backup, survivor),
   };
@@ -44,12 +48,12 @@ function* deviceEvents(backup: ControlState, survivor: ControlState): Generator<
   for (const device of survivor.devices.values()) {
     const known = backup.devices.get(device.id);
     // For a device that is revoked or lost, nothing that follows matters.
-    if (known === undefined || severity[known.state] === severity.revoked) continue;
+    if (known === undefined || isFinal(known)) continue;
     const thumbprints = new Set(known.certificates.map(({ thumbprint }) => thumbprint));
     for (const certificate of device.certificates)
       if (!thumbprints.has(certificate.thumbprint))
         yield { type: 'device-certificate-renewed', device: device.id, certificate };
-    if (severity[device.state] > severity[known.state]) {
+    if (device.state !== 'enrolled' && severity[device.state] > severity[known.state]) {
       const by = device.changedBy === undefined ? '' : ` by ${device.changedBy}`;
       const reason = `${device.reason ?? 'no reason given'} (${device.state}${by} after the backup)`;
       yield {

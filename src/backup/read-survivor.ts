@@ -1,6 +1,8 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataDirectory } from '../contract/data-directory.ts';
+import { openLedger } from '../control/open-ledger.ts';
+import { loadSettings } from '../control/settings-file.ts';
 import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import { applyEntry, emptyState } from '../ledger/fold.ts';
@@ -24,14 +26,14 @@ export interface Survivor {
 }
 
 /**
- * Reads the ledger of a data directory, or a ledger file, as far as it verifies. It is copied first (into `scratch`) and
- * left as it is: it may be evidence, or on a disk that is read-only. @throws BackupError where there is none
+ * Reads the ledger of a data directory, a ledger file, or the ledger that a settings file names (one in Redis), as far as
+ * it verifies. A file is copied first (into `scratch`) and left as it is: it may be evidence, or on a disk that is
+ * read-only. @throws BackupError where there is none, SettingsError
  */
-export function readSurvivor(place: string, scratch: string): Survivor {
-  const path =
-    statSync(place, { throwIfNoEntry: false })?.isDirectory() === true
-      ? join(place, dataDirectory.ledger)
-      : place;
+export async function readSurvivor(place: string, scratch: string): Promise<Survivor> {
+  if (/\.ya?ml$/.test(place)) return readNamed(place);
+  const isDirectory = statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+  const path = isDirectory ? join(place, dataDirectory.ledger) : place;
   if (!existsSync(path))
     throw new BackupError('refused', `${place}: there is no ledger to keep revocations from`);
   const copies = mkdtempSync(join(scratch, 'survivor-'));
@@ -45,20 +47,49 @@ export function readSurvivor(place: string, scratch: string): Survivor {
   }
 }
 
-function readCopy(copy: string, path: string): Survivor {
+async function readNamed(configFile: string): Promise<Survivor> {
+  const { survivor, take } = collectSurvivor();
+  const ledger = openLedger(loadSettings(configFile), configFile);
+  try {
+    for await (const entry of ledger.read(0)) take(entry);
+    return survivor();
+  } catch (error) {
+    if (error instanceof LedgerCorrupt) return survivor(error.message);
+    if (!(error instanceof LedgerUnavailable)) throw error;
+    throw new BackupError('refused', error.message, { cause: error });
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** Takes entries, and says what they come to. */
+function collectSurvivor(): {
+  readonly state: ControlState;
+  readonly take: (entry: LedgerEntry) => void;
+  readonly survivor: (problem?: string) => Survivor;
+} {
   const state = emptyState();
   let firstHash = '';
   let lastAt = 0;
-  const take = (entry: LedgerEntry): void => {
-    applyEntry(state, entry);
-    firstHash ||= entry.hash;
-    lastAt = Math.floor(entry.at / 1000);
+  return {
+    state,
+    take(entry) {
+      applyEntry(state, entry);
+      firstHash ||= entry.hash;
+      lastAt = Math.floor(entry.at / 1000);
+    },
+    survivor: (problem) => ({ state, firstHash, lastAt, ...(problem === undefined ? {} : { problem }) }),
   };
-  const problem = findProblem(path, copy, () => {
-    readAll(copy, path, () => state.head, take);
-    return state.head;
-  });
-  return { state, firstHash, lastAt, ...(problem === undefined ? {} : { problem }) };
+}
+
+function readCopy(copy: string, path: string): Survivor {
+  const { state, take, survivor } = collectSurvivor();
+  return survivor(
+    findProblem(path, copy, () => {
+      readAll(copy, path, () => state.head, take);
+      return state.head;
+    }),
+  );
 }
 
 function readAll(

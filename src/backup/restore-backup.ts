@@ -25,8 +25,10 @@ export interface RestoreOptions {
   readonly unlock: Unlock;
   /** Empty, or not there yet. */
   readonly directory: string;
-  /** Data directories or ledger files that outlived the installation: what they took from someone stays taken. */
+  /** Data directories, ledger files or settings that outlived the installation: what they took from someone stays taken. */
   readonly survivors: readonly string[];
+  /** To append after all else. */
+  readonly events?: readonly ControlEvent[];
   /** Epoch milliseconds. */
   readonly now: number;
   readonly progress: Progress;
@@ -64,7 +66,7 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
   const summary = await unpack(staging, options);
   const { manifest, state } = summary;
   const places = placesToAsk(options, manifest.directory);
-  const survivors = places.map((place) => readSurvivor(place, staging.path));
+  const survivors = await Promise.all(places.map((place) => readSurvivor(place, staging.path)));
   for (const [index, { firstHash }] of survivors.entries())
     if (firstHash !== '' && firstHash !== summary.firstHash)
       throw new BackupError('refused', `${places[index]}: this is the ledger of another installation`);
@@ -83,6 +85,7 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
     for (const device of difference.enrolledSince) enrolledSince.set(device.id, device);
     for (const name of difference.changedSince) changedSince.add(name);
   }
+  await append(staging.path, state, options.events ?? [], options.now);
   for (const { kid, use, retiredAt } of state.signingKeys.values())
     if (retiredAt !== undefined) await rm(join(staging.path, signingKeyPath(use, kid)), { force: true });
   return {

@@ -69,11 +69,8 @@ export function backupFailure(error: unknown, file: string, damaged: ExitCode): 
     return new CliError(error.kind === 'damaged' ? damaged : exitCodes.invalid, `${file}: ${error.message}`);
   if (error instanceof SettingsError)
     return new CliError(exitCodes.invalid, 'the settings cannot be used', error.problems);
-  if (
-    error instanceof LedgerCorrupt ||
-    error instanceof LedgerUnavailable ||
-    error instanceof DataDirectoryError
-  )
+  if (error instanceof LedgerUnavailable) return new CliError(exitCodes.unreachable, error.message);
+  if (error instanceof LedgerCorrupt || error instanceof DataDirectoryError)
     return new CliError(exitCodes.invalid, error.message);
   // Of the file system: a full disk, no permission.
   if (error instanceof Error && 'code' in error && 'syscall' in error)

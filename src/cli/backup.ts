@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { resolve, sep } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import type { Command } from 'commander';
 import { noteBackup } from '../backup/last-backup.ts';
 import { takeBackup, verifyBackup } from '../backup/take-backup.ts';
 import type { TakenBackup } from '../backup/take-backup.ts';
+import type { Settings } from '../contract/settings.ts';
 import { checkFormat, dataPathOf } from '../control/open-data-directory.ts';
 import { loadSettings } from '../control/settings-file.ts';
 import { openLedger } from '../control/open-ledger.ts';
@@ -69,8 +70,9 @@ async function take(file: string, options: BackupOptions): Promise<void> {
   const { progress, end } = showProgress();
   let taken: TakenBackup;
   let directory: string;
+  let settings: Settings;
   try {
-    const settings = loadSettings(configFile);
+    settings = loadSettings(configFile);
     directory = dataPathOf(configFile, settings.data);
     checkFormat(directory);
     checkPlace(file, directory, options.force === true);
@@ -96,7 +98,7 @@ async function take(file: string, options: BackupOptions): Promise<void> {
     end();
   }
   const summary = summaryOf(taken, file);
-  const { leftOut } = taken;
+  const leftOut = [...taken.leftOut, ...filesElsewhere(settings, dirname(configFile), directory)];
   printData(options.output, { ...summary, leftOut }, () => [
     `Backup written to ${file}, read back and verified.`,
     ...summaryLines(summary),
@@ -123,6 +125,17 @@ function checkPlace(file: string, directory: string, mayReplace: boolean): void 
       exitCodes.invalid,
       `${file} exists; --force replaces it once the new backup is verified`,
     );
+}
+
+/** Files that the settings name and that lie elsewhere, such as those beside settings in /etc. */
+function filesElsewhere(value: unknown, beside: string, directory: string): string[] {
+  if (typeof value === 'object' && value !== null)
+    return Object.values(value).flatMap((inner) => filesElsewhere(inner, beside, directory));
+  if (typeof value !== 'string') return [];
+  const path = resolve(beside, value);
+  const isElsewhere =
+    !path.startsWith(`${directory}${sep}`) && statSync(path, { throwIfNoEntry: false })?.isFile();
+  return isElsewhere === true ? [`${path}: the settings name it, and it is outside the data directory`] : [];
 }
 
 async function verify(file: string, options: BackupOptions): Promise<void> {

@@ -1,14 +1,18 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { restoreBackup } from '../backup/restore-backup.ts';
 import type { Restored } from '../backup/restore-backup.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
+import type { Settings } from '../contract/settings.ts';
+import { createApiKey } from '../control/api-key.ts';
 import { loadSettings, SettingsError } from '../control/settings-file.ts';
 import { addUnlock, readUnlock } from './backup-key.ts';
 import type { UnlockOptions } from './backup-key.ts';
 import { backupFailure, summaryLines, summaryOf } from './backup-summary.ts';
 import { CliError, exitCodes } from './cli-error.ts';
+import { contextPath, writeContext } from './context-file.ts';
 import { addOutput, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
 import { showProgress } from './progress.ts';
@@ -16,6 +20,7 @@ import { showProgress } from './progress.ts';
 interface RestoreOptions extends UnlockOptions {
   readonly data: string;
   readonly keepRevocationsFrom?: readonly string[];
+  readonly newApiKey?: true;
   readonly output: OutputFormat;
 }
 
@@ -28,9 +33,13 @@ export function registerRestore(program: Command): void {
     .argument('<file>', 'a backup, as `postern backup` wrote it')
     .requiredOption('--data <dir>', 'directory to make; it must be empty or not exist')
     .option(
-      '--keep-revocations-from <dir>',
-      'data directory or ledger that went on after the backup; what it revoked stays revoked (may be repeated)',
+      '--keep-revocations-from <place>',
+      'data directory, ledger file or settings (for a ledger in Redis) that went on after the backup; what it revoked stays revoked (may be repeated)',
       collect,
+    )
+    .option(
+      '--new-api-key',
+      'make an API key of an owner, for whom those of before are lost; printed once, and kept in the context file',
     );
   addOutput(addUnlock(command))
     .addHelpText(
@@ -41,7 +50,8 @@ where it is still on this machine; it is only read.
 
 Examples:
   postern restore /mnt/backup/postern.age --data /var/lib/postern
-  postern restore /mnt/backup/postern.age --data /var/lib/postern --keep-revocations-from /mnt/old-disk/var/lib/postern`,
+  postern restore /mnt/backup/postern.age --data /var/lib/postern --keep-revocations-from /mnt/old-disk/var/lib/postern
+  postern restore /mnt/backup/postern.age --data /var/lib/postern --new-api-key`,
     )
     .action(async (file: string, options: RestoreOptions) => restore(resolve(file), options));
 }
@@ -53,29 +63,41 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
   const directory = resolve(options.data);
   const unlock = await readUnlock(options);
   const { progress, end } = showProgress();
+  const made = options.newApiKey === true ? createApiKey({ name: 'restore', role: 'owner' }) : undefined;
   let restored: Restored;
   try {
     const survivors = options.keepRevocationsFrom ?? [];
-    restored = await restoreBackup({ file, unlock, directory, survivors, now: Date.now(), progress });
+    const events = made === undefined ? [] : [made.event];
+    restored = await restoreBackup({ file, unlock, directory, survivors, events, now: Date.now(), progress });
   } catch (error) {
     throw backupFailure(error, file, exitCodes.invalid);
   } finally {
     end();
   }
   const settingsFile = join(directory, dataDirectory.settings);
-  const result = describe(restored, file, directory);
+  const settings = readSettingsThere(settingsFile);
+  const apiKey = made?.key;
+  const result = { ...describe(restored, file, directory), ...(apiKey === undefined ? {} : { apiKey }) };
   printData(options.output, result, () => [
     `Restored ${directory}.`,
     ...summaryLines(result.backup),
     ...keptLines(result),
+    ...(apiKey === undefined ? [] : ['', 'API key of an owner, shown this once:', `  ${apiKey}`]),
     '',
     'Next:',
     `  1. Look at ${settingsFile}: addresses and names are those of the machine that was.`,
-    `  2. postern doctor --config ${settingsFile}`,
-    `  3. postern serve --config ${settingsFile}`,
+    ...('ledger' in settings && settings.ledger !== undefined && 'redis' in settings.ledger
+      ? [
+          '     They keep the ledger in Redis. One that still has it goes on by itself; into one that lost it:',
+          `     postern ledger copy --config ${settingsFile} --to ${settingsFile}`,
+        ]
+      : []),
+    `  2. postern serve --config ${settingsFile}`,
   ]);
+  if (apiKey !== undefined) await keepContext(directory, apiKey, settings);
   for (const problem of restored.problems) process.stderr.write(`postern: ${problem}\n`);
-  for (const problem of settingsProblems(settingsFile)) process.stderr.write(`postern: ${problem}\n`);
+  if ('problems' in settings)
+    for (const problem of settings.problems) process.stderr.write(`postern: ${problem}\n`);
 }
 
 const describe = (restored: Restored, file: string, directory: string) => ({
@@ -136,12 +158,22 @@ function keptLines({
 }
 
 /** A restored directory is whole also where its settings are of another version: that is for people to mend. */
-function settingsProblems(settingsFile: string): readonly string[] {
+function readSettingsThere(settingsFile: string): Settings | { readonly problems: readonly string[] } {
   try {
-    loadSettings(settingsFile);
-    return [];
+    return loadSettings(settingsFile);
   } catch (error) {
-    if (error instanceof SettingsError) return error.problems;
+    if (error instanceof SettingsError) return { problems: error.problems };
     throw error;
   }
+}
+
+/** As `postern init` does: the other commands need no options then. */
+async function keepContext(
+  directory: string,
+  apiKey: string,
+  settings: ReturnType<typeof readSettingsThere>,
+): Promise<void> {
+  const port = 'control' in settings ? settings.control.port : 8444;
+  const ca = await readFile(join(directory, dataDirectory.rootCertificate), 'utf8');
+  await writeContext(contextPath(), { server: `https://localhost:${port}`, apiKey, ca, data: directory });
 }

@@ -201,12 +201,21 @@ it('knows a laptop again that renewed its certificate after the backup, where no
   await rename(made.data, join(made.directory, 'unreachable'));
 
   const restored = join(made.directory, 'restored');
-  const restore = await postern('restore', file, '--data', restored);
-  expect(restore).toMatchObject({ code: 0 });
+  const contextFile = join(made.directory, 'context.yaml');
+  const restore = await runPostern(['restore', file, '--data', restored, '--new-api-key'], {
+    env: { POSTERN_BACKUP_PASSPHRASE_FILE: join(made.directory, 'passphrase'), POSTERN_CONTEXT: contextFile },
+  });
+  expect(restore).toMatchObject({ code: 0, err: '' });
   expect(restore.out).toContain('what was revoked after the backup is not known');
   await serve(restored);
   expect(await asDevice(renewed, '/v1/device/token', {})).toMatchObject({ status: 200 });
   expect(await asDevice(old, '/v1/device/token', {})).toMatchObject({ status: 200 });
+  // The key that was printed opens the API, with no options but the context file.
+  const listed = await runPostern(['api-key', 'list', '-o', 'json'], {
+    env: { POSTERN_CONTEXT: contextFile },
+  });
+  expect(listed).toMatchObject({ code: 0, err: '' });
+  expect(listed.out).toContain('"name": "restore"');
 });
 
 it('refuses in clear words what it does not restore, and makes no directory', async () => {
