@@ -36,6 +36,7 @@ export function keepRestrictions(backup: ControlState, survivor: ControlState): 
       ...apiKeyEvents(backup, survivor),
       ...signingKeyEvents(backup, survivor),
       ...administratorEvents(backup, survivor),
+      ...signInEvents(backup, survivor),
     ],
     enrolledSince: [...survivor.devices.values()].filter(
       (device) => !backup.devices.has(device.id) && !isFinal(device),
@@ -94,6 +95,12 @@ export const withdrawTokens = (backup: ControlState): ControlEvent[] =>
 function* administratorEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
   for (const name of backup.administrators.keys())
     if (!survivor.administrators.has(name)) yield { type: 'resource-deleted', kind: 'Administrator', name };
+}
+
+function* signInEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
+  for (const [id, { user }] of survivor.endedSignIns)
+    if (!backup.endedSignIns.has(id))
+      yield { type: 'sign-in-ended', id, user, reason: 'ended after the backup' };
 }
 
 function changedResources(backup: ControlState, survivor: ControlState): string[] {

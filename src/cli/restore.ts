@@ -137,6 +137,8 @@ function keptLines({
             return `  API key ${event.id} is revoked`;
           case 'key-retired':
             return `  signing key ${event.kid} is retired`;
+          case 'sign-in-ended':
+            return `  the sign-in of ${event.user} is ended`;
           case 'resource-deleted':
             return `  ${event.kind} ${event.name} is deleted`;
           default:

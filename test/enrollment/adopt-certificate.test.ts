@@ -71,7 +71,7 @@ describe('a certificate that a restored ledger does not know', () => {
       const certificate = await forgotten(device, now - day);
       await lab.commit({ type: 'device-state-changed', device, state, reason: 'test' });
       const adopted = await adoptCertificate(lab.store, certificate, asked);
-      expect(adopted).toMatchObject(state === 'quarantined' ? { device } : { code: 'device-revoked' });
+      expect(adopted).toMatchObject(state === 'quarantined' ? { device } : { code: `device-${state}` });
       expect(lab.store.state.devices.get(device)?.state).toBe(state);
     }
   });

@@ -12,7 +12,7 @@ import type { Lock, Unlock } from '../../src/backup/age-file.ts';
 import { restoreBackup } from '../../src/backup/restore-backup.ts';
 import type { Restored } from '../../src/backup/restore-backup.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
-import type { DeviceId } from '../../src/domain/ids.ts';
+import type { DeviceId, UserName } from '../../src/domain/ids.ts';
 import { append, backUp, keyPair, openLedger, silent } from '../backup/backup-lab.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
@@ -57,6 +57,7 @@ async function lifeGoesOn(): Promise<void> {
     deviceState('infected', 'quarantined'),
     { type: 'api-key-revoked', id: helpdesk.event.id },
     enrolled('intruder', 'unused'),
+    { type: 'sign-in-ended', id: 'evening', user: 'alice@example.org' as UserName, reason: 'sign-out' },
     { type: 'device-certificate-renewed', device: 'kept' as DeviceId, certificate: certificate('renewed') },
     networkPut('backdoor'),
   );
@@ -80,6 +81,7 @@ describe('what was revoked after the backup', () => {
     });
     expect(restored.state.apiKeys.get(helpdesk.event.id)?.revokedAt).toBeGreaterThan(0);
     expect(restored.state.enrollmentTokens.get('unused')?.withdrawnAt).toBeGreaterThan(0);
+    expect([...restored.state.endedSignIns.keys()]).toEqual(['evening']);
     // The laptop threw its older certificate away.
     expect(restored.state.devices.get('kept' as DeviceId)?.certificates).toContainEqual(
       certificate('renewed'),
