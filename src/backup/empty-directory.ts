@@ -55,7 +55,8 @@ export async function stageInto(directory: string): Promise<Staging> {
       }
     },
     async finish() {
-      await mkdir(join(path, dataDirectory.flows), { mode: 0o700 });
+      for (const records of [dataDirectory.flows, dataDirectory.accessLog])
+        await mkdir(join(path, records), { mode: 0o700 });
       await giveToOwner(directory, path);
       const names = await readdir(path);
       for (const name of [...names.filter((name) => name !== dataDirectory.format), dataDirectory.format]) {

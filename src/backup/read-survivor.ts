@@ -26,22 +26,32 @@ export interface Survivor {
 }
 
 /**
- * Reads the ledger of a data directory, a ledger file, or the ledger that a settings file names (one in Redis), as far as
- * it verifies. A file is copied first (into `scratch`) and left as it is: it may be evidence, or on a disk that is
- * read-only. @throws BackupError where there is none, SettingsError
+ * The ledgers of a place that a person names: those of a data directory (its own, and what it saw of one in Redis), or the
+ * file itself. @throws BackupError where there is none
+ */
+export function findSurvivors(place: string): string[] {
+  const isDirectory = statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+  const paths = isDirectory
+    ? [dataDirectory.ledger, dataDirectory.replica].map((name) => join(place, name))
+    : [place];
+  const found = paths.filter((path) => existsSync(path));
+  if (found.length === 0)
+    throw new BackupError('refused', `${place}: there is no ledger to keep revocations from`);
+  return found;
+}
+
+/**
+ * Reads a ledger file, or the ledger that a settings file names (one in Redis), as far as it verifies. A file is copied first (into `scratch`) and left as it is: it may be evidence, or on a disk that is
+ * read-only. @throws BackupError for one that cannot be reached, SettingsError
  */
 export async function readSurvivor(place: string, scratch: string): Promise<Survivor> {
   if (/\.ya?ml$/.test(place)) return readNamed(place);
-  const isDirectory = statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
-  const path = isDirectory ? join(place, dataDirectory.ledger) : place;
-  if (!existsSync(path))
-    throw new BackupError('refused', `${place}: there is no ledger to keep revocations from`);
   const copies = mkdtempSync(join(scratch, 'survivor-'));
   try {
     const copy = join(copies, 'ledger.db');
     for (const suffix of ['', '-wal', '.head'])
-      if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    return readCopy(copy, path);
+      if (existsSync(place + suffix)) copyFileSync(place + suffix, copy + suffix);
+    return readCopy(copy, place);
   } finally {
     rmSync(copies, { recursive: true });
   }

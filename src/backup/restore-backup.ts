@@ -15,7 +15,7 @@ import { BackupError } from './backup-error.ts';
 import { stageInto } from './empty-directory.ts';
 import type { Staging } from './empty-directory.ts';
 import { keepRestrictions, withdrawTokens } from './keep-restrictions.ts';
-import { readSurvivor } from './read-survivor.ts';
+import { findSurvivors, readSurvivor } from './read-survivor.ts';
 import type { Survivor } from './read-survivor.ts';
 import { verifyBackup } from './take-backup.ts';
 import type { BackupSummary, Progress } from './take-backup.ts';
@@ -131,9 +131,12 @@ function settingsHere(bytes: Buffer): Buffer {
 
 /** The directory where the backup was taken is asked by itself: it is the one that went on after the backup. */
 function placesToAsk({ directory, survivors }: RestoreOptions, origin: string): string[] {
-  const places = new Set(survivors.map((place) => resolve(place)));
+  const places = new Set(survivors.flatMap((place) => findSurvivors(resolve(place))));
   const isElsewhere = resolve(origin) !== resolve(directory);
-  if (isElsewhere && existsSync(join(origin, dataDirectory.ledger))) places.add(resolve(origin));
+  const isThere = [dataDirectory.ledger, dataDirectory.replica].some((name) =>
+    existsSync(join(origin, name)),
+  );
+  if (isElsewhere && isThere) for (const path of findSurvivors(resolve(origin))) places.add(path);
   return [...places];
 }
 

@@ -28,6 +28,7 @@ describe('a backup', () => {
     await append(made, networkPut('finance'));
     await writeFile(join(made.data, 'upstream-ca.pem'), 'a certificate');
     await writeFile(join(made.data, 'flows', 'worker-0.jsonl'), 'a record');
+    await writeFile(join(made.data, 'access', 'one.jsonl'), 'who read what');
     const taken = await backUp(made, file, lock);
     expect(taken.leftOut).toEqual([]);
     const { manifest, paths, state, sha256 } = await verifyBackup(file, unlock, silent);

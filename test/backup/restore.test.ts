@@ -65,7 +65,16 @@ describe('a restore', () => {
     ] as const)
       expect((await stat(join(directory, path))).mode & 0o777, path).toBe(mode);
     expect((await readdir(directory)).toSorted()).toEqual(
-      ['FORMAT', 'certs', 'flows', 'keys', 'ledger.db', 'ledger.db.head', 'postern.yaml'].toSorted(),
+      [
+        'FORMAT',
+        'access',
+        'certs',
+        'flows',
+        'keys',
+        'ledger.db',
+        'ledger.db.head',
+        'postern.yaml',
+      ].toSorted(),
     );
   });
 

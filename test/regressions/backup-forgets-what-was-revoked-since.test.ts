@@ -70,7 +70,7 @@ describe('what was revoked after the backup', () => {
     await cp(made.data, old, { recursive: true });
     await rm(made.data, { recursive: true });
     const restored = await restore(old);
-    expect(restored.survivors).toEqual([old]);
+    expect(restored.survivors).toEqual([join(old, 'ledger.db')]);
     expect(restored.problems).toEqual([]);
     expect(statesOf(restored)).toEqual({
       kept: 'active',
@@ -94,7 +94,17 @@ describe('what was revoked after the backup', () => {
   it('stays revoked without being told where: the directory of the backup is asked by itself', async () => {
     await lifeGoesOn();
     const restored = await restore();
-    expect(restored.survivors).toEqual([made.data]);
+    expect(restored.survivors).toEqual([join(made.data, 'ledger.db')]);
+    expect(statesOf(restored)).toMatchObject({ stolen: 'revoked', lost: 'lost', kept: 'active' });
+  });
+
+  it('stays revoked by what a server saw of a ledger in Redis', async () => {
+    const early = join(made.directory, 'early');
+    await cp(made.data, early, { recursive: true });
+    await lifeGoesOn();
+    await cp(join(made.data, 'ledger.db'), join(early, 'ledger-replica.db'));
+    await rm(made.data, { recursive: true });
+    const restored = await restore(early);
     expect(statesOf(restored)).toMatchObject({ stolen: 'revoked', lost: 'lost', kept: 'active' });
   });
 

@@ -16,6 +16,7 @@ const restricts: Readonly<Record<ControlEventType, boolean>> = {
   'api-key-created': false,
   'api-key-revoked': true,
   'enrollment-token-created': false,
+  'enrollment-token-withdrawn': true,
   // It uses up a one-time token.
   'device-enrolled': true,
   'device-posture-accepted': false,
@@ -24,6 +25,7 @@ const restricts: Readonly<Record<ControlEventType, boolean>> = {
   'sign-in-ended': true,
   'resource-put': false,
   'resource-deleted': false,
+  'installation-restored': false,
 };
 
 const strictness: Readonly<Record<DeviceState, number>> = {
