@@ -7,6 +7,7 @@ import { guardAdministration } from './administration.ts';
 import { checkContentType } from './content-type.ts';
 import type { ControlApp, ControlParts } from './control-parts.ts';
 import { createFailureLimit } from './failure-limit.ts';
+import { describeConfig, describeRefusals } from './describe-routes.ts';
 import { answerClientError, refuseUnknownRoutes } from './framework-problems.ts';
 import { honorIdempotencyKeys } from './idempotency.ts';
 import { openApiDocument } from './openapi-document.ts';
@@ -92,7 +93,12 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     orThrow(checkContentType(request.raw, request.routeOptions.config.mediaType));
   });
 
-  await app.register(swagger, { openapi: openApiDocument });
+  await app.register(swagger, {
+    openapi: openApiDocument,
+    transform: ({ url, route }) => ({ url, schema: describeConfig(route) }),
+    transformObject: (document) =>
+      'openapiObject' in document ? describeRefusals(document.openapiObject) : document.swaggerObject,
+  });
   await app.register(async (open) => {
     const scope = open as unknown as ControlApp;
     homeRoute(scope);

@@ -6,6 +6,7 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { RefusalCode } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { Role, Scope } from '../domain/administration.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
@@ -92,6 +93,8 @@ declare module 'fastify' {
     scope?: Scope;
     /** False for a route that reads and shows nothing about people: it is not in the access log. */
     isRecorded?: boolean;
+    /** What this route alone refuses, for its description; see describe-routes.ts for the rest. */
+    refusals?: readonly RefusalCode[];
     /** Of a route that changes something only if it still is as `If-Match` says. */
     honorsIfMatch?: boolean;
     /** Of the body; JSON without it. */

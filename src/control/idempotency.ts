@@ -70,7 +70,12 @@ const isChange = ({ method, routeOptions: { config } }: FastifyRequest): boolean
   method !== 'GET' && config.scope?.endsWith(':write') === true;
 
 /** What makes two requests the same: where they go, what they say, and under which condition. */
-const fingerprintOf = ({ method, url, headers, body }: FastifyRequest): string =>
+export const fingerprintOf = ({
+  method,
+  url,
+  headers,
+  body,
+}: Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'body'>): string =>
   createHash('sha256')
     .update(JSON.stringify([method, url, headers['if-match'] ?? null, canonicalJson(body ?? null)]))
     .digest('base64url');

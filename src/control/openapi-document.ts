@@ -1,4 +1,5 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import { problemSchema } from './describe-routes.ts';
 
 /** What every route has in common; routes add themselves. */
 export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi']> = {
@@ -10,6 +11,7 @@ export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi'
       'Refusals are RFC 9457 problem details (`application/problem+json`) with `code`, `help`, `flow_id`, and `problems` where input has several. Changes answer when every worker has them in force.',
   },
   components: {
+    schemas: { Problem: problemSchema as never },
     securitySchemes: {
       apiKey: { type: 'http', scheme: 'bearer', description: 'An API key, `pak1.…`' },
       // The library's types are of OpenAPI 3.0, which has no such scheme; the document is 3.1.

@@ -27,7 +27,7 @@ import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
 import type { DeviceRole } from '../../src/domain/device.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { Role, Scope } from '../../src/domain/administration.ts';
-import type { LedgerReader } from '../../src/ledger/ledger.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore } from '../../src/ledger/store.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
@@ -53,7 +53,7 @@ export interface ControlLab {
   readonly app: ControlApp;
   readonly parts: ControlParts;
   readonly store: LedgerStore;
-  readonly ledger: LedgerReader;
+  readonly ledger: Ledger;
   readonly fleet: TrackedFleet;
   readonly accessLog: AccessLog;
   readonly organization: Organization;

@@ -39,7 +39,7 @@ export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: kno
   app.post(
     '/v1/api-keys',
     {
-      config: { roles: ['owner'] },
+      config: { roles: ['owner'], refusals: ['name-taken'] },
       schema: {
         summary: 'Make an API key; only its hash is stored',
         tags: ['administrators'],
@@ -83,7 +83,7 @@ export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: kno
   app.delete(
     '/v1/api-keys/:id',
     {
-      config: { roles: ['owner'] },
+      config: { roles: ['owner'], refusals: ['not-found', 'state-final', 'last-owner'] },
       schema: {
         summary: 'Revoke an API key for good',
         tags: ['administrators'],

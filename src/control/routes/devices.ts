@@ -61,7 +61,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/devices/:id',
     {
-      config: { roles: anyRole },
+      config: { roles: anyRole, refusals: ['not-found'] },
       schema: {
         summary: 'One device',
         tags: ['devices'],
@@ -79,7 +79,7 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/devices/:id/history',
     {
-      config: { roles: anyRole },
+      config: { roles: anyRole, refusals: ['not-found'] },
       schema: {
         summary: 'The life of one device: each change of its state, with when, who and why',
         tags: ['devices'],
@@ -96,7 +96,11 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/devices/:id/state',
     {
-      config: { roles: ['owner', 'security', 'helpdesk'], honorsIfMatch: true },
+      config: {
+        roles: ['owner', 'security', 'helpdesk'],
+        honorsIfMatch: true,
+        refusals: ['not-found', 'state-final', 'role-missing'],
+      },
       schema: {
         summary: 'Quarantine, release, revoke or report lost; answers once every worker has cut what it ends',
         tags: ['devices'],

@@ -40,7 +40,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/resources/:kind',
     {
-      config: { roles: readers },
+      config: { roles: readers, refusals: ['not-found'] },
       schema: {
         summary: 'All resources of a kind, by name',
         tags: ['resources'],
@@ -60,7 +60,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/resources/:kind/:name',
     {
-      config: { roles: readers },
+      config: { roles: readers, refusals: ['not-found'] },
       schema: {
         summary: 'One resource, as it was applied',
         tags: ['resources'],
@@ -82,7 +82,11 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
   app.delete(
     '/v1/resources/:kind/:name',
     {
-      config: { roles: ['owner', 'security'], honorsIfMatch: true },
+      config: {
+        roles: ['owner', 'security'],
+        honorsIfMatch: true,
+        refusals: ['not-found', 'in-use'],
+      },
       schema: {
         summary: 'Delete one resource that nothing refers to',
         tags: ['resources'],

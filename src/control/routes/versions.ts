@@ -67,7 +67,7 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
   app.get(
     '/v1/versions/:version',
     {
-      config: { roles: readers, scope: 'resources:read' },
+      config: { roles: readers, scope: 'resources:read', refusals: ['not-found'] },
       schema: {
         summary: 'All resources as they were at a version: any head that the ledger had',
         tags: ['resources'],
@@ -84,7 +84,7 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
   app.post(
     '/v1/versions/:version/rollback',
     {
-      config: { roles: ['owner', 'security'], scope: 'resources:write' },
+      config: { roles: ['owner', 'security'], scope: 'resources:write', refusals: ['not-found'] },
       schema: {
         summary: 'Put the policies back to those of a version; apps, groups and devices stay as they are',
         tags: ['policies'],

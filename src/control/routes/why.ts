@@ -15,7 +15,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/why',
     {
-      config: { roles: anyRole, scope: 'policies:read' },
+      config: { roles: anyRole, scope: 'policies:read', refusals: ['not-found'] },
       schema: {
         summary: 'Why a user on a device may or may not use an application',
         tags: ['policies'],

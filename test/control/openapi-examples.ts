@@ -1,0 +1,184 @@
+import { createKeyAndRequest } from '../../certs/request.ts';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { isLastingOwner } from '../../src/control/api-key.ts';
+import type { ControlLab, Identity } from './control-lab.ts';
+
+/** A request of one operation. Parameters of the path are written out. */
+export interface Example {
+  readonly path: string;
+  readonly body?: unknown;
+  /** A body that is a form, for the routes whose form some standard prescribes. */
+  readonly form?: string;
+  readonly key?: string | null;
+  readonly client?: Identity;
+}
+
+/** How an operation is asked for what it gives, and for each refusal that it alone has. */
+export interface OperationExamples {
+  readonly good: (lab: ControlLab) => Promise<Example>;
+  /** Its good answer is tried by the suites of sign-in, which run an identity provider; here, only what is refused. */
+  readonly needsProvider?: true;
+  readonly refused?: Readonly<Partial<Record<RefusalCode, (lab: ControlLab) => Promise<Example>>>>;
+}
+
+const at = (path: string, body?: unknown) => async (): Promise<Example> => ({
+  path,
+  ...(body === undefined ? {} : { body }),
+});
+const ofNone = (path: string, body?: unknown) => ({ 'not-found': at(path, body) });
+const state = (next: string) => ({ state: next, reason: 'test' });
+const group = { kind: 'Group', name: 'staff', members: ['alice@example.org'] };
+const inUse = [
+  { kind: 'Network', name: 'used', attach: { direct: true } },
+  {
+    kind: 'App',
+    name: 'grants',
+    network: 'used',
+    host: 'grants.example.org',
+    protocol: 'http',
+    upstreams: ['http://127.0.0.1:1'],
+  },
+];
+
+async function applied(lab: ControlLab, resources: readonly object[], path: string): Promise<Example> {
+  await lab.ask('POST', '/v1/apply', { body: { resources } });
+  return { path };
+}
+let made = 0;
+const makeKey = async (lab: ControlLab): Promise<{ id: string; name: string }> => {
+  const { body } = await lab.ask('POST', '/v1/api-keys', {
+    body: { name: `ex-${(made += 1)}`, role: 'soc' },
+  });
+  return body.apiKey as { id: string; name: string };
+};
+const ofDevice = (path: string, body?: unknown) => async (lab: ControlLab) => ({
+  path,
+  key: null,
+  client: await lab.enroll(),
+  ...(body === undefined ? {} : { body }),
+});
+
+/**
+ * One entry for each operation that the document has: a new route needs one, so that what its description promises is
+ * tried.
+ */
+export const examples: Readonly<Record<string, OperationExamples>> = {
+  'GET /.well-known/postern/jwks.json': { good: at('/.well-known/postern/jwks.json') },
+  'GET /v1/crl/devices.crl': { good: at('/v1/crl/devices.crl') },
+  'GET /v1/crl/devices.pem': { good: at('/v1/crl/devices.pem') },
+  'POST /v1/enroll': {
+    good: async (lab) => ({
+      path: '/v1/enroll',
+      key: null,
+      body: { token: await lab.token(), csr: (await createKeyAndRequest()).csrPem },
+    }),
+  },
+  'POST /v1/sign-in/backchannel-logout': {
+    good: async () => ({ path: '/v1/sign-in/backchannel-logout', key: null, form: 'logout_token=x' }),
+    needsProvider: true,
+  },
+  'POST /v1/device/renew': {
+    good: async (lab) => ofDevice('/v1/device/renew', { csr: (await createKeyAndRequest()).csrPem })(lab),
+  },
+  'POST /v1/device/token': { good: ofDevice('/v1/device/token', {}) },
+  'GET /v1/device/config': { good: ofDevice('/v1/device/config') },
+  'POST /v1/device/sign-in': { good: ofDevice('/v1/device/sign-in', {}), needsProvider: true },
+  'POST /v1/device/sign-in/complete': {
+    good: ofDevice('/v1/device/sign-in/complete', {}),
+    needsProvider: true,
+  },
+  'POST /v1/device/sign-out': { good: ofDevice('/v1/device/sign-out', {}), needsProvider: true },
+  'POST /v1/apply': { good: at('/v1/apply', { resources: [group] }) },
+  'GET /v1/resources/{kind}': {
+    good: (lab) => applied(lab, [group], '/v1/resources/groups'),
+    refused: ofNone('/v1/resources/secrets'),
+  },
+  'GET /v1/resources/{kind}/{name}': {
+    good: (lab) => applied(lab, [group], '/v1/resources/group/staff'),
+    refused: ofNone('/v1/resources/group/none'),
+  },
+  'DELETE /v1/resources/{kind}/{name}': {
+    good: (lab) => applied(lab, [group], '/v1/resources/group/staff'),
+    refused: {
+      ...ofNone('/v1/resources/group/none'),
+      'in-use': (lab) => applied(lab, inUse, '/v1/resources/network/used'),
+    },
+  },
+  'GET /v1/devices': { good: at('/v1/devices') },
+  'GET /v1/devices/{id}': {
+    good: async (lab) => ({ path: `/v1/devices/${(await lab.enroll()).device}` }),
+    refused: ofNone('/v1/devices/none'),
+  },
+  'GET /v1/devices/{id}/history': {
+    good: async (lab) => ({ path: `/v1/devices/${(await lab.enroll()).device}/history` }),
+    refused: ofNone('/v1/devices/none/history'),
+  },
+  'POST /v1/devices/{id}/state': {
+    good: async (lab) => ({
+      path: `/v1/devices/${(await lab.enroll()).device}/state`,
+      body: state('quarantined'),
+    }),
+    refused: {
+      ...ofNone('/v1/devices/none/state', state('quarantined')),
+      'state-final': async (lab) => {
+        const path = `/v1/devices/${(await lab.enroll()).device}/state`;
+        await lab.ask('POST', path, { body: state('revoked') });
+        return { path, body: state('quarantined') };
+      },
+    },
+  },
+  'POST /v1/enrollment-tokens': { good: at('/v1/enrollment-tokens', { user: 'alice@example.org' }) },
+  'GET /v1/versions': { good: at('/v1/versions') },
+  'GET /v1/versions/{version}': {
+    good: async (lab) => ({ path: `/v1/versions/${lab.store.state.head.sequence}` }),
+    refused: ofNone('/v1/versions/999999'),
+  },
+  'POST /v1/versions/{version}/rollback': {
+    good: async (lab) => {
+      const { sequence } = lab.store.state.head;
+      const name = `rolled-${sequence}`;
+      const cedar = 'forbid (principal, action, resource);';
+      await lab.ask('POST', '/v1/apply', { body: { resources: [{ kind: 'Policy', name, cedar }] } });
+      return { path: `/v1/versions/${sequence}/rollback`, body: {} };
+    },
+    refused: ofNone('/v1/versions/999999/rollback', {}),
+  },
+  'POST /v1/why': {
+    good: async (lab) => {
+      const { device } = await lab.enroll('alice@example.org');
+      await applied(lab, inUse, '');
+      return { path: '/v1/why', body: { user: 'alice@example.org', device, app: 'grants' } };
+    },
+    refused: ofNone('/v1/why', { user: 'alice@example.org', device: 'none', app: 'grants' }),
+  },
+  'GET /v1/api-keys': { good: at('/v1/api-keys') },
+  'POST /v1/api-keys': {
+    good: async () => ({ path: '/v1/api-keys', body: { name: `made-${(made += 1)}`, role: 'soc' } }),
+    refused: {
+      'name-taken': async (lab) => ({
+        path: '/v1/api-keys',
+        body: { name: (await makeKey(lab)).name, role: 'soc' },
+      }),
+    },
+  },
+  'DELETE /v1/api-keys/{id}': {
+    good: async (lab) => ({ path: `/v1/api-keys/${(await makeKey(lab)).id}` }),
+    refused: {
+      ...ofNone('/v1/api-keys/none'),
+      'state-final': async (lab) => {
+        const path = `/v1/api-keys/${(await makeKey(lab)).id}`;
+        await lab.ask('DELETE', path);
+        return { path };
+      },
+      'last-owner': async (lab) => {
+        const own = lab.apiKey.split('.')[1];
+        const others = [...lab.store.state.apiKeys.values()].filter(
+          (key) => isLastingOwner(key) && key.id !== own,
+        );
+        for (const { id } of others) await lab.ask('DELETE', `/v1/api-keys/${id}`);
+        return { path: `/v1/api-keys/${own}` };
+      },
+    },
+  },
+  'GET /v1/access-log': { good: at('/v1/access-log') },
+};
