@@ -253,6 +253,21 @@ export function createCarrier(options: CarrierOptions): Carrier {
     }
   };
 
+  /** A laptop that got worse says so at once, and not when its token falls due. One look at a time. */
+  let looking: Promise<void> | undefined;
+  const lookAtPosture = async (): Promise<void> => {
+    try {
+      const { checks } = (await options.posture.measure()).report();
+      const changed = inUse().filter(({ tokens }) => !tokens.standsFor(checks));
+      for (const { tokens } of changed) tokens.expedite();
+      if (changed.length > 0) wake();
+    } catch (error) {
+      log.warn({ reason: describeError(error) }, 'posture not measured');
+    } finally {
+      looking = undefined;
+    }
+  };
+
   const renewNow = async (): Promise<void> => {
     try {
       const renewed = await identity.renewal.attempt(options.saveCertificate, stopping);
@@ -278,6 +293,11 @@ export function createCarrier(options: CarrierOptions): Carrier {
     }
   };
 
+  /** Without a session there is nothing to keep alive: the next one fetches what it needs. */
+  const inUse = (): readonly Identity[] => {
+    const used = new Set(sessions.all().map((session) => session.credentials));
+    return identities.filter((one) => used.has(one.credentials));
+  };
   const dropUnused = (): void => {
     const used = new Set(sessions.all().map((session) => session.credentials));
     identities = identities.filter((one) => one === identity || used.has(one.credentials));
@@ -322,13 +342,10 @@ export function createCarrier(options: CarrierOptions): Carrier {
         signal,
         pingIntervalMs: timings.pingIntervalMs,
         renewal: () => identity.renewal,
-        // Without a session there is nothing to keep alive: the next one fetches what it needs.
-        inUse: () => {
-          const used = new Set(sessions.all().map((session) => session.credentials));
-          return identities.filter((one) => used.has(one.credentials));
-        },
+        inUse,
         ping: () => {
           dropUnused();
+          if (inUse().length > 0) looking ??= lookAtPosture();
           for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);
         },
         refreshToken,

@@ -1,4 +1,5 @@
 import type { TokenResponse } from '../../src/contract/control-api.ts';
+import type { PostureChecks } from '../../src/contract/posture.ts';
 import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
@@ -24,6 +25,8 @@ export interface TokenKeeper {
   held(): HeldToken | undefined;
   /** A new one. Throws what DeviceApi and PostureProvider throw; the token in hand stays then. */
   fetch(signal?: AbortSignal): Promise<HeldToken>;
+  /** Whether the token in hand was given for these results of the checks. One from before a restart was for none known. */
+  standsFor(checks: PostureChecks): boolean;
   /** Milliseconds until a new one should be fetched; 0 when that is now, Infinity when none was ever wanted. */
   dueInMs(): number;
   /** The new token was of no use at the gateway: try again in a while. */
@@ -64,6 +67,7 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   let fetching: Promise<HeldToken> | undefined;
   let failures = 0;
   let isUrgent = false;
+  let reported: PostureChecks | undefined;
   let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
 
   const postpone = (): void => {
@@ -73,13 +77,9 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   const fetchNow = async (signal: AbortSignal | undefined): Promise<HeldToken> => {
     isUrgent = false;
     try {
-      const measured = await posture.measure();
-      const answer: TokenResponse = await api.fetchToken(
-        credentials,
-        measured.report(),
-        options.signIn(),
-        signal,
-      );
+      const report = (await posture.measure()).report();
+      const answer: TokenResponse = await api.fetchToken(credentials, report, options.signIn(), signal);
+      reported = report.checks;
       const lifeSeconds = Math.max(1, answer.expiresInSeconds);
       kept = {
         value: answer.token,
@@ -105,6 +105,9 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
     credentials,
     held: () => (kept !== undefined && kept.age() < kept.lifeSeconds ? kept : undefined),
     fetch: (signal) => (fetching ??= fetchNow(signal)),
+    standsFor: (checks) =>
+      reported !== undefined &&
+      Object.entries(checks).every(([name, value]) => reported?.[name as keyof PostureChecks] === value),
     dueInMs: () => {
       if (isUrgent) return 0;
       if (postponed !== undefined) return Math.max(0, postponed.ms - postponed.elapsed() * 1000);

@@ -114,6 +114,31 @@ it('opens the next session before the last flow of a gateway that is leaving has
   expect(connects.map(({ session }) => session)).toEqual([0, 1]);
 });
 
+it('reports a posture that changed at its next look, and fetches nothing while it stays the same', async () => {
+  world = await makeWorld();
+  let result = true;
+  let looks = 0;
+  const looked = Promise.withResolvers<void>();
+  const laptop = await world.startLaptop({
+    timings: { pingIntervalMs: 20 },
+    posture: {
+      measure: () => {
+        looks += 1;
+        // The first for the start, the second for the token.
+        if (looks === 6) looked.resolve();
+        return postureOf(result).measure();
+      },
+    },
+  });
+  await laptop.reach('connected');
+  await looked.promise;
+  const tokens = () => world.control.requests.filter(({ path }) => path === tokenPath);
+  expect(tokens()).toMatchObject([{ body: { posture: { checks: { diskEncrypted: true } } } }]);
+  result = false;
+  const { body } = await world.control.request(tokenPath, 2);
+  expect(body).toMatchObject({ posture: { checks: { diskEncrypted: false } } });
+});
+
 it('refreshes the token in place at two thirds of its life, and no flow notices', async () => {
   world = await makeWorld();
   await echo();
