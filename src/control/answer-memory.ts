@@ -26,7 +26,7 @@ export interface AnswerMemory {
 
 export const answerLifetimeMs = 24 * 3_600_000;
 /** A claim whose holder was never heard of again. */
-const claimLifetimeMs = 120_000;
+export const claimLifetimeMs = 120_000;
 
 interface Entry {
   readonly fingerprint: string;

@@ -6,7 +6,6 @@ import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
 import { guardAdministration } from './administration.ts';
 import { checkContentType } from './content-type.ts';
 import type { ControlApp, ControlParts } from './control-parts.ts';
-import { createFailureLimit } from './failure-limit.ts';
 import { describeConfig, describeRefusals } from './describe-routes.ts';
 import { answerClientError, refuseUnknownRoutes } from './framework-problems.ts';
 import { honorIdempotencyKeys } from './idempotency.ts';
@@ -105,14 +104,14 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     openApiRoute(scope);
     jwksRoute(scope, parts);
     revocationListRoutes(scope, parts);
-    enrollRoute(scope, parts, createFailureLimit());
+    enrollRoute(scope, parts);
     deviceRenewRoute(scope, parts);
     deviceSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
   });
   await app.register(async (forms) => {
-    backchannelLogoutRoute(forms, parts, createFailureLimit());
+    backchannelLogoutRoute(forms, parts);
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;

@@ -18,6 +18,7 @@ import type { MediaType } from './content-type.ts';
 import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
+import type { FailureLimit } from './failure-limit.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
@@ -46,6 +47,8 @@ export interface ControlParts {
   readonly sessionKey: () => SigningKey;
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
+  /** Of strangers, by address. */
+  readonly failures: { readonly enrollment: FailureLimit; readonly logout: FailureLimit };
   readonly lostDevices: LostDeviceWatch;
   /** Absent where no identity provider is configured. */
   readonly signIn: SignInParts | undefined;

@@ -1,10 +1,11 @@
 import { isIPv6 } from 'node:net';
+import type { FleetingStore } from './fleeting/fleeting-store.ts';
 
-/** Counts failures of strangers by address. Bounded in memory whatever they do. */
+/** Counts failures of strangers by address, wherever they come. Bounded in memory whatever they do. */
 export interface FailureLimit {
-  /** Whether the address has failed too often. Times in epoch milliseconds. */
-  isBlocked(address: string, now: number): boolean;
-  failed(address: string, now: number): void;
+  /** Whether the address has failed too often. */
+  isBlocked(address: string): Promise<boolean>;
+  failed(address: string): Promise<void>;
 }
 
 /** A host has a /64 of IPv6 to itself, so the whole of it counts as one. */
@@ -25,25 +26,14 @@ export function addressBlock(address: string): string {
 }
 
 export function createFailureLimit(
-  options: { readonly failures?: number; readonly windowMs?: number; readonly maxAddresses?: number } = {},
+  fleeting: FleetingStore,
+  options: { readonly failures?: number; readonly windowMs?: number } = {},
 ): FailureLimit {
-  const { failures = 20, windowMs = 60_000, maxAddresses = 10_000 } = options;
-  const windows = new Map<string, { since: number; count: number }>();
-  const current = (address: string, now: number): { since: number; count: number } | undefined => {
-    const window = windows.get(address);
-    return window !== undefined && now - window.since < windowMs ? window : undefined;
-  };
+  const { failures = 20, windowMs = 60_000 } = options;
   return {
-    isBlocked: (address, now) => (current(addressBlock(address), now)?.count ?? 0) >= failures,
-    failed(address, now) {
-      const block = addressBlock(address);
-      const window = current(block, now) ?? { since: now, count: 0 };
-      window.count += 1;
-      // Newest last: what is forgotten when there are too many is what is over soonest.
-      windows.delete(block);
-      windows.set(block, window);
-      const [oldest] = windows.keys();
-      if (windows.size > maxAddresses && oldest !== undefined) windows.delete(oldest);
+    isBlocked: async (address) => Number((await fleeting.get(addressBlock(address))) ?? 0) >= failures,
+    async failed(address) {
+      await fleeting.count(addressBlock(address), windowMs);
     },
   };
 }

@@ -1,21 +1,22 @@
 import type { DeviceId } from '../domain/ids.ts';
 import type { Posture } from '../domain/posture.ts';
+import type { FleetingStore } from './fleeting/fleeting-store.ts';
 
 /** The posture that each device last reported. Fleeting: it is for people who ask `why`, and decides nothing. */
 export interface PostureMemory {
-  remember(device: DeviceId, posture: Posture): void;
-  recall(device: DeviceId): Posture | undefined;
+  remember(device: DeviceId, posture: Posture): Promise<void>;
+  recall(device: DeviceId): Promise<Posture | undefined>;
 }
 
-export function createPostureMemory(maxDevices = 50_000): PostureMemory {
-  const known = new Map<DeviceId, Posture>();
+/** What a laptop said yesterday says nothing about it today. */
+const ttlMs = 24 * 3_600_000;
+
+export function createPostureMemory(fleeting: FleetingStore): PostureMemory {
   return {
-    remember(device, posture) {
-      known.delete(device);
-      known.set(device, posture);
-      const [oldest] = known.keys();
-      if (known.size > maxDevices && oldest !== undefined) known.delete(oldest);
+    remember: (device, posture) => fleeting.put(device, JSON.stringify(posture), ttlMs),
+    async recall(device) {
+      const text = await fleeting.get(device);
+      return text === undefined ? undefined : (JSON.parse(text) as Posture);
     },
-    recall: (device) => known.get(device),
   };
 }

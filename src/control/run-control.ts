@@ -5,6 +5,7 @@ import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
+import { keyUses } from '../identity/signing-keys.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
 import { openAccessLog } from './access-log.ts';
@@ -20,6 +21,9 @@ import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
 import { openStore } from './open-store.ts';
 import { listenOperator } from './operator-server.ts';
 import { createLostDeviceWatch } from './lost-devices.ts';
+import { createSharedAnswers } from './shared-answers.ts';
+import { createFailureLimit } from './failure-limit.ts';
+import { openFleeting } from './fleeting/open-fleeting.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
@@ -100,15 +104,19 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       logger,
     });
 
+    const isShared = settings.ledger !== undefined && 'redis' in settings.ledger;
     const keys = createSigningKeys({
       store,
       files: openSigningKeyFiles(data, start.passphrase),
+      // A gateway signs assertions to applications, and no token.
+      uses: hasApi ? keyUses : ['assertion'],
+      isShared,
       logger,
       onChange: (use, { kid, privateKeyPem }) => {
         if (use === 'assertion') desk.broadcast({ type: 'assertion-key', kid, privateKeyPem });
       },
     });
-    await (hasApi ? keys.rotate(now()) : keys.refresh());
+    await (hasApi || isShared ? keys.rotate(now()) : keys.refresh(now()));
     const authority = { authority: authorities.service, rootPem: authorities.rootPem, now: now() };
     const gatewayCertificate = await keepCertificate({
       ...authority,
@@ -131,7 +139,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         // What may be dialled first: a worker that knows a new app may have a flow for it at once.
         announceNetworks();
         desk.fanOut(entries);
-        keys.refresh().catch((error: unknown) => logger.error({ err: error }, 'signing key not read'));
+        keys.refresh(now()).catch((error: unknown) => logger.error({ err: error }, 'signing key not read'));
       }),
     );
 
@@ -140,7 +148,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         explainer.outdate();
         announceNetworks();
         desk.replaceStates();
-        keys.refresh().catch((error: unknown) => logger.error({ err: error }, 'signing key not read'));
+        keys.refresh(now()).catch((error: unknown) => logger.error({ err: error }, 'signing key not read'));
       }),
     );
 
@@ -154,6 +162,8 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           onClose: (step) => closing.push(step),
         })
       : undefined;
+    const fleeting = openFleeting(settings, start.configFile, clock);
+    closing.push(() => fleeting.close());
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,
       gateway: {
@@ -175,11 +185,17 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,
       sessionKey: () => keys.current('session'),
       fleet,
-      postures: createPostureMemory(),
+      postures: createPostureMemory(fleeting.of('posture', { maxEntries: 50_000 })),
+      failures: {
+        enrollment: createFailureLimit(fleeting.of('enrollment-failures', { maxEntries: 10_000 })),
+        logout: createFailureLimit(fleeting.of('logout-failures', { maxEntries: 10_000 })),
+      },
       lostDevices: createLostDeviceWatch(),
       signIn,
       engine: explainer,
-      answers: createAnswerMemory(),
+      answers: fleeting.isShared
+        ? createSharedAnswers(fleeting.of('answer', { maxEntries: 1000 }))
+        : createAnswerMemory(),
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
       isLedgerAway: () => health.isAway(),
       clock,
@@ -206,7 +222,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
 
     let isDraining = false;
     // A gateway whose store is away passes flows by what it knows; were it taken out, so would be all at once.
-    const passesFlowsWithout = hasWorkers && settings.ledger !== undefined && 'redis' in settings.ledger;
+    const passesFlowsWithout = hasWorkers && isShared;
     const notReady = (): string[] => [
       ...health.troubles().filter((trouble) => trouble !== 'ledger' || !passesFlowsWithout),
       ...(store.state.domain === '' ? ['organization'] : []),
@@ -234,7 +250,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     closing.push(() => operator.close());
 
     const keepHouse = async (): Promise<void> => {
-      if (hasApi) await keys.rotate(now());
+      if (hasApi || isShared) await keys.rotate(now());
       await gatewayCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
     };

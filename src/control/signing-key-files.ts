@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPrivateKeyFile, writePrivateKeyFile } from '../../certs/key-file.ts';
 import { dataDirectory, signingKeyPath } from '../contract/data-directory.ts';
@@ -10,6 +10,8 @@ import type { KeyUse } from '../identity/signing-key.ts';
 export interface SigningKeyFiles {
   /** Makes a key and writes its private half, durably, before anyone is told the public one. */
   create(use: KeyUse, now: number): Promise<PublishedKey>;
+  /** The key ids of all private halves that are here. */
+  list(): Promise<readonly string[]>;
   /** PKCS#8 PEM. @throws KeyFileError */
   read(use: KeyUse, kid: string): Promise<string>;
   delete(use: KeyUse, kid: string): Promise<void>;
@@ -29,6 +31,15 @@ export function openSigningKeyFiles(directory: string, passphrase?: string): Sig
       await mkdir(join(directory, dataDirectory.signingKeys), { recursive: true, mode: 0o700 });
       await writePrivateKeyFile(pathOf(use, published.kid), privateKeyPem, passphrase);
       return published;
+    },
+    async list() {
+      const names = await readdir(join(directory, dataDirectory.signingKeys)).catch((error: unknown) => {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+        throw error;
+      });
+      return names.flatMap(
+        (name) => /^(?:session|assertion)-([A-Za-z0-9_-]{1,64})\.key$/.exec(name)?.[1] ?? [],
+      );
     },
     read: (use, kid) => readPrivateKeyFile(pathOf(use, kid), passphrase),
     delete: (use, kid) => rm(pathOf(use, kid), { force: true }),

@@ -18,7 +18,7 @@ const lifetimeSeconds: Readonly<Record<KeyUse, number>> = {
   assertion: assertionLifetimeSeconds,
 };
 
-type Keys = Pick<ControlState, 'signingKeys'>;
+export type Keys = Pick<ControlState, 'signingKeys'>;
 
 /** Keys of one use that are not retired, in the order in which they sign. */
 function successionOf(state: Keys, use: KeyUse): PublishedKey[] {
@@ -64,6 +64,19 @@ export function planRotation(state: Keys, now: number): RotationPlan {
     for (let count = remaining; count < 2; count++) publish.push(use);
   }
   return { publish, retire };
+}
+
+/**
+ * Keys that other servers of one ledger published and have not retired, long after they should have: the server is gone.
+ * They sign nothing, but are still believed.
+ */
+export function abandonedKeys(state: Keys, isOwn: (kid: string) => boolean, now: number): string[] {
+  return [...state.signingKeys.values()]
+    .filter(({ kid, retiredAt, publishedAt }) => {
+      // As next for one rotation and as current for another: a third of patience.
+      return !isOwn(kid) && retiredAt === undefined && now >= publishedAt + 3 * rotationSeconds;
+    })
+    .map(({ kid }) => kid);
 }
 
 /** The keys that a verifier may still meet, as a JSON Web Key Set (RFC 7517) to publish. */

@@ -17,6 +17,8 @@ import { buildControl } from '../../src/control/build-control.ts';
 import { limitConnections } from '../../src/control/connection-limit.ts';
 import type { ControlApp, ControlParts } from '../../src/control/control-parts.ts';
 import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
+import { createFailureLimit } from '../../src/control/failure-limit.ts';
+import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
 import { createRevocationList } from '../../src/control/revocation-list.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
@@ -144,7 +146,11 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     sessionKey: () => keys.current('session'),
     fleet,
     isLedgerAway: () => false,
-    postures: createPostureMemory(),
+    postures: createPostureMemory(createMemoryFleeting(clock, { maxEntries: 100 })),
+    failures: {
+      enrollment: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
+      logout: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
+    },
     lostDevices: createLostDeviceWatch(),
     signIn: await options.signIn?.({ organization, store, clock }),
     engine,

@@ -1,16 +1,25 @@
 import { expect, it } from 'vitest';
 import { addressBlock, createFailureLimit } from '../../src/control/failure-limit.ts';
+import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 
-it('blocks an address at its last allowed failure, no other one, and until the window is over', () => {
-  const limit = createFailureLimit({ failures: 3, windowMs: 1000 });
-  for (let at = 0; at < 3; at += 1) {
-    expect(limit.isBlocked('192.0.2.1', at)).toBe(false);
-    limit.failed('192.0.2.1', at);
+let now = 0;
+const fleeting = (maxEntries = 100): ReturnType<typeof createMemoryFleeting> => {
+  now = 0;
+  return createMemoryFleeting(() => now, { maxEntries });
+};
+
+it('blocks an address at its last allowed failure, no other one, and until the window is over', async () => {
+  const limit = createFailureLimit(fleeting(), { failures: 3, windowMs: 1000 });
+  for (now = 0; now < 3; now += 1) {
+    expect(await limit.isBlocked('192.0.2.1')).toBe(false);
+    await limit.failed('192.0.2.1');
   }
-  expect(limit.isBlocked('192.0.2.1', 3)).toBe(true);
-  expect(limit.isBlocked('192.0.2.2', 3)).toBe(false);
-  expect(limit.isBlocked('192.0.2.1', 999)).toBe(true);
-  expect(limit.isBlocked('192.0.2.1', 1000)).toBe(false);
+  expect(await limit.isBlocked('192.0.2.1')).toBe(true);
+  expect(await limit.isBlocked('192.0.2.2')).toBe(false);
+  now = 999;
+  expect(await limit.isBlocked('192.0.2.1')).toBe(true);
+  now = 1000;
+  expect(await limit.isBlocked('192.0.2.1')).toBe(false);
 });
 
 it('counts a /64 as one address and IPv4 in IPv6 as itself', () => {
@@ -21,19 +30,10 @@ it('counts a /64 as one address and IPv4 in IPv6 as itself', () => {
   expect(addressBlock('fe80::1%eth0')).toBe('fe80:0:0:0');
 });
 
-it('forgets whoever failed longest ago when it knows too many, and keeps the one who fails now', () => {
-  const limit = createFailureLimit({ failures: 2, maxAddresses: 3 });
-  for (const last of [1, 2, 3]) {
-    limit.failed(`192.0.2.${last}`, 0);
-    limit.failed(`192.0.2.${last}`, 0);
-  }
-  limit.failed('192.0.2.1', 1);
-  limit.failed('192.0.2.4', 1);
-  limit.failed('192.0.2.4', 1);
-  expect([1, 2, 3, 4].map((last) => limit.isBlocked(`192.0.2.${last}`, 2))).toEqual([
-    true,
-    false,
-    true,
-    true,
-  ]);
+it('forgets whoever failed longest ago when it knows too many, and keeps the one who fails now', async () => {
+  const limit = createFailureLimit(fleeting(3), { failures: 2 });
+  for (const last of [1, 1, 2, 2, 3, 3]) await limit.failed(`192.0.2.${last}`);
+  for (const last of [1, 4, 4]) await limit.failed(`192.0.2.${last}`);
+  const blocked = [1, 2, 3, 4].map((last) => limit.isBlocked(`192.0.2.${last}`));
+  expect(await Promise.all(blocked)).toEqual([true, false, true, true]);
 });

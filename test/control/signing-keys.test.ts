@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -31,10 +31,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function keysOf(changes: string[] = []): SigningKeys {
+function keysOf(changes: string[] = [], shared?: { readonly directory: string }): SigningKeys {
   return createSigningKeys({
     store,
-    files: openSigningKeyFiles(directory),
+    isShared: shared !== undefined,
+    files: openSigningKeyFiles(shared?.directory ?? directory),
     onChange: (use, { kid }) => changes.push(`${use} ${kid}`),
     logger: pino({ level: 'silent' }),
   });
@@ -96,4 +97,58 @@ it('lets one of two control planes that rotate at once publish, and leaves no ke
   expect(published).toHaveLength(4);
   expect(await files()).toEqual(published);
   expect(one.current('session').kid).toBe(other.current('session').kid);
+});
+
+it('lets each of several servers sign with keys of its own once those that they were given are retired', async () => {
+  await keysOf().rotate(now);
+  const given = [...store.state.signingKeys.keys()];
+  const servers = [];
+  for (const name of ['one', 'two']) {
+    const own = { directory: join(directory, name) };
+    await cp(join(directory, 'keys'), join(own.directory, 'keys'), { recursive: true });
+    servers.push({ ...own, keys: keysOf([], own) });
+  }
+  for (const { keys } of servers) await keys.rotate(now);
+  // What they were given serves all of them.
+  expect(store.state.signingKeys.size).toBe(given.length);
+  for (const days of [0, 30, 2, 30, 2, 30]) {
+    now += days * day;
+    for (const { keys } of servers) await keys.rotate(now);
+    for (const { keys } of servers) await keys.refresh(now);
+    for (const { keys } of servers)
+      for (const use of ['session', 'assertion'] as const)
+        expect(store.state.signingKeys.get(keys.current(use).kid)).toMatchObject({ use });
+    for (const { keys } of servers)
+      expect(store.state.signingKeys.get(keys.current('session').kid)?.retiredAt).toBeUndefined();
+  }
+  const [one, two] = servers.map(({ keys }) => keys.current('session').kid);
+  expect(one).not.toBe(two);
+  expect(given).not.toContain(one);
+  // Nobody keeps a private half that is retired.
+  for (const server of servers)
+    for (const name of await readdir(join(server.directory, 'keys/signing')))
+      expect(
+        given.some((kid) => name.includes(kid)),
+        name,
+      ).toBe(false);
+  // Started again, it has what it had.
+  const again = keysOf([], servers[0]);
+  await again.refresh(now);
+  expect(again.current('session').kid).toBe(one);
+});
+
+it('retires the keys of a server that is gone, after a while', async () => {
+  const [gone, here] = [{ directory: join(directory, 'gone') }, { directory: join(directory, 'here') }];
+  await keysOf([], gone).rotate(now);
+  const left = [...store.state.signingKeys.keys()];
+  const keys = keysOf([], here);
+  for (let days = 0; days < 89; days += 1) {
+    await keys.rotate(now);
+    now += day;
+  }
+  expect(left.filter((kid) => store.state.signingKeys.get(kid)?.retiredAt !== undefined)).toEqual([]);
+  now += 2 * day;
+  await keys.rotate(now);
+  expect(left.filter((kid) => store.state.signingKeys.get(kid)?.retiredAt === undefined)).toEqual([]);
+  expect(left).not.toContain(keys.current('session').kid);
 });

@@ -4,7 +4,6 @@ import type { UserName } from '../../domain/ids.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import type { FailureLimit } from '../failure-limit.ts';
 import { orThrow } from '../refused.ts';
 
 const LogoutForm = Type.Object({ logout_token: Type.String({ minLength: 1, maxLength: 16_384 }) });
@@ -13,7 +12,8 @@ const LogoutForm = Type.Object({ logout_token: Type.String({ minLength: 1, maxLe
  * POST /v1/sign-in/backchannel-logout (OpenID Connect Back-Channel Logout 1.0): the identity provider says that a user or
  * a session of its own is over. Answered when no gateway lets anything of it pass any more.
  */
-export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts, limit: FailureLimit): void {
+export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts): void {
+  const limit = parts.failures.logout;
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
     { parseAs: 'string', bodyLimit: 32_768 },
@@ -40,9 +40,9 @@ export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts, lim
     async (request) => {
       if (parts.signIn === undefined) throw new GatewayError('sign-in-not-configured');
       const address = request.socket.remoteAddress ?? '';
-      if (limit.isBlocked(address, parts.clock())) throw new GatewayError('rate-limited');
+      if (await limit.isBlocked(address)) throw new GatewayError('rate-limited');
       const verified = await parts.signIn.logouts.verify(request.body.logout_token, nowSeconds(parts));
-      if ('code' in verified) limit.failed(address, parts.clock());
+      if ('code' in verified) await limit.failed(address);
       const { id, subject } = orThrow(verified);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, 'identity-provider', () => ({
         events: [

@@ -47,7 +47,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
         throw new GatewayError('sign-in-required', { detail: `${id} renewed late and awaits a new sign-in` });
       const posture = report === undefined ? undefined : acceptPosture(report, now);
       if (posture !== undefined) {
-        parts.postures.remember(id, posture);
+        await parts.postures.remember(id, posture);
         if (device.awaits !== undefined)
           await awaitEnforced(parts, acceptAwaited(parts.store, id, signedIn?.signIn?.at));
       }

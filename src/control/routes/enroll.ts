@@ -4,10 +4,10 @@ import { enroll } from '../../enrollment/enroll.ts';
 import { awaitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import type { FailureLimit } from '../failure-limit.ts';
 
 /** POST /v1/enroll: the only route that gives a stranger something, for a one-time token. */
-export function enrollRoute(app: ControlApp, parts: ControlParts, limit: FailureLimit): void {
+export function enrollRoute(app: ControlApp, parts: ControlParts): void {
+  const limit = parts.failures.enrollment;
   app.post(
     '/v1/enroll',
     {
@@ -22,7 +22,7 @@ export function enrollRoute(app: ControlApp, parts: ControlParts, limit: Failure
     },
     async (request) => {
       const address = request.socket.remoteAddress ?? '';
-      if (limit.isBlocked(address, parts.clock())) throw new GatewayError('rate-limited');
+      if (await limit.isBlocked(address)) throw new GatewayError('rate-limited');
       const { token, csr } = request.body;
       try {
         const { value } = await awaitEnforced(
@@ -39,7 +39,7 @@ export function enrollRoute(app: ControlApp, parts: ControlParts, limit: Failure
           notAfter: value.notAfter,
         };
       } catch (error) {
-        if (error instanceof GatewayError && error.status < 500) limit.failed(address, parts.clock());
+        if (error instanceof GatewayError && error.status < 500) await limit.failed(address);
         throw error;
       }
     },

@@ -37,7 +37,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
       if (device === undefined || application === undefined)
         throw new GatewayError('not-found', { problems });
       const asker = whoAsks(device, user, parts.store.state.domain);
-      const last = parts.postures.recall(device.id);
+      const last = await parts.postures.recall(device.id);
       const posture = report === undefined ? last : acceptPosture(report, now);
       const isHttp = application.protocol === 'http';
       const { effect, reasons, policies, wouldChange, policyVersion } = parts.engine.explain({

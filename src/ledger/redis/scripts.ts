@@ -39,6 +39,12 @@ for i = 4, #ARGV, 6 do
 end
 return {'done'}`);
 
+/** Counts one more, in a window of ARGV[1] milliseconds that begins with the first. */
+export const countScript = script(`
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return count`);
+
 /** By its hash; with its text where the server does not know it, as after a restart. */
 export async function runScript(
   client: RedisClient,
