@@ -43,8 +43,10 @@ test('answers from the slice of an application what Cedar says of the whole set,
         const decision = engine.decide(facts);
         const failed = decision.effect === 'deny' && decision.reasons.includes('policy-error');
         const { allows: permitted, someFailed } = askFullSet(facts, policies, groups, own);
+        // A sign-in may be what mends the forbid that failed; Cedar passes over it, and we ask for the sign-in.
+        const isAskedForFailure = decision.effect === 'challenge' && someFailed;
         if (failed) expect(someFailed).toBe(true);
-        else expect(decision.effect === 'allow').toBe(permitted);
+        else if (!isAskedForFailure) expect(decision.effect === 'allow').toBe(permitted);
         if (decision.effect === 'allow') allows++;
         else denials++;
         if (decision.effect === 'allow' && own.state === 'quarantined') quarantinedAllows++;
