@@ -34,6 +34,9 @@ control:
   # DNS names and numeric addresses in its certificate: how laptops and administrators reach it.
   names:
 ${values.controlNames.map((name) => `    - ${JSON.stringify(name)}`).join('\n')}
+  # Gateways whose /metrics, /healthz and /readyz administrators may read under /v1/gateways/ID/: this one alone without.
+  # gateways:
+  #   - { id: gateway-a, operator: 'http://10.0.0.5:9464' }
   # Requests of administrators a minute, before and after it is known who asks.
   # rateLimits:
   #   perAddress: 12000

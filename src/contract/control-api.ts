@@ -384,3 +384,9 @@ export const WhyResponse = Type.Object(
   strict,
 );
 export type WhyResponse = Static<typeof WhyResponse>;
+
+// GET /v1/gateways
+export const GatewayList = Type.Object(
+  { gateways: Type.Array(Type.Object({ id: Type.String(), operator: Type.String() }, strict)) },
+  strict,
+);

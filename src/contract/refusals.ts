@@ -568,6 +568,17 @@ export const refusals = {
     ['Too many attempts', 'Wait a minute and try again.'],
     ['Trop de tentatives', 'Attendez une minute et réessayez.'],
   ),
+  'gateway-unreachable': text(
+    502,
+    [
+      'Gateway does not answer',
+      'Look whether it runs, and whether its operator address in `control.gateways` is right.',
+    ],
+    [
+      'La passerelle ne répond pas',
+      "Vérifiez qu'elle fonctionne et que son adresse d'exploitation dans `control.gateways` est juste.",
+    ],
+  ),
   'access-log-unavailable': text(
     503,
     [

@@ -114,6 +114,22 @@ export const Settings = Type.Object(
         port: Port,
         /** DNS names and numeric addresses in the control plane's certificate. */
         names: Type.Array(Host, { minItems: 1, maxItems: 16 }),
+        /** Whose operator endpoints can be read under /v1/gateways/ID/; this server's alone, by its name, without. */
+        gateways: Type.Optional(
+          Type.Array(
+            Type.Object(
+              {
+                id: Type.String({ pattern: '^[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?$' }),
+                operator: Type.String({
+                  pattern: '^https?://[A-Za-z0-9.:[\\]-]+$',
+                  description: 'such as http://10.0.0.5:9464, no path',
+                }),
+              },
+              strict,
+            ),
+            { maxItems: 256 },
+          ),
+        ),
         /** What the routes of administrators take, in requests a minute. */
         rateLimits: Type.Optional(
           Type.Object(

@@ -27,6 +27,7 @@ import { deviceTokenRoute } from './routes/device-token.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrollRoute } from './routes/enroll.ts';
 import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
+import { gatewayRoutes } from './routes/gateways.ts';
 import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
 import { openApiRoute } from './routes/openapi.ts';
@@ -130,6 +131,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     whyRoute(scope, parts);
     apiKeyRoutes(scope, parts, guarded);
     accessLogRoute(scope, parts);
+    await gatewayRoutes(scope, parts);
   });
   await app.ready();
   return app;

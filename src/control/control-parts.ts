@@ -26,6 +26,13 @@ import type { PublishedRevocationList } from './revocation-list.ts';
 import type { SignInParts } from './sign-in/open-sign-in.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
+/** A gateway as this control plane reaches its operator endpoints. */
+export interface GatewayAddress {
+  readonly id: string;
+  /** Origin: `http://127.0.0.1:9464`. */
+  readonly operator: string;
+}
+
 /** Everything that the routes need, passed in. */
 export interface ControlParts {
   readonly store: Pick<LedgerStore, 'state' | 'commit' | 'read'>;
@@ -55,6 +62,8 @@ export interface ControlParts {
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
+  /** From the settings; without any there, this server alone. */
+  readonly gateways: () => readonly GatewayAddress[];
   readonly answers: AnswerMemory;
   readonly rateLimits: RateLimits;
   /**

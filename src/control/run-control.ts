@@ -13,6 +13,7 @@ import { countLostEntries } from '../ledger/replica/lost-entries.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
+import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
 import { defaultRateLimits } from './rate-limits.ts';
 import { renderMetrics } from './metrics.ts';
@@ -164,6 +165,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       : undefined;
     const fleeting = openFleeting(settings, start.configFile, clock);
     closing.push(() => fleeting.close());
+    let operatorPort = start.operatorPort ?? settings.operator.port;
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,
       gateway: {
@@ -196,6 +198,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       answers: fleeting.isShared
         ? createSharedAnswers(fleeting.of('answer', { maxEntries: 1000 }))
         : createAnswerMemory(),
+      gateways: () => gatewaysOf(settings, operatorPort),
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
       isLedgerAway: () => health.isAway(),
       clock,
@@ -245,8 +248,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       });
     const operator = await listenOperator(
       { notReady, troubles: () => health.troubles(), metrics },
-      { host: settings.operator.listen, port: start.operatorPort ?? settings.operator.port },
+      { host: settings.operator.listen, port: operatorPort },
     );
+    operatorPort = operator.port;
     closing.push(() => operator.close());
 
     const keepHouse = async (): Promise<void> => {

@@ -3,6 +3,7 @@ import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { Settings } from '../contract/settings.ts';
 import { checkShape, formatPath } from '../domain/check-shape.ts';
+import type { ShapeProblem } from '../domain/check-shape.ts';
 import { findLedgerProblems } from './ledger-rules.ts';
 
 /** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
@@ -70,12 +71,24 @@ export function parseSettings(text: string, name: string): Settings {
 
 function findProblems(value: unknown, document: Document, lines: LineCounter, name: string): string[] {
   const misshapen = checkShape(Settings, value);
-  const wrong = misshapen.length > 0 ? misshapen : findLedgerProblems(value as Settings);
+  const wrong =
+    misshapen.length > 0
+      ? misshapen
+      : [...findLedgerProblems(value as Settings), ...findTwinGateways(value as Settings)];
   const found = wrong.map(({ path, message }) => {
     const { line } = lines.linePos(positionOf(document, path.map(String)));
     return { line, text: `${name}:${line}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}` };
   });
   return found.sort((a, b) => a.line - b.line).map(({ text }) => text);
+}
+
+/** Two gateways of one id: which of them was meant is not for us to guess. */
+function findTwinGateways({ control: { gateways = [] } }: Settings): ShapeProblem[] {
+  return gateways.flatMap(({ id }, index) =>
+    gateways.findIndex((other) => other.id === id) === index
+      ? []
+      : [{ path: ['control', 'gateways', index, 'id'], message: `${id} is listed twice` }],
+  );
 }
 
 /** Where a key stands, or the nearest thing above it that stands somewhere. */

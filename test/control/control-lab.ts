@@ -15,7 +15,7 @@ import type { AccessLog } from '../../src/control/access-log.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
 import { buildControl } from '../../src/control/build-control.ts';
 import { limitConnections } from '../../src/control/connection-limit.ts';
-import type { ControlApp, ControlParts } from '../../src/control/control-parts.ts';
+import type { ControlApp, ControlParts, GatewayAddress } from '../../src/control/control-parts.ts';
 import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
 import { createFailureLimit } from '../../src/control/failure-limit.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
@@ -95,6 +95,7 @@ export interface ControlLabOptions {
     readonly clock: () => number;
   }) => Promise<ControlParts['signIn']>;
   readonly rateLimits?: RateLimits;
+  readonly gateways?: readonly GatewayAddress[];
 }
 
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
@@ -155,6 +156,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     signIn: await options.signIn?.({ organization, store, clock }),
     engine,
     accessLog,
+    gateways: () => options.gateways ?? [],
     answers: createAnswerMemory(),
     rateLimits: options.rateLimits ?? defaultRateLimits,
     clock,

@@ -180,5 +180,18 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
       },
     },
   },
+  'GET /v1/gateways': { good: at('/v1/gateways') },
+  ...Object.fromEntries(
+    ['metrics', 'healthz', 'readyz'].map((path) => [
+      `GET /v1/gateways/{id}/${path}`,
+      {
+        good: at(`/v1/gateways/one/${path}`),
+        refused: {
+          ...ofNone(`/v1/gateways/none/${path}`),
+          'gateway-unreachable': at(`/v1/gateways/gone/${path}`),
+        },
+      },
+    ]),
+  ),
   'GET /v1/access-log': { good: at('/v1/access-log') },
 };

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -5,6 +8,7 @@ import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
 import { fingerprintOf } from '../../src/control/idempotency.ts';
+import { createOperatorServer } from '../../src/control/operator-server.ts';
 import { roles } from '../../src/domain/administration.ts';
 import type { Role } from '../../src/domain/administration.ts';
 import { startControlLab } from './control-lab.ts';
@@ -33,6 +37,7 @@ interface Described {
   readonly operation: Operation;
 }
 
+let operator: Server;
 let lab: ControlLab;
 /** The same with everything limited to nothing, with an access log that is closed, and with a ledger that is gone. */
 let limited: ControlLab;
@@ -44,7 +49,15 @@ const keys = new Map<Role, string>();
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 
 beforeAll(async () => {
-  lab = await startControlLab();
+  operator = createOperatorServer({ notReady: () => [], troubles: () => [], metrics: () => 'up 1\n' });
+  operator.listen(0, '127.0.0.1');
+  await once(operator, 'listening');
+  lab = await startControlLab({
+    gateways: [
+      { id: 'one', operator: `http://127.0.0.1:${(operator.address() as AddressInfo).port}` },
+      { id: 'gone', operator: 'http://127.0.0.1:1' },
+    ],
+  });
   limited = await startControlLab({ rateLimits: { perAddress: 0, perAdministrator: 0 } });
   unrecorded = await startControlLab();
   unrecorded.accessLog.close();
@@ -65,6 +78,8 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([lab.close(), limited.close(), unrecorded.close()]);
+  operator.close();
+  operator.closeAllConnections();
 });
 
 const send = (

@@ -41,6 +41,27 @@ it('reads the settings that are commented out once they are commented in', () =>
   });
 });
 
+it('takes gateways and rate limits of the control plane, and refuses an address with a path and an id twice', () => {
+  const withGateways = (...gateways: string[]): string =>
+    template.replace(
+      /^ {2}# gateways:\n {2}# {3}- .*\n/m,
+      `  gateways:\n${gateways.map((each) => `    - ${each}\n`).join('')}`,
+    );
+  const a = "{ id: gateway-a, operator: 'http://10.0.0.5:9464' }";
+  const both = withGateways(a, "{ id: gateway-b, operator: 'http://[fd00::5]:9464' }").replace(
+    /^ {2}# rateLimits:\n {2}# {3}perAddress: (\d+)\n {2}# {3}perAdministrator: (\d+)$/m,
+    '  rateLimits:\n    perAddress: $1\n    perAdministrator: $2',
+  );
+  expect(parseSettings(both, 'postern.yaml').control).toMatchObject({
+    gateways: [{ id: 'gateway-a', operator: 'http://10.0.0.5:9464' }, { id: 'gateway-b' }],
+    rateLimits: { perAddress: 12_000, perAdministrator: 6000 },
+  });
+  expect(problemsOf(withGateways(a, a))).toEqual([
+    expect.stringMatching(/^postern\.yaml:\d+: control\.gateways\[1\]\.id: gateway-a is listed twice$/),
+  ]);
+  expect(problemsOf(withGateways("{ id: a, operator: 'http://10.0.0.5:9464/x' }"))).toHaveLength(1);
+});
+
 it('reports every problem at once, each with file, line and key', () => {
   const wrong = template
     .replace('  port: 8443', '  prot: 8443')
