@@ -2,7 +2,7 @@ import type { ControlState } from '../domain/control-state.ts';
 import type { AccessFacts, Decision, DenialReason } from '../domain/decision.ts';
 import type { Device } from '../domain/device.ts';
 import type { AppName } from '../domain/ids.ts';
-import type { App, Group } from '../domain/resources.ts';
+import type { App } from '../domain/resources.ts';
 import type { VerifiedToken } from '../domain/subject.ts';
 import { createDecisionTable, createEntryBudget, dropEntries } from './decision-table.ts';
 import type { DecisionTable } from './decision-table.ts';
@@ -66,15 +66,14 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   let state: ControlState | undefined;
   let policyVersion = '0-00000000';
   let index = readPolicies([]).index;
-  let membership = createGroupMembership([]);
-  let groups: ReadonlyMap<string, Group> = new Map();
+  const membership = createGroupMembership();
   const compiled: Record<Lane, Map<string, CompiledApp>> = {
     user: new Map(),
     'quarantined-user': new Map(),
     machine: new Map(),
     'quarantined-machine': new Map(),
   };
-  // What is derived from objects of the callers, kept as long as they keep them, and forgotten at each load.
+  // What is derived from objects of the callers, kept as long as they keep them, and forgotten when it may be otherwise.
   let groupsByToken = new WeakMap<VerifiedToken, GroupSet>();
   let currentApps = new WeakMap<App, boolean>();
   let refusals = new Map<DenialReason, Decision>();
@@ -177,18 +176,12 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
   return {
     load(next) {
       const read = readPolicies(next.policies.values());
-      const sameGroups =
-        next.groups.size === groups.size &&
-        [...next.groups].every(([name, group]) => groups.get(name) === group);
-      if (!sameGroups) {
-        membership = createGroupMembership(next.groups.values());
-        groups = new Map(next.groups);
-      }
+      // Most changes are none of groups, and then those of the tokens in use stand as they are.
+      if (membership.update(next.groups)) groupsByToken = new WeakMap();
       index = read.index;
       keepSlices(next.apps, read.unchanged);
       state = next;
       policyVersion = policyVersionOf(next.head);
-      groupsByToken = new WeakMap();
       currentApps = new WeakMap();
       refusals = new Map();
       dropEntries(budget);

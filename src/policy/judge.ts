@@ -1,7 +1,8 @@
 import type { DenialReason } from '../domain/decision.ts';
-import type { CedarRequest } from './cedar.ts';
+import type { CedarAnswer, CedarRequest } from './cedar.ts';
 import { buildContext } from './context-leaves.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
+import type { AskedPolicies } from './slice-parts.ts';
 import type { PolicySlice } from './slices.ts';
 
 /** A slice's answer, before it is stamped with the version of the state. */
@@ -21,10 +22,7 @@ const principalOf = ({ user, device }: PolicyInputs): CedarRequest['principal'] 
   device.role === 'machine' ? { type: 'Device', id: device.id } : { type: 'User', id: user };
 
 /** The question to Cedar for a slice: it sees what the slice's key holds, and nothing else. */
-export const cedarRequest = (
-  slice: Pick<PolicySlice, 'app' | 'network' | 'leaves' | 'groups'>,
-  inputs: PolicyInputs,
-): CedarRequest => ({
+export const cedarRequest = (slice: Omit<AskedPolicies, 'set'>, inputs: PolicyInputs): CedarRequest => ({
   principal: principalOf(inputs),
   groups: inputs.groups.filter((group) => slice.groups === 'all' || slice.groups.has(group)),
   app: slice.app,
@@ -40,12 +38,15 @@ const policyError = (policies: readonly string[], keep: boolean): Verdict => ({
   keep,
 });
 
+const nothingHolds: CedarAnswer = { allowed: false, determining: [], errors: [] };
+
 /** Asks Cedar. Never throws: what cannot be evaluated is denied. */
 export function judge(slice: PolicySlice, inputs: PolicyInputs): Verdict {
   if (slice.set === undefined) return policyError([...slice.broken.keys()].sort(), true);
   let answer;
   try {
-    answer = slice.set.authorize(cedarRequest(slice, inputs));
+    const asked = slice.parts.of(inputs);
+    answer = asked.set === undefined ? nothingHolds : asked.set.authorize(cedarRequest(asked, inputs));
   } catch {
     return policyError([], false);
   }

@@ -3,6 +3,8 @@ import { parsePolicyText, principalTarget } from './cedar.ts';
 import type { CedarPolicy } from './cedar.ts';
 import { mentionsState, usageOf } from './policy-usage.ts';
 import type { PolicyUsage } from './policy-usage.ts';
+import { principalScope } from './principal-scope.ts';
+import type { PrincipalScope } from './principal-scope.ts';
 
 /** One Cedar policy of a Policy resource. */
 export interface ParsedPolicy {
@@ -13,6 +15,7 @@ export interface ParsedPolicy {
   readonly effect: 'permit' | 'forbid';
   readonly text: string;
   readonly scope: ResourceScope;
+  readonly principal: PrincipalScope | undefined;
   readonly usage: PolicyUsage;
   /** Whether its conditions spell `context.device.state` out: a permit for quarantined devices has to. */
   readonly mentionsState: boolean;
@@ -76,6 +79,7 @@ export function parsePolicy({ name, mode = 'enforce', cedar }: Policy): ParsedRe
       effect: json.effect,
       text,
       scope: resourceScope(json),
+      principal: principalScope(json),
       usage: usageOf(json),
       namesMachines: namesMachines(json),
       mentionsState: mentionsState(json),

@@ -6,6 +6,7 @@ import { judge } from './judge.ts';
 import { freshest } from './policy-inputs.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import type { PolicySlice } from './slices.ts';
+import { differsFromZero, timeValue } from './time-dimensions.ts';
 
 /** The posture had the checks that could not run found all well. */
 const knowing = (posture: Posture): Posture => ({
@@ -33,7 +34,7 @@ export function findPostureReasons(slice: PolicySlice, inputs: PolicyInputs): re
   const allows = (changed: Posture): boolean =>
     judge(slice, { ...inputs, posture: changed }).effect === 'allow';
   const unknown = asksForUnknown(slice, posture);
-  const stale = slice.leaves.includes('posture.ageSeconds');
+  const stale = differsFromZero(timeValue('postureAge', inputs), slice.times.get('postureAge'));
   if (unknown && allows(knowing(posture))) return ['posture-unknown'];
   if (stale && allows({ ...posture, measuredAt })) return ['posture-stale'];
   if (unknown && stale && allows({ ...knowing(posture), measuredAt }))

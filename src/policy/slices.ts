@@ -9,6 +9,8 @@ import type { ParsedPolicy } from './parsed-policy.ts';
 import type { SlicePolicies } from './policy-index.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
 import { emptyUsage, mergeUsage } from './policy-usage.ts';
+import { createSliceParts } from './slice-parts.ts';
+import type { SliceParts } from './slice-parts.ts';
 import { compileShadow } from './shadow-slice.ts';
 import type { ShadowSlice } from './shadow-slice.ts';
 import { secondsToBreakpoint } from './time-dimensions.ts';
@@ -29,6 +31,8 @@ export interface PolicySlice {
   readonly byId: ReadonlyMap<string, ParsedPolicy>;
   /** Absent when the slice is broken. */
   readonly set?: CompiledPolicySet;
+  /** Which of them to ask for a principal. */
+  readonly parts: SliceParts;
   /** Resources that could not be compiled, and why: while there is one, everything is denied. */
   readonly broken: ReadonlyMap<string, string>;
   /** Attributes of the context that some policy refers to. */
@@ -91,6 +95,13 @@ export function compileSlice(
     hasPermit: policies.some(({ effect }) => effect === 'permit'),
     byId: new Map(policies.map((policy) => [policy.id, policy])),
     ...(set === undefined ? {} : { set }),
+    parts: createSliceParts(policies, {
+      app: name,
+      network,
+      leaves,
+      groups: usage.groups,
+      ...(set === undefined ? {} : { set }),
+    }),
     broken,
     leaves,
     usesPosture: leaves.some((leaf) => leaf.startsWith('posture.')),
@@ -110,7 +121,8 @@ export function compileSlice(
 }
 
 /** Gives the places of what was compiled back. */
-export function releaseSlice({ set, shadow }: PolicySlice): void {
+export function releaseSlice({ set, parts, shadow }: PolicySlice): void {
+  parts.release();
   set?.release();
   shadow?.sets.forEach((each) => each.release());
 }

@@ -38,6 +38,12 @@ export function timeBucket(value: number, breakpoints: Breakpoints): number {
   return passed;
 }
 
+/** Whether a value of zero might be answered otherwise than this one; policies that do not compare it set no bounds. */
+export function differsFromZero(value: number, breakpoints: Breakpoints | undefined): boolean {
+  if (breakpoints === undefined) return false;
+  return breakpoints === 'raw' ? value !== 0 : timeBucket(value, breakpoints) !== timeBucket(0, breakpoints);
+}
+
 /** How often a flow is looked at again where a policy uses time in a way that has no known breakpoints. */
 const rawReviewSeconds = 5;
 
