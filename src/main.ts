@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   flows: async () => (await import('./cli/flows.ts')).registerFlows,
   backup: async () => (await import('./cli/backup.ts')).registerBackup,
   restore: async () => (await import('./cli/restore.ts')).registerRestore,
+  doctor: async () => (await import('./cli/doctor.ts')).registerDoctor,
   demo: async () => (await import('./cli/demo.ts')).registerDemo,
 };
 

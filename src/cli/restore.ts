@@ -92,7 +92,8 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
           `     postern ledger copy --config ${settingsFile} --to ${settingsFile}`,
         ]
       : []),
-    `  2. postern serve --config ${settingsFile}`,
+    `  2. postern doctor --config ${settingsFile}`,
+    `  3. postern serve --config ${settingsFile}`,
   ]);
   if (apiKey !== undefined) await keepContext(directory, apiKey, settings);
   for (const problem of restored.problems) process.stderr.write(`postern: ${problem}\n`);

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+import packageFile from '../../package.json' with { type: 'json' };
 import { refusals } from '../contract/refusals.ts';
 import type { WorkerCounters } from '../contract/ipc.ts';
 import type { ControlState } from '../domain/control-state.ts';
@@ -6,6 +8,8 @@ import { deviceStates } from '../domain/device.ts';
 /** What the metrics are made of. */
 export interface MetricsSource {
   readonly state: ControlState;
+  /** Of the root's certificate, as `installationOf` makes it: tells one installation from another. */
+  readonly installation: string;
   readonly counters: ReadonlyMap<number, WorkerCounters>;
   /** At the control plane; those at the gateway are among the workers' refusals. */
   readonly lostDeviceAttempts: number;
@@ -17,6 +21,9 @@ export interface MetricsSource {
     readonly lostFiles: number;
   };
 }
+
+/** A short name of an installation: the beginning of the SHA-256 of its root's certificate. */
+export const installationOf = (rootPem: string): string => hash('sha256', rootPem.trim(), 'hex').slice(0, 16);
 
 interface Sample {
   readonly labels?: Readonly<Record<string, string | number>>;
@@ -48,7 +55,12 @@ export function renderMetrics(source: MetricsSource): string {
     devices.set(device.state, (devices.get(device.state) ?? 0) + 1);
   const count = (value: number): Sample[] => [{ value }];
 
+  const build = { version: packageFile.version, node: process.version, installation: source.installation };
+
   return `${[
+    family('postern_build_info', 'gauge', 'What runs, and for which installation.', [
+      { labels: build, value: 1 },
+    ]),
     family('postern_ready', 'gauge', 'Whether /readyz says yes.', count(ready ? 1 : 0)),
     family('postern_ledger_sequence', 'gauge', 'Events in the ledger.', count(state.head.sequence)),
     family(

@@ -16,7 +16,7 @@ import type { ControlParts } from './control-parts.ts';
 import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
 import { defaultRateLimits } from './rate-limits.ts';
-import { renderMetrics } from './metrics.ts';
+import { installationOf, renderMetrics } from './metrics.ts';
 import { createNetworkAnnouncer } from './network-announcer.ts';
 import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
 import { openStore } from './open-store.ts';
@@ -236,6 +236,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const metrics = (): string =>
       renderMetrics({
         state: store.state,
+        installation: installationOf(authorities.rootPem),
         counters: desk.counters,
         lostDeviceAttempts: parts.lostDevices.attempts,
         ready: notReady().length === 0,

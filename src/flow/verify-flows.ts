@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlowStream } from './chain.ts';
 import type { FlowProblem, FlowReport, TornLine, VerifiedStream } from './flow-report.ts';
@@ -18,9 +18,13 @@ interface StreamFiles {
  * Verifies the chains of all workers in a directory, also while they write.
  * It proves that nothing was changed, taken out, put in or moved within what a chain holds. Cutting off its end is seen as
  * far as the head beside it tells; whoever can rewrite chain and head together must be caught by the copies at the SOC.
+ * `since`, in epoch milliseconds: only chains that were written to after that.
  * @throws what the file system throws, when the directory or a file cannot be read.
  */
-export async function verifyFlows(directory: string): Promise<FlowReport> {
+export async function verifyFlows(
+  directory: string,
+  options: { readonly since?: number } = {},
+): Promise<FlowReport> {
   const streams = await findStreams(directory);
   const report = {
     files: 0,
@@ -30,6 +34,7 @@ export async function verifyFlows(directory: string): Promise<FlowReport> {
     torn: [] as TornLine[],
   };
   for (const { stream, segments, head, headProblem } of streams) {
+    if (options.since !== undefined && !(await isWrittenSince(directory, segments, options.since))) continue;
     if (headProblem !== undefined)
       report.problems.push({
         kind: 'edited',
@@ -45,6 +50,15 @@ export async function verifyFlows(directory: string): Promise<FlowReport> {
     report.torn.push(...verified.torn);
   }
   return report;
+}
+
+async function isWrittenSince(
+  directory: string,
+  segments: readonly { readonly name: string }[],
+  since: number,
+): Promise<boolean> {
+  for (const { name } of segments) if ((await stat(join(directory, name))).mtimeMs >= since) return true;
+  return segments.length === 0;
 }
 
 /** Heads are read before segments: a worker that goes on writing meanwhile can then only have more than its head says. */

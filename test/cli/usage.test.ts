@@ -9,6 +9,7 @@ import { registerApply } from '../../src/cli/apply.ts';
 import { registerBackup } from '../../src/cli/backup.ts';
 import { registerDelete } from '../../src/cli/delete.ts';
 import { registerDevice } from '../../src/cli/device.ts';
+import { registerDoctor } from '../../src/cli/doctor.ts';
 import { registerEnrollToken } from '../../src/cli/enroll-token.ts';
 import { registerFlows } from '../../src/cli/flows.ts';
 import { registerGet } from '../../src/cli/get.ts';
@@ -56,6 +57,7 @@ it('lists its commands, without colors where nobody looks', async () => {
     'flows',
     'backup',
     'restore',
+    'doctor',
     'demo',
   ];
   expect(commands).toEqual(expect.arrayContaining(expected));
@@ -80,6 +82,7 @@ it('teaches each command with an example in its help', () => {
     registerBackup,
     registerLedger,
     registerRestore,
+    registerDoctor,
   ])
     register(program);
   const helps = new Map<string, string>();

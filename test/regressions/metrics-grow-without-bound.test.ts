@@ -18,6 +18,7 @@ const countersWith = (refusalsTotal: Record<string, number>): WorkerCounters => 
 });
 const render = (refusalsTotal: Record<string, number>): string =>
   renderMetrics({
+    installation: '0123456789abcdef',
     state: emptyState(),
     counters: new Map([[1, countersWith(refusalsTotal)]]),
     ready: true,

@@ -1,0 +1,103 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { dataDirectory } from '../../contract/data-directory.ts';
+import type { DoctorFacts } from '../facts.ts';
+import type { Check, Finding } from '../finding.ts';
+import { ok } from '../finding.ts';
+import { reachableHost } from '../read-server.ts';
+
+const dayMs = 86_400_000;
+
+/** Authorities are renewed by people, who need time; what is served is renewed by itself at two thirds of its life. */
+const limits = { authority: 180 * dayMs, served: 3 * dayMs };
+
+/** Which of our certificates have expired or are about to: those on disk, and what the running server shows. */
+export const certificatesCheck: Check = {
+  name: 'certificates',
+  limitMs: 6000,
+  async run(facts) {
+    const found: Finding[] = [];
+    const onDisk = [
+      ['root', dataDirectory.rootCertificate],
+      ['device authority', dataDirectory.deviceAuthorityCertificate],
+      ['service authority', dataDirectory.serviceAuthorityCertificate],
+    ] as const;
+    for (const [name, path] of onDisk) {
+      const certificate = new X509Certificate(readFileSync(join(facts.directory, path)));
+      found.push(
+        ...judge(
+          `certificate of the ${name}`,
+          certificate,
+          facts.now,
+          limits.authority,
+          'plan new authorities: the root key signs them, and agents must get a new root in time',
+        ),
+      );
+    }
+    for (const what of facts.server === undefined ? [] : (['gateway', 'control'] as const)) {
+      const shown = await showCertificate(facts, what);
+      if (shown === undefined) continue;
+      found.push(
+        ...judge(
+          `certificate that ${what} shows`,
+          shown,
+          facts.now,
+          limits.served,
+          'it renews itself; restart the server, and see its log for why it did not',
+        ),
+      );
+    }
+    return found.length > 0 ? found : ok('none expires soon');
+  },
+};
+
+function judge(
+  name: string,
+  { validFrom, validTo }: X509Certificate,
+  now: number,
+  soonMs: number,
+  how: string,
+): Finding[] {
+  const left = Date.parse(validTo) - now;
+  if (Date.parse(validFrom) > now)
+    return [
+      {
+        level: 'error',
+        what: `the ${name} is not valid before ${validFrom}`,
+        how: "set this machine's clock",
+      },
+    ];
+  if (left <= 0) return [{ level: 'error', what: `the ${name} has expired on ${validTo}`, how }];
+  if (left > soonMs) return [];
+  return [
+    { level: 'warning', what: `the ${name} expires in ${Math.floor(left / dayMs)} days, on ${validTo}`, how },
+  ];
+}
+
+/** Undefined where it does not listen here, such as with another role, or at a port of its own choice. */
+async function showCertificate(
+  { settings }: DoctorFacts,
+  what: 'gateway' | 'control',
+): Promise<X509Certificate | undefined> {
+  const { listen, port } = settings[what];
+  if (port === 0) return undefined;
+  // Not verified: what it shows is what is looked at.
+  const socket = connect({
+    host: reachableHost(listen),
+    port,
+    servername: what === 'gateway' ? settings.gateway.name : 'localhost',
+    rejectUnauthorized: false,
+  });
+  try {
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(2000) });
+    return socket.getPeerX509Certificate();
+  } catch {
+    return undefined;
+  } finally {
+    socket.on('error', () => undefined);
+    socket.destroy();
+  }
+}

@@ -1,0 +1,98 @@
+import { dirname } from 'node:path';
+import { openLedger } from '../../control/open-ledger.ts';
+import { readRedisAddress } from '../../ledger/redis/redis-address.ts';
+import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
+import type { RedisClient } from '../../ledger/redis/redis-client.ts';
+import type { DoctorFacts } from '../facts.ts';
+import type { Check, Finding } from '../finding.ts';
+import { ok, unknown } from '../finding.ts';
+
+/** Certificates are backdated by five minutes and tokens live for ten; a minute is noticed before anything breaks. */
+const limits = { warningMs: 5000, errorMs: 60_000 };
+
+/** Compares this machine's clock with those that the settings lead to: Redis, the identity provider, the ledger's last entry. */
+export const clockCheck: Check = {
+  name: 'clock',
+  limitMs: 10_000,
+  async run(facts) {
+    const others = await Promise.all([redisClock(facts), issuerClock(facts)]);
+    const known = others.filter((other) => other !== undefined);
+    const found = known.flatMap(({ name, aheadMs }) => judge(name, aheadMs));
+    const lastAt = await lastEntryAt(facts).catch(() => undefined);
+    if (lastAt !== undefined && lastAt - Date.now() > limits.warningMs)
+      found.push({
+        level: 'error',
+        what: `the ledger's last entry is ${seconds(lastAt - Date.now())} in the future: this clock was set back, or another server's is ahead`,
+        how: 'let a time service (chrony, systemd-timesyncd) set the clocks of all servers',
+      });
+    if (found.length > 0) return found;
+    if (known.length > 0) return ok(`agrees with ${known.map(({ name }) => name).join(' and ')}`);
+    return unknown(
+      'no other clock to compare with: the settings name no Redis and no identity provider that answers',
+    );
+  },
+};
+
+interface OtherClock {
+  readonly name: string;
+  readonly aheadMs: number;
+}
+
+const seconds = (ms: number): string => `${Math.round(Math.abs(ms) / 1000)} s`;
+
+function judge(name: string, aheadMs: number): Finding[] {
+  const skew = Math.abs(aheadMs);
+  if (skew < limits.warningMs) return [];
+  return [
+    {
+      level: skew < limits.errorMs ? 'warning' : 'error',
+      what: `this clock is ${seconds(skew)} ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${name}`,
+      how: 'let a time service (chrony, systemd-timesyncd) set it: certificates and tokens are refused by clocks that differ',
+    },
+  ];
+}
+
+async function redisClock({ settings, configFile }: DoctorFacts): Promise<OtherClock | undefined> {
+  const { ledger } = settings;
+  if (ledger === undefined || !('redis' in ledger)) return undefined;
+  const connection = openRedisConnection(readRedisAddress(ledger.redis, dirname(configFile)));
+  try {
+    const before = Date.now();
+    const [at = 0, micros = 0] = (await connection.call((client: RedisClient) => client.time())).map(Number);
+    const middle = (before + Date.now()) / 2;
+    return { name: 'Redis', aheadMs: at * 1000 + micros / 1000 - middle };
+  } catch {
+    return undefined;
+  } finally {
+    connection.close();
+  }
+}
+
+/** By the Date field of its answer, which counts whole seconds. */
+async function issuerClock({ settings }: DoctorFacts): Promise<OtherClock | undefined> {
+  const { signIn } = settings;
+  if (signIn === undefined) return undefined;
+  try {
+    const response = await fetch(signIn.issuer, {
+      method: 'HEAD',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(3000),
+    });
+    const at = Date.parse(response.headers.get('date') ?? '');
+    return Number.isNaN(at) ? undefined : { name: 'the identity provider', aheadMs: at + 500 - Date.now() };
+  } catch {
+    return undefined;
+  }
+}
+
+async function lastEntryAt({ settings, configFile, state }: DoctorFacts): Promise<number | undefined> {
+  if ('problem' in state) return undefined;
+  const ledger = openLedger(settings, configFile, { vouchedFor: state.head });
+  try {
+    const { sequence } = await ledger.head();
+    for await (const { at } of ledger.read(Math.max(0, sequence - 1))) return at;
+    return undefined;
+  } finally {
+    await ledger.close();
+  }
+}
