@@ -1,5 +1,8 @@
 import type { StoreProblem } from '../ledger/store.ts';
 
+/** `ledger rewound`: the store had lost what we have; it was given back, and a person has to find out why. */
+export type LedgerTrouble = 'ledger' | 'ledger corrupt' | 'ledger rewound';
+
 /** What is known of how the ledger does, for /readyz, metrics, and whoever must not act on old knowledge. */
 export interface LedgerHealth {
   problem(problem: StoreProblem): void;
@@ -7,8 +10,8 @@ export interface LedgerHealth {
   inStep(): void;
   /** The store cannot be asked: what others have changed meanwhile is not known here. */
   isAway(): boolean;
-  /** In words for /readyz; empty when all is well. */
-  troubles(): readonly string[];
+  /** In words for /readyz; empty when all is well. A recovery is told of for an hour. */
+  troubles(): readonly LedgerTrouble[];
   /** How often the store was found to have lost what we have. */
   readonly recoveries: number;
 }
@@ -17,6 +20,7 @@ export interface LedgerHealth {
 const troubleMs = 5000;
 /** A store in Redis shows itself every two seconds. */
 const silenceMs = 10_000;
+const recoveryMs = 3_600_000;
 
 /** `confirms`: whether the store says by itself that it is there, as one on another machine does. */
 export function createLedgerHealth(
@@ -27,6 +31,7 @@ export function createLedgerHealth(
   let recoveries = 0;
   let unavailableAt = Number.NEGATIVE_INFINITY;
   let unfollowableAt = Number.NEGATIVE_INFINITY;
+  let recoveredAt = Number.NEGATIVE_INFINITY;
   let inStepAt = clock();
   const isAway = (): boolean => {
     if (!options.confirms) return false;
@@ -38,7 +43,10 @@ export function createLedgerHealth(
       if (problem === 'ledger-corrupt') isStopped = true;
       if (problem === 'ledger-unavailable') unavailableAt = clock();
       if (problem === 'ledger-not-followed') unfollowableAt = clock();
-      if (problem === 'ledger-rewound' || problem === 'ledger-forked') recoveries += 1;
+      if (problem === 'ledger-rewound' || problem === 'ledger-forked') {
+        recoveries += 1;
+        recoveredAt = clock();
+      }
     },
     inStep() {
       // Later than a trouble of the same millisecond.
@@ -46,8 +54,11 @@ export function createLedgerHealth(
     },
     isAway,
     troubles: () => [
-      ...(isStopped || (options.confirms && unfollowableAt > inStepAt) ? ['ledger corrupt'] : []),
-      ...(isAway() || clock() - unavailableAt < (options.confirms ? 0 : troubleMs) ? ['ledger'] : []),
+      ...(isStopped || (options.confirms && unfollowableAt > inStepAt) ? (['ledger corrupt'] as const) : []),
+      ...(isAway() || clock() - unavailableAt < (options.confirms ? 0 : troubleMs)
+        ? (['ledger'] as const)
+        : []),
+      ...(clock() - recoveredAt < recoveryMs ? (['ledger rewound'] as const) : []),
     ],
     get recoveries() {
       return recoveries;

@@ -227,7 +227,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     // A gateway whose store is away passes flows by what it knows; were it taken out, so would be all at once.
     const passesFlowsWithout = hasWorkers && isShared;
     const notReady = (): string[] => [
-      ...health.troubles().filter((trouble) => trouble !== 'ledger' || !passesFlowsWithout),
+      ...health
+        .troubles()
+        .filter((trouble) => trouble === 'ledger corrupt' || (trouble === 'ledger' && !passesFlowsWithout)),
       ...(store.state.domain === '' ? ['organization'] : []),
       ...(accessLog?.healthy() === false ? ['access log'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),

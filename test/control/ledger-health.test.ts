@@ -41,7 +41,10 @@ it('never forgets that the state stands still, and counts recoveries', () => {
   const looked = health(true);
   looked.problem('ledger-rewound');
   looked.problem('ledger-forked');
-  expect([looked.recoveries, looked.troubles()]).toEqual([2, []]);
+  expect([looked.recoveries, looked.troubles()]).toEqual([2, ['ledger rewound']]);
+  now += 3_600_000;
+  looked.inStep();
+  expect(looked.troubles()).toEqual([]);
   looked.problem('ledger-corrupt');
   looked.inStep();
   expect([looked.isAway(), looked.troubles()]).toEqual([true, ['ledger corrupt', 'ledger']]);

@@ -2,12 +2,14 @@ import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createKeyAndRequest } from '../../certs/request.ts';
+import type { LedgerEntry } from '../../src/domain/events.ts';
+import { ledgerKey, openRedisLedger } from '../../src/ledger/redis/redis-ledger.ts';
 import { moveToRedis } from '../lab/redis-installation.ts';
 import type { RedisInstallation } from '../lab/redis-installation.ts';
 import { hasRedis, redisHint, startRedis } from '../lab/servers/redis.ts';
@@ -58,6 +60,43 @@ async function ask(
   }
 }
 
+const host = 'grants.apps.example.org';
+const passes = { status: 200, text: 'budget of 2026' };
+const checks = {
+  diskEncrypted: true,
+  firewallEnabled: true,
+  screenLockEnabled: true,
+  osUpToDate: true,
+  secureBoot: true,
+  protectionRunning: true,
+};
+const posture = { ageSeconds: 1, os: 'linux', osVersion: '13', agentVersion: '1', checks };
+
+const resources = (): unknown[] => [
+  { kind: 'Network', name: 'finance', attach: { direct: true } },
+  {
+    kind: 'App',
+    name: 'grants',
+    network: 'finance',
+    host,
+    protocol: 'http',
+    upstreams: [`http://127.0.0.1:${(application.address() as AddressInfo).port}`],
+  },
+  {
+    kind: 'Policy',
+    name: 'all',
+    mode: 'enforce',
+    cedar: 'permit (principal, action == Action::"access", resource == App::"grants");',
+  },
+];
+
+async function inStore(): Promise<LedgerEntry[]> {
+  const ledger = openRedisLedger(made.address);
+  const entries = await Array.fromAsync(ledger.read(0));
+  await ledger.close();
+  return entries;
+}
+
 describe.skipIf(!hasRedis)(`servers on one Redis${redisHint}`, () => {
   beforeEach(async () => {
     redis = await startRedis({ settings: ['appendonly yes', 'appendfsync always'] });
@@ -79,34 +118,12 @@ describe.skipIf(!hasRedis)(`servers on one Redis${redisHint}`, () => {
     let gateway = await serve(other.configFile, 'gateway');
     const api = (method: string, path: string, body?: unknown): ReturnType<RedisInstallation['api']> =>
       made.api(control.portOf('control'), method, path, body);
-    const upstream = `http://127.0.0.1:${(application.address() as AddressInfo).port}`;
-    const host = 'grants.apps.example.org';
-    const applied = await api('POST', '/v1/apply', {
-      resources: [
-        { kind: 'Network', name: 'finance', attach: { direct: true } },
-        { kind: 'App', name: 'grants', network: 'finance', host, protocol: 'http', upstreams: [upstream] },
-        {
-          kind: 'Policy',
-          name: 'all',
-          mode: 'enforce',
-          cedar: 'permit (principal, action == Action::"access", resource == App::"grants");',
-        },
-      ],
-    });
+    const applied = await api('POST', '/v1/apply', { resources: resources() });
     expect(applied.status).toBe(200);
     const { body: token } = await api('POST', '/v1/enrollment-tokens', { user: 'alice@example.org' });
     const { privateKeyPem: key, csrPem: csr } = await createKeyAndRequest();
     const { body: enrolled } = await api('POST', '/v1/enroll', { token: token.token, csr });
     const identity = { cert: String(enrolled.certificate), key };
-    const checks = {
-      diskEncrypted: true,
-      firewallEnabled: true,
-      screenLockEnabled: true,
-      osUpToDate: true,
-      secureBoot: true,
-      protectionRunning: true,
-    };
-    const posture = { ageSeconds: 1, os: 'linux', osVersion: '13', agentVersion: '1', checks };
     const refresh = async (): Promise<{ status: number; token?: string; code?: string }> => {
       const answer = await ask(
         control.portOf('control'),
@@ -122,7 +139,6 @@ describe.skipIf(!hasRedis)(`servers on one Redis${redisHint}`, () => {
         servername: host,
         headers: { host, 'proxy-authorization': `Bearer ${session.token}` },
       });
-    const passes = { status: 200, text: 'budget of 2026' };
     await expect.poll(flow, soon).toEqual(passes);
     expect(await gateway.readyz()).toEqual({ status: 200, body: { ready: true, waitingFor: [] } });
 
@@ -181,6 +197,70 @@ describe.skipIf(!hasRedis)(`servers on one Redis${redisHint}`, () => {
     await expect.poll(() => server.metric('postern_ledger_recoveries_total'), soon).toBe(1);
     expect(Number(redis.cli('xlen', key))).toBe(before + 1);
     expect(redis.cli('xrevrange', key, '+', '-', 'count', '1')).toContain('revoked');
+  });
+
+  it('follow a store that went on without a revocation, which stays in force, and cut nobody else', async () => {
+    const server = await serve(made.configFile, 'all');
+    const api = (method: string, path: string, body?: unknown): ReturnType<RedisInstallation['api']> =>
+      made.api(server.portOf('control'), method, path, body);
+    const laptop = async (): Promise<{
+      id: string;
+      flow: () => ReturnType<typeof ask>;
+      connection: () => unknown;
+    }> => {
+      const { body: token } = await api('POST', '/v1/enrollment-tokens', { user: 'alice@example.org' });
+      const { privateKeyPem: key, csrPem: csr } = await createKeyAndRequest();
+      const { body: enrolled } = await api('POST', '/v1/enroll', { token: token.token, csr });
+      const identity = { cert: String(enrolled.certificate), key };
+      const answer = await ask(
+        server.portOf('control'),
+        { ...identity, method: 'POST', path: '/v1/device/token' },
+        { posture },
+      );
+      const session = (JSON.parse(answer.text) as { token: string }).token;
+      const headers = { host, 'proxy-authorization': `Bearer ${session}` };
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const flow = (): ReturnType<typeof ask> =>
+        ask(server.portOf('gateway'), { ...identity, servername: host, headers, agent });
+      const connection = (): unknown => Object.values(agent.freeSockets)[0]?.[0];
+      return { id: String(enrolled.device), flow, connection };
+    };
+    expect((await api('POST', '/v1/apply', { resources: resources() })).status).toBe(200);
+    const [stolen, other] = [await laptop(), await laptop()];
+    for (const each of [stolen, other]) await expect.poll(each.flow, soon).toEqual(passes);
+    const kept = await inStore();
+    const connection = other.connection();
+    expect(connection).toBeDefined();
+    await api('POST', `/v1/devices/${stolen.id}/state`, { state: 'revoked', reason: 'stolen' });
+    expect(await stolen.flow()).toMatchObject({ status: 0 });
+
+    const elsewhere = { ...made.address, prefix: `${made.address.prefix}-elsewhere` };
+    const ledger = openRedisLedger(elsewhere);
+    await ledger.restore(kept);
+    const network = { kind: 'Network', name: 'new', attach: { direct: true } } as const;
+    await ledger.append(kept.at(-1)?.hash ?? '', 'other', [{ type: 'resource-put', resource: network }]);
+    await ledger.close();
+    expect(redis.cli('rename', ledgerKey(elsewhere.prefix), ledgerKey(made.address.prefix))).toBe('OK');
+    await expect.poll(() => server.metric('postern_ledger_lost_files'), soon).toBe(1);
+    const made_ = (await inStore())
+      .slice(kept.length)
+      .map(({ actor, data }) => [actor, JSON.parse(data) as unknown]);
+    expect(made_).toMatchObject([
+      ['other', { type: 'resource-put' }],
+      [
+        'postern:recovery',
+        { type: 'device-state-changed', device: stolen.id, state: 'revoked', reason: 'stolen' },
+      ],
+    ]);
+    expect((await api('GET', '/v1/resources/Network/new')).status).toBe(200);
+    expect(await stolen.flow()).toMatchObject({ status: 0 });
+    expect(await other.flow()).toEqual(passes);
+    // By the very worker and connection that were there before.
+    expect(other.connection()).toBe(connection);
+    const state = await api('POST', `/v1/devices/${other.id}/state`, { state: 'revoked', reason: 'test' });
+    expect(state.body).toMatchObject({ workersPending: 0 });
+    expect(await other.flow()).toMatchObject({ status: 0 });
+    expect(await server.readyz()).toMatchObject({ status: 200, body: { troubles: ['ledger rewound'] } });
   });
 
   it('do not start on what is too old, or on nothing, while Redis is away', async () => {
