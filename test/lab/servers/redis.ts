@@ -37,6 +37,8 @@ export interface RedisServerOptions {
   /** How redis-cli of the tests proves who it is. */
   readonly cliArgs?: readonly string[];
   readonly port?: number;
+  /** The settings say everything but the directory; `port` is the one that they name. */
+  readonly bare?: boolean;
 }
 
 export async function freePort(): Promise<number> {
@@ -71,10 +73,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
           'tls-auth-clients no',
         ];
   const settings = [
-    'bind 127.0.0.1',
-    ...listen,
+    ...(options.bare === true ? [] : ['bind 127.0.0.1', ...listen]),
     `dir ${directory}`,
-    ...(options.sentinel === true ? [] : ['save ""']),
+    ...(options.sentinel === true || options.bare === true ? [] : ['save ""']),
     ...(options.settings ?? []),
   ];
   writeFileSync(file('redis.conf'), `${settings.join('\n')}\n`);
