@@ -1,14 +1,17 @@
 import type { Command } from 'commander';
 import { Type } from 'typebox';
+import { Waiting } from '../contract/control-api.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { printLine } from './output.ts';
+import { waitingLine } from './plan-lines.ts';
 
 const Deleted = Type.Object({
   kind: Type.String(),
   name: Type.String(),
   enforcedInMs: Type.Number(),
   workersPending: Type.Integer(),
+  waiting: Type.Optional(Waiting),
 });
 
 export function registerDelete(program: Command): void {
@@ -31,6 +34,10 @@ Examples:
       const api = await connectApi(options);
       const path = `/v1/resources/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`;
       const deleted = await api.call('DELETE', path, Deleted);
+      if (deleted.waiting !== undefined) {
+        printLine(waitingLine(deleted.waiting));
+        return;
+      }
       printLine(`Deleted ${deleted.kind.toLowerCase()} ${deleted.name}${inForce(deleted)}`);
     });
 }

@@ -1,5 +1,5 @@
 import type { ApplyResponse, PlannedChange } from '../contract/control-api.ts';
-import { printable } from './output.ts';
+import { formatTime, printable } from './output.ts';
 import { paint } from './paint.ts';
 
 const signs = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
@@ -10,13 +10,21 @@ const counted = { create: 'created', update: 'updated', delete: 'deleted', uncha
 export const changeLine = ({ action, kind, name }: PlannedChange): string =>
   paint(colors[action], printable(`${signs[action]} ${action.padEnd(9)} ${kind.toLowerCase()} ${name}`));
 
+/** Said wherever a change was not made but proposed. */
+export const waitingLine = ({ id, expiresAt }: NonNullable<ApplyResponse['waiting']>): string =>
+  `Waits for a second administrator: ${printable(id)} (until ${formatTime(expiresAt)}). Nothing was changed yet.`;
+
 /** A plan and what became of it, for people. */
-export function planLines({ applied, changes, version }: ApplyResponse): string[] {
+export function planLines({ applied, changes, version, waiting }: ApplyResponse): string[] {
   const counts = (['create', 'update', 'delete', 'unchanged'] as const)
     .map((action) => `${changes.filter((change) => change.action === action).length} ${counted[action]}`)
     .join(', ');
   return [
     ...changes.map(changeLine),
-    applied ? `Applied as version ${version}: ${counts}.` : `Plan: ${counts}. Nothing was changed.`,
+    waiting === undefined
+      ? applied
+        ? `Applied as version ${version}: ${counts}.`
+        : `Plan: ${counts}. Nothing was changed.`
+      : waitingLine(waiting),
   ];
 }

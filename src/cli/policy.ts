@@ -3,6 +3,7 @@ import { cedarSchema } from '../policy/schema.ts';
 import { registerPolicyCheck } from './policy/check.ts';
 import { registerPolicyDiff } from './policy/diff.ts';
 import { registerPolicyHistory } from './policy/history.ts';
+import { registerPolicyApprove, registerPolicyPending, registerPolicyReject } from './policy/pending.ts';
 import { registerPolicyReplay } from './policy/replay.ts';
 import { registerPolicyRollback } from './policy/rollback.ts';
 import { registerPolicyTest } from './policy/test.ts';
@@ -24,4 +25,7 @@ export function registerPolicy(program: Command): void {
   registerPolicyHistory(group);
   registerPolicyDiff(group);
   registerPolicyRollback(group);
+  registerPolicyPending(group);
+  registerPolicyApprove(group);
+  registerPolicyReject(group);
 }

@@ -127,6 +127,11 @@ ledger:
 # revocationList:
 #   url: http://pki.example.org/devices.crl
 
+# How many administrators a change of policies, groups or administrators takes: with 2 it waits until a second one approves
+# it (docs/policy-changes.md). Without this section: 1.
+# changes:
+#   approvals: 2
+
 log:
   # debug, info, warn, error or silent
   level: info

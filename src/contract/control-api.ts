@@ -190,12 +190,16 @@ export const PlannedChange = Type.Object(
   strict,
 );
 export type PlannedChange = Static<typeof PlannedChange>;
+/** A change that waits for a second administrator. */
+export const Waiting = Type.Object({ id: Type.String(), expiresAt: EpochSeconds }, strict);
 export const ApplyResponse = Type.Object(
   {
     applied: Type.Boolean(),
     changes: Type.Array(PlannedChange),
     /** Ledger head afterwards. */
     version: Type.String(),
+    /** Where nothing was applied yet: the change that a second administrator has to approve. */
+    waiting: Type.Optional(Waiting),
     warnings: Type.Array(Type.String()),
   },
   strict,

@@ -535,6 +535,25 @@ export const refusals = {
     ['Changed by someone else meanwhile', 'Read it again and repeat.'],
     ["Modifié entre-temps par quelqu'un d'autre", 'Relisez et recommencez.'],
   ),
+  'own-proposal': text(
+    403,
+    ['A second administrator is needed', 'Nobody approves what they proposed: ask another administrator.'],
+    [
+      'Un second administrateur est nécessaire',
+      "Personne n'approuve ce qu'il a proposé : demandez à un autre administrateur.",
+    ],
+  ),
+  'proposal-stale': text(
+    409,
+    [
+      'What it would change is not as it was',
+      'Look at what there is now (`postern policy diff`), and propose the change anew.',
+    ],
+    [
+      "Ce qu'il changerait n'est plus comme avant",
+      "Regardez l'état actuel (`postern policy diff`), puis proposez de nouveau le changement.",
+    ],
+  ),
   'in-use': text(
     409,
     ['Still in use', 'Delete what refers to it first.'],

@@ -18,6 +18,8 @@ export const ResourceVersions = Type.Object(
           sequence: Type.Integer(),
           at: EpochSeconds,
           actor: Type.String(),
+          /** Where a second administrator approved it: who asked for it. */
+          proposedBy: Type.Optional(Type.String()),
           /** The first hundred. */
           changes: Type.Array(PlannedChange),
           changeCount: Type.Integer(),

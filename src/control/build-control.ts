@@ -18,6 +18,7 @@ import { orThrow } from './refused.ts';
 import { accessLogRoute } from './routes/access-log.ts';
 import { apiKeyRoutes } from './routes/api-keys.ts';
 import { createResourceHistory } from './resource-history.ts';
+import { changeRoutes } from './routes/changes.ts';
 import { applyRoute } from './routes/apply.ts';
 import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
@@ -125,6 +126,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     recordReads(scope, parts);
     applyRoute(scope, parts);
     resourceRoutes(scope, parts);
+    changeRoutes(scope, parts);
     deviceRoutes(scope, parts);
     enrollmentTokenRoutes(scope, parts);
     versionRoutes(scope, parts, createResourceHistory(parts.store));

@@ -61,6 +61,8 @@ export interface ControlParts {
   readonly signIn: SignInParts | undefined;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
+  /** Administrators that a change of policies, groups or administrators takes. */
+  readonly approvals: 1 | 2;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   /** From the settings; without any there, this server alone. */
   readonly gateways: () => readonly GatewayAddress[];

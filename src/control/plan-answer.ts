@@ -21,9 +21,11 @@ export const planAnswer = (
   applied: boolean,
   { changes, warnings }: Plan,
   head: LedgerHead,
+  waiting?: ApplyResponse['waiting'],
 ): ApplyResponse => ({
   applied,
   changes: [...changes],
   version: policyVersionOf(head),
   warnings: warnings.map(formatProblem),
+  ...(waiting === undefined ? {} : { waiting }),
 });

@@ -4,7 +4,7 @@ import type { Refusal } from '../contract/refusals.ts';
 import { checkResources } from '../domain/check-resources.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import { isFinal } from '../domain/device.ts';
-import type { ControlEvent } from '../domain/events.ts';
+import type { ResourceEvent } from '../domain/events.ts';
 import type { ResourceProblem } from '../domain/resource-findings.ts';
 import { resourceKinds } from '../domain/resources.ts';
 import type { Policy, Resource, ResourceKind } from '../domain/resources.ts';
@@ -16,13 +16,15 @@ import { canonicalJson } from './canonical-json.ts';
 export interface Plan {
   readonly changes: readonly PlannedChange[];
   /** Empty where nothing differs. */
-  readonly events: readonly ControlEvent[];
+  readonly events: readonly ResourceEvent[];
   readonly warnings: readonly ResourceProblem[];
 }
 
 export interface PlanOptions {
   /** Deletes what the resources do not hold. Never touches devices, tokens, keys or administrators. */
   readonly prune: boolean;
+  /** Deletes these too; those that are not there are a problem. */
+  readonly deletes?: readonly { readonly kind: ResourceKind; readonly name: string }[];
   /** `checkPolicies` of src/policy. */
   readonly checkPolicies: (
     policies: readonly Policy[],
@@ -49,7 +51,9 @@ export function planResources(
     if (wanted.has(keyOf(resource))) problems.push({ kind, name, key: 'name', message: 'is given twice' });
     wanted.set(keyOf(resource), resource);
   }
-  const deleted = options.prune ? allOf(state).filter((resource) => isPruned(resource, wanted)) : [];
+  const named = (options.deletes ?? []).flatMap(({ kind, name }) => mapOfKind(state, kind).get(name) ?? []);
+  const pruned = options.prune ? allOf(state).filter((resource) => isPruned(resource, wanted)) : [];
+  const deleted = [...new Set([...named, ...pruned])];
   const after = new Map([...allOf(state).map((resource) => [keyOf(resource), resource] as const), ...wanted]);
   for (const resource of deleted) after.delete(keyOf(resource));
 
@@ -80,7 +84,7 @@ export function planDelete(
   kind: ResourceKind,
   name: string,
   options: Omit<PlanOptions, 'prune'>,
-): { readonly events: readonly ControlEvent[] } | Refusal {
+): { readonly events: readonly ResourceEvent[] } | Refusal {
   const resource = mapOfKind(state, kind).get(name);
   if (resource === undefined) return refuse('not-found', `${kind} ${name}`);
   const rest = allOf(state).filter((other) => other !== resource);
@@ -154,7 +158,7 @@ function describeChange(
  * first and policies outlive them: at no place in between is an app there without a `forbid` that it has before
  * or after.
  */
-function orderEvents(puts: readonly Resource[], deletes: readonly Resource[]): ControlEvent[] {
+function orderEvents(puts: readonly Resource[], deletes: readonly Resource[]): ResourceEvent[] {
   const rank: Record<ResourceKind, number> = { Administrator: 0, Network: 0, Group: 1, Policy: 2, App: 3 };
   const inOrder = (resources: readonly Resource[]): Resource[] =>
     [...resources].sort((a, b) => rank[a.kind] - rank[b.kind]);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
-import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import type { LedgerEntry, ResourceEvent } from '../domain/events.ts';
 import type { Resource, ResourceKind } from '../domain/resources.ts';
 import { parseEvent } from '../ledger/event-schema.ts';
 import type { LedgerStore } from '../ledger/store.ts';
@@ -15,6 +15,8 @@ export interface ResourceVersion {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly actor: string;
+  /** Where that is who approved it: who proposed it. */
+  readonly proposedBy?: string;
   readonly changes: readonly ResourceAct[];
 }
 
@@ -47,10 +49,10 @@ const maxStates = 4;
 /** A ledger of a million entries takes seconds to read; other requests are answered in between. */
 const entriesAtOnce = 500;
 
-type ResourceEvent = Extract<ControlEvent, { type: 'resource-put' | 'resource-deleted' }>;
-
 /** Nearly all entries of a large ledger are about devices; these are told apart without being parsed. */
 const isOfResource = ({ data }: LedgerEntry): boolean => data.startsWith('{"type":"resource-');
+
+const isOfProposal = ({ data }: LedgerEntry): boolean => data.startsWith('{"type":"change-');
 
 const keyOf = (event: ResourceEvent): string =>
   event.type === 'resource-put'
@@ -65,6 +67,8 @@ export function createResourceHistory(
   const listed: (Omit<ResourceVersion, 'changes'> & { readonly changes: ResourceAct[] })[] = [];
   const existing = new Set<string>();
   const states: ResourcesThen[] = [];
+  const proposers = new Map<string, string>();
+  let approved: { readonly sequence: number; readonly proposedBy: string } | undefined;
   let acts = 0;
   let listedUpTo = 0;
   // One reader at a time: whoever comes second finds what the first has read.
@@ -85,11 +89,29 @@ export function createResourceHistory(
     const isSameUnit = last?.sequence === sequence - 1 && last.at === at && last.actor === actor;
     const changes = isSameUnit ? last.changes : [];
     changes.push(act);
-    const unit = { version: policyVersionOf(entry), sequence, at, actor, changes };
+    const proposedBy = isSameUnit
+      ? last.proposedBy
+      : approved?.sequence === sequence - 1
+        ? approved.proposedBy
+        : undefined;
+    const version = policyVersionOf(entry);
+    const by = proposedBy === undefined ? {} : { proposedBy };
+    const unit = { version, sequence, at, actor, ...by, changes };
     if (isSameUnit) listed[listed.length - 1] = unit;
     else listed.push(unit);
     acts += 1;
     while (acts > most && listed.length > 1) acts -= listed.shift()?.changes.length ?? 0;
+  };
+
+  const noteProposal = ({ data, actor, sequence }: LedgerEntry): void => {
+    const event = parseEvent(data);
+    if (event.type === 'change-proposed') proposers.set(event.id, actor);
+    else if (event.type === 'change-rejected') proposers.delete(event.id);
+    else if (event.type === 'change-approved') {
+      const proposedBy = proposers.get(event.id);
+      approved = proposedBy === undefined ? undefined : { sequence, proposedBy };
+      proposers.delete(event.id);
+    }
   };
 
   const readOn = async (after: number, upTo: number, each: (entry: LedgerEntry) => void): Promise<void> => {
@@ -108,6 +130,7 @@ export function createResourceHistory(
       inTurn(async () => {
         await readOn(listedUpTo, store.state.head.sequence, (entry) => {
           if (isOfResource(entry)) list(entry);
+          else if (isOfProposal(entry)) noteProposal(entry);
           listedUpTo = entry.sequence;
         });
         return listed

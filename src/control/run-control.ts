@@ -202,6 +202,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
       isLedgerAway: () => health.isAway(),
       clock,
+      approvals: settings.changes?.approvals ?? 1,
       enforcementTimeoutMs,
     };
     const port = start.controlPort ?? settings.control.port;

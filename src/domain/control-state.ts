@@ -1,6 +1,7 @@
 import type { Role, Scope } from './administration.ts';
 import type { Device, DeviceChange, DeviceRole } from './device.ts';
 import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
+import type { Proposal } from './proposal.ts';
 import type { Administrator, App, Group, Network, Policy } from './resources.ts';
 import type { EndedSignIn } from './sign-in.ts';
 
@@ -78,4 +79,6 @@ export interface ControlState {
   readonly endedSignIns: Map<string, EndedSignIn>;
   /** One for each backup that was restored. */
   lostTimes: readonly LostTime[];
+  /** Changes that wait for a second administrator; some of them may have expired. */
+  readonly proposals: Map<string, Proposal>;
 }

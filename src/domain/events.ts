@@ -2,6 +2,7 @@ import type { Role, Scope } from './administration.ts';
 import type { ChosenState, DeviceRole, IssuedCertificate } from './device.ts';
 import type { DeviceId, NetworkName, UserName } from './ids.ts';
 import type { PublishedKey } from './control-state.ts';
+import type { ProposedChange } from './proposal.ts';
 import type { Resource, ResourceKind } from './resources.ts';
 
 /** What can happen to an organisation's control state. The ledger keeps these in order; the state is their fold. */
@@ -70,10 +71,24 @@ export type ControlEvent =
    * or a user of the provider (`endedSession`, `endedSubject`).
    */
   | { readonly type: 'sign-in-ended'; readonly id: string; readonly user: UserName; readonly reason: string }
+  | {
+      /** A change of resources that waits for a second administrator; nothing of it is done yet. */
+      readonly type: 'change-proposed';
+      readonly id: string;
+      readonly changes: readonly ProposedChange[];
+      /** Epoch seconds. */
+      readonly expiresAt: number;
+    }
+  /** What it does follows as events of their own, in the same append. */
+  | { readonly type: 'change-approved'; readonly id: string }
+  | { readonly type: 'change-rejected'; readonly id: string; readonly reason: string }
   | { readonly type: 'resource-put'; readonly resource: Resource }
   | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string }
   /** A backup was restored: what the ledger was told from `from` (epoch seconds) until this entry is not in it. */
   | { readonly type: 'installation-restored'; readonly from: number };
+
+/** What changes resources. */
+export type ResourceEvent = Extract<ControlEvent, { type: 'resource-put' | 'resource-deleted' }>;
 
 export type ControlEventType = ControlEvent['type'];
 

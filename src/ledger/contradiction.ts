@@ -22,6 +22,10 @@ export function findContradiction(state: ControlState, event: ControlEvent): Ref
   return (checks[event.type] as Check<ControlEvent['type']>)(state, event);
 }
 
+function waits({ proposals }: ControlState, { id }: { readonly id: string }): Refusal | undefined {
+  return proposals.has(id) ? undefined : refuse('not-found', `change ${id}`);
+}
+
 const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   'organization-created': (state) =>
     state.domain === '' ? undefined : refuse('conflict', 'the organization exists'),
@@ -90,6 +94,10 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   },
   // Ended twice is ended.
   'sign-in-ended': () => undefined,
+  'change-proposed': (state, { id }) =>
+    state.proposals.has(id) ? refuse('conflict', `change ${id} exists`) : undefined,
+  'change-approved': waits,
+  'change-rejected': waits,
   'resource-put': () => undefined,
   'resource-deleted': (state, { kind, name }) =>
     mapOfKind(state, kind).has(name) ? undefined : refuse('not-found', `${kind} ${name}`),

@@ -87,6 +87,19 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     reason: Type.String({ maxLength: 500 }),
   }),
   'sign-in-ended': event('sign-in-ended', { id: Id, user: Id, reason: Type.String({ maxLength: 500 }) }),
+  'change-proposed': event('change-proposed', {
+    id: Id,
+    changes: Type.Array(
+      Type.Union([
+        Type.Object({ resource: Type.Union(Object.values(resourceSchemas)), was: Type.Optional(Id) }, strict),
+        Type.Object({ kind: Type.Enum(resourceKinds), name: Id, was: Type.Optional(Id) }, strict),
+      ]),
+      { minItems: 1 },
+    ),
+    expiresAt: EpochSeconds,
+  }),
+  'change-approved': event('change-approved', { id: Id }),
+  'change-rejected': event('change-rejected', { id: Id, reason: Type.String({ maxLength: 500 }) }),
   'resource-put': event('resource-put', { resource: Type.Union(Object.values(resourceSchemas)) }),
   'resource-deleted': event('resource-deleted', {
     kind: Type.Enum(resourceKinds),

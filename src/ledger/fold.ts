@@ -33,6 +33,7 @@ export const emptyState = (): ControlState => ({
   signingKeys: new Map(),
   endedSignIns: new Map(),
   lostTimes: [],
+  proposals: new Map(),
 });
 
 /** A state that can move on by itself. The values inside are never changed in place, so the maps alone are copied. */
@@ -51,6 +52,7 @@ export const copyState = (state: ControlState): ControlState => ({
   signingKeys: new Map(state.signingKeys),
   endedSignIns: new Map(state.endedSignIns),
   lostTimes: state.lostTimes,
+  proposals: new Map(state.proposals),
 });
 
 /**
@@ -164,6 +166,17 @@ export function applyEvent(
       return;
     case 'sign-in-ended':
       endSignIn(state, event.id, { user: event.user, at: now });
+      return;
+    case 'change-proposed': {
+      const { id, changes, expiresAt } = event;
+      for (const [key, proposal] of state.proposals)
+        if (proposal.expiresAt <= now) state.proposals.delete(key);
+      state.proposals.set(id, { id, proposedBy: origin.actor, proposedAt: now, expiresAt, changes });
+      return;
+    }
+    case 'change-approved':
+    case 'change-rejected':
+      state.proposals.delete(event.id);
       return;
     case 'resource-put':
       mapOfKind(state, event.resource.kind).set(event.resource.name, event.resource);

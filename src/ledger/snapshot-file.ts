@@ -92,5 +92,6 @@ function revive(stored: Serialized): ControlState {
     signingKeys: map('signingKeys'),
     endedSignIns: map('endedSignIns'),
     lostTimes: stored.lostTimes as readonly LostTime[],
+    proposals: map('proposals'),
   };
 }

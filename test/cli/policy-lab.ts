@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApiKey } from '../../src/control/api-key.ts';
 import { startControlLab } from '../control/control-lab.ts';
-import type { ControlLab } from '../control/control-lab.ts';
+import type { ControlLab, ControlLabOptions } from '../control/control-lab.ts';
 import { runPostern } from './run-postern.ts';
 import type { Run } from './run-postern.ts';
 
@@ -34,8 +34,8 @@ export const grantsApp = {
 export const financeGroup = { kind: 'Group', name: 'finance', members: ['alice@example.org'] };
 export const policyResource = (name: string, cedar: string) => ({ kind: 'Policy', name, cedar });
 
-export async function startPolicyLab(): Promise<PolicyLab> {
-  const control = await startControlLab();
+export async function startPolicyLab(options: ControlLabOptions = {}): Promise<PolicyLab> {
+  const control = await startControlLab(options);
   const directory = await mkdtemp(join(tmpdir(), 'postern-policy-'));
   const root = join(directory, 'root.pem');
   await writeFile(root, control.organization.rootPem);

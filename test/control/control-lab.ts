@@ -96,6 +96,7 @@ export interface ControlLabOptions {
   }) => Promise<ControlParts['signIn']>;
   readonly rateLimits?: RateLimits;
   readonly gateways?: readonly GatewayAddress[];
+  readonly approvals?: ControlParts['approvals'];
 }
 
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
@@ -160,6 +161,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     answers: createAnswerMemory(),
     rateLimits: options.rateLimits ?? defaultRateLimits,
     clock,
+    approvals: options.approvals ?? 1,
     enforcementTimeoutMs: 100,
   };
   const certificate = await organization.issueControl();

@@ -65,9 +65,7 @@ function plan(
     events: planned.events.map((event) =>
       event.type === 'resource-put'
         ? `put ${event.resource.kind} ${event.resource.name}`
-        : event.type === 'resource-deleted'
-          ? `delete ${event.kind} ${event.name}`
-          : event.type,
+        : `delete ${event.kind} ${event.name}`,
     ),
     warnings: planned.warnings.map(({ kind, name, message }) => `${kind} ${name}: ${message}`),
   };

@@ -31,12 +31,14 @@ it('reads the settings that are commented out once they are commented in', () =>
   const all = template
     .replace(/^# (runAs:)\n# ( {2}uid: \d+)\n# ( {2}gid: \d+)$/m, '$1\n$2\n$3')
     .replace(/^# (upstreamAuthorities: .*)$/m, '$1')
+    .replace(/^# (changes:)\n# ( {2}approvals: 2)$/m, '$1\n$2')
     .replace(/^ledger:\n {2}embedded: true\n((?:#.*\n)+)/m, (_, lines: string) =>
       lines.replaceAll(/^# /gm, ''),
     );
   expect(parseSettings(all, 'postern.yaml')).toMatchObject({
     runAs: { uid: 990, gid: 990 },
     upstreamAuthorities: 'upstream-ca.pem',
+    changes: { approvals: 2 },
     ledger: { redis: { master: 'postern', prefix: 'postern' } },
   });
 });
@@ -128,4 +130,11 @@ it.each([
   const problems = problemsOf(withRedis(redis));
   expect(problems.join('\n')).toMatch(says);
   for (const problem of problems) expect(problem).toMatch(/^postern\.yaml:\d+: ledger\.redis/);
+});
+
+it('takes one or two administrators for a change, and no other number', () => {
+  expect(problemsOf(`${template}changes: { approvals: 1 }\n`)).toEqual([]);
+  expect(problemsOf(`${template}changes: { approvals: 3 }\n`)).toEqual([
+    expect.stringMatching(/^postern\.yaml:\d+: changes\.approvals: must be one of 1, 2/),
+  ]);
 });

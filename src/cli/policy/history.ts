@@ -40,10 +40,10 @@ Examples:
       printData(options.output, versions, () =>
         tableLines(
           ['VERSION', 'WHEN', 'WHO', 'WHAT'],
-          versions.map(({ version, at, actor, changes, changeCount }) => [
+          versions.map(({ version, at, actor, proposedBy, changes, changeCount }) => [
             version,
             formatTime(at),
-            actor,
+            proposedBy === undefined ? actor : `${proposedBy}, approved by ${actor}`,
             describeChanges(changes, changeCount),
           ]),
         ),

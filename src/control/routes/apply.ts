@@ -6,7 +6,7 @@ import { formatPath } from '../../domain/check-shape.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { administratorsWrite } from '../administration.ts';
-import { commitEnforced } from '../commit-enforced.ts';
+import { commitChange } from '../commit-change.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
@@ -61,19 +61,24 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         return planned;
       };
       const { store } = parts;
-      const answer = (applied: boolean, planned: Plan): ApplyResponse => {
+      const answer = (applied: boolean, planned: Plan, waiting?: ApplyResponse['waiting']): ApplyResponse => {
         reply.header('etag', resourcesEtag(store.state));
-        return planAnswer(applied, planned, store.state.head);
+        return planAnswer(applied, planned, store.state.head, waiting);
       };
       if (dryRun) return answer(false, plan(store.state));
-      const { value, enforcedInMs, workersPending } = await commitEnforced(
-        parts,
-        actorOf(request),
-        (state) => {
-          const planned = plan(state);
-          return { events: planned.events, value: planned };
-        },
-      );
+      const {
+        value: made,
+        enforcedInMs,
+        workersPending,
+      } = await commitChange(parts, actorOf(request), (state) => {
+        const planned = plan(state);
+        return { events: planned.events, value: planned };
+      });
+      const { value, waiting } = made;
+      if (waiting !== undefined) {
+        request.log.info({ actor: actorOf(request), change: waiting.id }, 'change proposed');
+        return answer(false, value, waiting);
+      }
       request.log.info(
         { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
         'resources applied',

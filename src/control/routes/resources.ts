@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { ListResourcesResponse, PageQuery } from '../../contract/control-api.ts';
+import { ListResourcesResponse, PageQuery, Waiting } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { AnyResource, resourceKinds } from '../../domain/resources.ts';
 import type { ResourceKind } from '../../domain/resources.ts';
 import { mapOfKind } from '../../ledger/resource-maps.ts';
 import { administratorsWrite } from '../administration.ts';
-import { commitEnforced } from '../commit-enforced.ts';
+import { commitChange } from '../commit-change.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { pageOf } from '../page.ts';
@@ -97,6 +97,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
             name: Type.String(),
             enforcedInMs: Type.Number(),
             workersPending: Type.Integer(),
+            waiting: Type.Optional(Waiting),
           }),
         },
       },
@@ -106,14 +107,14 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
       const kind = parseKind(request.params.kind);
       if (kind === 'Administrator') requireAdmission(request, administratorsWrite);
       const precondition = preconditionOf(request);
-      const { enforcedInMs, workersPending } = await commitEnforced(parts, actorOf(request), (state) => {
+      const { value, ...enforced } = await commitChange(parts, actorOf(request), (state) => {
         const resource = mapOfKind(state, kind).get(name);
         const stale = resource === undefined ? undefined : precondition(() => etagOf(resource));
         if (stale !== undefined) return stale;
         const planned = planDelete(state, kind, name, { checkPolicies, reservedHosts: parts.reservedHosts });
         return 'events' in planned ? { events: planned.events, value: name } : planned;
       });
-      return { kind, name, enforcedInMs, workersPending };
+      return { kind, name, ...enforced, ...(value.waiting === undefined ? {} : { waiting: value.waiting }) };
     },
   );
 }

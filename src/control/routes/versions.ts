@@ -4,7 +4,7 @@ import { ResourcesAtVersion, ResourceVersions, RollbackRequest } from '../../con
 import type { ControlState } from '../../domain/control-state.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
-import { commitEnforced } from '../commit-enforced.ts';
+import { commitChange } from '../commit-change.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
@@ -52,11 +52,12 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
         ...(before === undefined ? {} : { before: Number(before) }),
       });
       return {
-        versions: versions.map(({ version, sequence, at, actor, changes }) => ({
+        versions: versions.map(({ version, sequence, at, actor, proposedBy, changes }) => ({
           version,
           sequence,
           at: Math.floor(at / 1000),
           actor,
+          ...(proposedBy === undefined ? {} : { proposedBy }),
           changes: changes.slice(0, maxChangesShown),
           changeCount: changes.length,
         })),
@@ -100,14 +101,19 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
         const { state } = parts.store;
         return planAnswer(false, plan(state), state.head);
       }
-      const { value, enforcedInMs, workersPending } = await commitEnforced(
-        parts,
-        actorOf(request),
-        (state) => {
-          const planned = plan(state);
-          return { events: planned.events, value: planned };
-        },
-      );
+      const {
+        value: made,
+        enforcedInMs,
+        workersPending,
+      } = await commitChange(parts, actorOf(request), (state) => {
+        const planned = plan(state);
+        return { events: planned.events, value: planned };
+      });
+      const { value, waiting } = made;
+      if (waiting !== undefined) {
+        request.log.info({ actor: actorOf(request), change: waiting.id }, 'change proposed');
+        return planAnswer(false, value, parts.store.state.head, waiting);
+      }
       request.log.info(
         { actor: actorOf(request), version: request.params.version, enforcedInMs, workersPending },
         'policies rolled back',

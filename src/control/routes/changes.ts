@@ -1,0 +1,170 @@
+import { Type } from 'typebox';
+import {
+  PendingChangeDetail,
+  PendingChanges,
+  RejectChangeRequest,
+  RejectChangeResponse,
+} from '../../contract/changes.ts';
+import { ApplyResponse } from '../../contract/control-api.ts';
+import type { PlannedChange } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { ControlState } from '../../domain/control-state.ts';
+import { targetOf } from '../../domain/proposal.ts';
+import type { Proposal } from '../../domain/proposal.ts';
+import { mapOfKind } from '../../ledger/resource-maps.ts';
+import { checkPolicies } from '../../policy/check-policies.ts';
+import { administratorsWrite } from '../administration.ts';
+import { commitEnforced } from '../commit-enforced.ts';
+import { nowSeconds } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { planAnswer, planOrThrow } from '../plan-answer.ts';
+import { planResources } from '../plan-resources.ts';
+import type { Plan } from '../plan-resources.ts';
+import { etagOf } from '../preconditions.ts';
+import { actorOf, requireAdmission } from '../require-administrator.ts';
+
+const readers = ['owner', 'security', 'soc', 'auditor'] as const;
+const deciders = ['owner', 'security'] as const;
+const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
+
+/** GET /v1/changes, GET /v1/changes/:id, POST /v1/changes/:id/approve, POST /v1/changes/:id/reject */
+export function changeRoutes(app: ControlApp, parts: ControlParts): void {
+  const { store } = parts;
+  const pending = (state: ControlState, id: string): Proposal | undefined => {
+    const proposal = state.proposals.get(id);
+    return proposal === undefined || proposal.expiresAt <= nowSeconds(parts) ? undefined : proposal;
+  };
+  const absent = (id: string): Refusal => refuse('not-found', `no change ${id} waits; it may have expired`);
+
+  app.get(
+    '/v1/changes',
+    {
+      config: { roles: readers },
+      schema: {
+        summary: 'Changes that wait for a second administrator, the oldest first',
+        tags: ['changes'],
+        response: { 200: PendingChanges },
+      },
+    },
+    async () => ({
+      changes: [...store.state.proposals.values()]
+        .filter(({ id }) => pending(store.state, id) !== undefined)
+        .map(summaryOf),
+    }),
+  );
+
+  app.get(
+    '/v1/changes/:id',
+    {
+      config: { roles: readers },
+      schema: {
+        summary: 'One of them, with the resources that it would put in place',
+        tags: ['changes'],
+        params: Id,
+        response: { 200: PendingChangeDetail },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      const proposal = pending(store.state, id);
+      if (proposal === undefined) throw new GatewayError('not-found', { detail: absent(id).detail ?? id });
+      return { ...summaryOf(proposal), resources: putsOf(proposal) };
+    },
+  );
+
+  app.post(
+    '/v1/changes/:id/approve',
+    {
+      config: { roles: deciders },
+      schema: {
+        summary:
+          'Make the change, if another administrator proposed it and nothing that it touches has changed since',
+        tags: ['changes'],
+        params: Id,
+        response: { 200: ApplyResponse },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      const actor = actorOf(request);
+      const { value, enforcedInMs, workersPending } = await commitEnforced(parts, actor, (state) => {
+        const proposal = pending(state, id);
+        if (proposal === undefined) return absent(id);
+        if (proposal.changes.some((change) => targetOf(change).kind === 'Administrator'))
+          requireAdmission(request, administratorsWrite);
+        if (proposal.proposedBy === actor) return refuse('own-proposal', `${actor} proposed it`);
+        const stale = findStale(state, proposal);
+        if (stale.length > 0) return refuse('proposal-stale', stale.join('; '));
+        const plan = planProposal(state, proposal, parts);
+        return { events: [{ type: 'change-approved', id }, ...plan.events], value: plan };
+      });
+      request.log.info({ actor, change: id, enforcedInMs, workersPending }, 'change approved');
+      return planAnswer(true, value, store.state.head);
+    },
+  );
+
+  app.post(
+    '/v1/changes/:id/reject',
+    {
+      config: { roles: deciders },
+      schema: {
+        summary: 'Take a change out of the queue; whoever proposed it may do so too',
+        tags: ['changes'],
+        params: Id,
+        body: RejectChangeRequest,
+        response: { 200: RejectChangeResponse },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      const { reason } = request.body;
+      await commitEnforced(parts, actorOf(request), (state) =>
+        pending(state, id) === undefined
+          ? absent(id)
+          : { events: [{ type: 'change-rejected', id, reason }], value: id },
+      );
+      request.log.info({ actor: actorOf(request), change: id }, 'change rejected');
+      return { id };
+    },
+  );
+}
+
+const putsOf = ({ changes }: Proposal) =>
+  changes.flatMap((change) => ('resource' in change ? [change.resource] : []));
+
+const summaryOf = ({ id, proposedBy, proposedAt, expiresAt, changes }: Proposal) => ({
+  id,
+  proposedBy,
+  proposedAt,
+  expiresAt,
+  changes: changes.map((change): PlannedChange => {
+    const { kind, name } = targetOf(change);
+    const action = !('resource' in change) ? 'delete' : change.was === undefined ? 'create' : 'update';
+    return { action, kind, name };
+  }),
+});
+
+/** What is not any more as it was when the change was proposed: who approves must have seen what is replaced. */
+function findStale(state: ControlState, { changes }: Proposal): string[] {
+  return changes.flatMap((change) => {
+    const { kind, name } = targetOf(change);
+    const resource = mapOfKind(state, kind).get(name);
+    const is = resource === undefined ? undefined : etagOf(resource);
+    if (is === change.was) return [];
+    const what = is === undefined ? 'is gone' : change.was === undefined ? 'exists by now' : 'has changed';
+    return [`${kind} ${name} ${what}`];
+  });
+}
+
+/** Checked against all that there is now: apps and groups that it speaks of may have gone. */
+function planProposal(
+  state: ControlState,
+  proposal: Proposal,
+  { reservedHosts }: Pick<ControlParts, 'reservedHosts'>,
+): Plan {
+  const deletes = proposal.changes.flatMap((change) => ('resource' in change ? [] : [change]));
+  const options = { prune: false, deletes, checkPolicies, reservedHosts };
+  return planOrThrow(planResources(state, putsOf(proposal), options));
+}

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { financeGroup, financeNetwork, grantsApp, policyResource, startPolicyLab } from './policy-lab.ts';
+import type { PolicyLab } from './policy-lab.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
+
+let lab: PolicyLab;
+let second: string;
+beforeAll(async () => {
+  lab = await startPolicyLab({ approvals: 2 });
+  second = await lab.key('second');
+});
+afterAll(() => lab.close());
+
+const permit = 'permit (principal in Group::"finance", action, resource == App::"grants");';
+/** As it was before two were asked for: put in place without the API. */
+beforeEach(async () => {
+  const { store } = lab.control;
+  for (const id of store.state.proposals.keys())
+    await store.commit('test', () => ({
+      events: [{ type: 'change-rejected', id, reason: 'next test' }],
+      value: id,
+    }));
+  await store.commit('test', () => ({
+    events: [financeNetwork, grantsApp, financeGroup, policyResource('finance-grants', permit)].map(
+      (resource) => ({
+        type: 'resource-put' as const,
+        resource: resource as never,
+      }),
+    ),
+    value: true,
+  }));
+});
+
+const changed = permit.replace(';', ' when { context.posture.diskEncrypted };');
+const file = (): Promise<string> =>
+  lab.file('proposal.yaml', `kind: Policy\nname: finance-grants\ncedar: ${JSON.stringify(changed)}\n`);
+const textNow = (): string | undefined => lab.control.store.state.policies.get('finance-grants')?.cedar;
+
+async function propose(): Promise<string> {
+  const { code, out, err } = await lab.run(['apply', '-f', await file()]);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const [, id = ''] =
+    /^Waits for a second administrator: (c-\S+) \(until .*\)\. Nothing was changed yet\.$/m.exec(out) ?? [];
+  expect(id).not.toBe('');
+  return id;
+}
+
+it('lets a change of a policy wait, and makes it when another administrator approves it', async () => {
+  const id = await propose();
+  expect(textNow()).toBe(permit);
+  const listed = await lab.run(['policy', 'pending']);
+  expect(listed.out).toMatch(new RegExp(`^${id} +api-key:admin +\\S+ \\S+ +\\S+ \\S+ +1$`, 'm'));
+  const shown = await lab.run(['policy', 'pending', id]);
+  expect(shown.out).toContain(`-cedar: ${permit}`);
+  expect(shown.out).toContain(`+cedar: ${changed}`);
+  const own = await lab.run(['policy', 'approve', id]);
+  expect(own.code).toBe(1);
+  expect(own.err).toContain('api-key:admin proposed it');
+  expect(textNow()).toBe(permit);
+  const approved = await lab.run(['policy', 'approve', id], { key: second });
+  expect(approved.code).toBe(0);
+  expect(approved.out).toMatch(/^~ update {4}policy finance-grants\nApplied as version /);
+  expect(textNow()).toBe(changed);
+  expect(await lab.run(['policy', 'approve', id], { key: second })).toMatchObject({ code: 2 });
+  const history = await lab.run(['policy', 'history', '--limit', '1', '-o', 'json']);
+  expect(JSON.parse(history.out)).toMatchObject([{ actor: 'api-key:second', proposedBy: 'api-key:admin' }]);
+});
+
+it('says in JSON that it waits, and waits once however often it is asked', async () => {
+  const { out } = await lab.run(['apply', '-f', await file(), '-o', 'json']);
+  const { applied, waiting } = JSON.parse(out) as { applied: boolean; waiting: { id: string } };
+  expect(applied).toBe(false);
+  expect(await propose()).toBe(waiting.id);
+  expect(lab.control.store.state.proposals.size).toBe(1);
+});
+
+it('lets deletions and rollbacks wait too, and applies at once what touches no policy, group or administrator', async () => {
+  const version = String(lab.control.store.state.head.sequence);
+  const deleted = await lab.run(['delete', 'policy', 'finance-grants']);
+  expect(deleted).toMatchObject({ code: 0, err: '' });
+  expect(deleted.out).toMatch(/^Waits for a second administrator: c-/);
+  expect(textNow()).toBe(permit);
+  await lab.control.store.commit('test', () => ({
+    events: [{ type: 'resource-deleted', kind: 'Policy', name: 'finance-grants' }],
+    value: true,
+  }));
+  const rolled = await lab.run(['policy', 'rollback', version]);
+  expect(rolled.out).toContain('Waits for a second administrator: c-');
+  expect(textNow()).toBeUndefined();
+  const app = await lab.file(
+    'app.yaml',
+    JSON.stringify({ ...grantsApp, upstreams: ['http://10.0.0.9:8080'] }),
+  );
+  expect((await lab.run(['apply', '-f', app])).out).toContain('Applied as version');
+});
+
+it('refuses to approve over what has changed since, with what differs', async () => {
+  const id = await propose();
+  await lab.control.store.commit('test', () => ({
+    events: [{ type: 'resource-put', resource: policyResource('finance-grants', `${permit} `) as never }],
+    value: true,
+  }));
+  const stale = await lab.run(['policy', 'approve', id], { key: second });
+  expect(stale.code).toBe(1);
+  expect(stale.err).toContain('Policy finance-grants has changed');
+  expect(textNow()).toBe(`${permit} `);
+});
+
+it('refuses to approve what does not fit any more', async () => {
+  const id = await propose();
+  const events = [{ type: 'resource-deleted' as const, kind: 'App' as const, name: 'grants' }];
+  await lab.control.store.commit('test', () => ({ events, value: true }));
+  const refused = await lab.run(['policy', 'approve', id], { key: second });
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain('there is no App::"grants"');
+  expect(textNow()).toBe(permit);
+});
+
+it('keeps who rejected a change and why, and lets it expire after a week', async () => {
+  const id = await propose();
+  expect(await lab.run(['policy', 'reject', id], { key: second })).toMatchObject({ code: 2 });
+  const rejected = await lab.run(['policy', 'reject', id, '--reason', 'not now'], { key: second });
+  expect(rejected).toMatchObject({ code: 0, out: `Rejected ${id}. Nothing was changed.\n` });
+  const late = await propose();
+  lab.control.pass(7 * 86_400_000);
+  const expired = await lab.run(['policy', 'approve', late], { key: second });
+  expect(expired.code).toBe(2);
+  expect(expired.err).toContain('it may have expired');
+  expect((await lab.run(['policy', 'pending', '-o', 'json'])).out).toBe('[]\n');
+  expect(textNow()).toBe(permit);
+});
+
+it('takes an owner to approve who administers', async () => {
+  const owner = await lab.file(
+    'owner.yaml',
+    'kind: Administrator\nname: admins\nrole: owner\nmembers: [mallory@example.org]\n',
+  );
+  const { out } = await lab.run(['apply', '-f', owner]);
+  const [, id = ''] = /administrator: (c-\S+)/.exec(out) ?? [];
+  const refused = await lab.run(['policy', 'approve', id], { key: second });
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain('this takes owner');
+  expect(lab.control.store.state.administrators.size).toBe(0);
+});
