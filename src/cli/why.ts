@@ -21,6 +21,7 @@ interface WhyOptions extends ConnectionOptions {
   readonly posture?: string[];
   readonly signedIn?: number;
   readonly mfa?: true;
+  readonly claim?: string[];
   readonly output: OutputFormat;
 }
 
@@ -43,6 +44,7 @@ export function registerWhy(program: Command): void {
       'as if the user had signed in that long ago (default: never)',
       parseDuration,
     )
+    .option('--claim <name=value...>', 'what the identity provider says of the user, such as groups=finance')
     .option('--mfa', 'as if that sign-in had taken more than one factor');
   addOutput(addConnection(command))
     .addHelpText(
@@ -56,10 +58,12 @@ Examples:
   postern why --user alice@example.org --device d-x2k7… --app grants
   postern why --user alice@example.org --device d-x2k7… --app grants --path /admin --posture diskEncrypted=true
   postern why --user alice@example.org --device d-x2k7… --app payroll --signed-in 10m --mfa
+  postern why --user alice@example.org --device d-x2k7… --app payroll --claim groups=hr groups=staff
   postern why --device d-9m4c… --app recorder`,
     )
     .action(async (options: WhyOptions) => {
-      const { user, device, app, path, method, source, posture, signedIn, mfa, output } = options;
+      const { user, device, app, path, method, source, posture, signedIn, mfa, claim, output } = options;
+      const claims = (claim ?? []).map(parseClaim);
       if (mfa === true && signedIn === undefined)
         throw new CliError(exitCodes.invalid, '--mfa speaks of a sign-in: give --signed-in as well');
       const report = posture === undefined ? undefined : parsePosture(posture);
@@ -72,11 +76,20 @@ Examples:
         ...(method === undefined ? {} : { method }),
         ...(source === undefined ? {} : { sourceAddress: source }),
         ...(report === undefined ? {} : { posture: report }),
+        ...(claims.length === 0 ? {} : { claims }),
         ...(signedIn === undefined ? {} : { signIn: { ageSeconds: signedIn, mfa: mfa === true } }),
       });
       printData(output, answer, () => explain(answer));
       if (answer.effect !== 'allow') process.exitCode = exitCodes.no;
     });
+}
+
+/** `groups=finance`. @throws CliError */
+function parseClaim(text: string): { claim: string; value: string } {
+  const [, claim, value] = /^([^=]{1,128})=(.{1,254})$/.exec(text) ?? [];
+  if (claim === undefined || value === undefined)
+    throw new CliError(exitCodes.invalid, `--claim ${printable(text)}: write NAME=VALUE`);
+  return { claim, value };
 }
 
 const values: Readonly<Record<string, PostureValue>> = { true: true, false: false, unknown: 'unknown' };
@@ -117,12 +130,23 @@ const postures = {
   none: 'no posture: the device has not reported any since the control plane started',
 } as const;
 
-function explain({ effect, reasons, policies, wouldChange, policyVersion, posture }: WhyResponse): string[] {
+const listed = (names: readonly string[]): string =>
+  names.length <= 5 ? names.join(', ') : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`;
+
+function explain(answer: WhyResponse): string[] {
+  const { effect, reasons, policies, wouldChange, policyVersion, posture, groupsNotKnown } = answer;
   const verdict = paint(colors[effect], effect);
   const asks = effect === 'challenge' ? ' for' : ':';
   return [
     `${verdict}${reasons.length === 0 ? '' : `${asks} ${reasons.join(', ')}`}`,
     `under version ${policyVersion}, with ${postures[posture]}`,
+    ...(groupsNotKnown.length === 0
+      ? []
+      : [
+          printable(
+            `without the groups that go by claims of the identity provider (${listed(groupsNotKnown)}): give --claim NAME=VALUE`,
+          ),
+        ]),
     ...policies.map(({ name, effect: says, satisfied, mode, explanation }) =>
       printable(
         `${satisfied ? '✓' : '·'} ${name} (${says}${mode === 'enforce' ? '' : `, ${mode}`}): ${explanation}`,

@@ -352,6 +352,19 @@ export const WhyRequest = Type.Object(
     sourceAddress: Type.Optional(Type.String()),
     /** Without it, the posture that the device last sent. */
     posture: Type.Optional(PostureReport),
+    /** What the identity provider says of the user; without it nothing, and groups by claim have no members. */
+    claims: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            claim: Type.String({ minLength: 1, maxLength: 128 }),
+            value: Type.String({ minLength: 1, maxLength: 254 }),
+          },
+          strict,
+        ),
+        { maxItems: 256 },
+      ),
+    ),
     /** How the user last signed in; without it, never. */
     signIn: Type.Optional(
       Type.Object(
@@ -384,6 +397,8 @@ export const WhyResponse = Type.Object(
     wouldChange: Type.Array(Type.String()),
     policyVersion: Type.String(),
     posture: Type.Union([Type.Literal('given'), Type.Literal('last-reported'), Type.Literal('none')]),
+    /** Groups that nobody was taken for a member of, since they go by claims and none were given. */
+    groupsNotKnown: Type.Array(Type.String()),
   },
   strict,
 );

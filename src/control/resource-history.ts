@@ -146,9 +146,13 @@ export function createResourceHistory(
         if (digits === '' || sequence > store.state.head.sequence) return absent;
         let then = states.find((known) => known.version.startsWith(`${sequence}-`));
         if (then === undefined) {
-          const fold = new Map<string, Resource>();
+          // From the nearest state that is at hand: people compare a version with those around it.
+          const base = states
+            .filter((known) => sequenceOf(known) < sequence)
+            .sort((a, b) => sequenceOf(b) - sequenceOf(a))[0];
+          const fold = new Map((base?.resources ?? []).map((each) => [`${each.kind}/${each.name}`, each]));
           let last: LedgerEntry | undefined;
-          await readOn(0, sequence, (entry) => {
+          await readOn(base === undefined ? 0 : sequenceOf(base), sequence, (entry) => {
             last = entry;
             if (!isOfResource(entry)) return;
             const event = parseEvent(entry.data) as ResourceEvent;
@@ -165,6 +169,8 @@ export function createResourceHistory(
       }),
   };
 }
+
+const sequenceOf = ({ version }: ResourcesThen): number => Number(version.split('-')[0]);
 
 function actOf(event: ResourceEvent, existing: Set<string>): ResourceAct {
   const key = keyOf(event);

@@ -203,6 +203,23 @@ it('never shows an enrollment token or an API key again', async () => {
       expect(text).not.toContain(secret);
 });
 
+it('explains a decision for the claims given, and names the groups that it cannot know without them', async () => {
+  const directors = { kind: 'Group', name: 'directors', members: { claim: 'groups', value: 'direction' } };
+  const permit = 'permit (principal in Group::"directors", action, resource == App::"grants");';
+  await apply([...everything, directors, { kind: 'Policy', name: 'directors-grants', cedar: permit }]);
+  const { device } = await lab.enroll('dora@example.org');
+  await lab.ask('POST', `/v1/devices/${device}/state`, { body: { state: 'active', reason: 'test' } });
+  const why = (more: object) =>
+    lab.ask('POST', '/v1/why', { body: { user: 'dora@example.org', device, app: 'grants', ...more } });
+  expect((await why({})).body).toMatchObject({ effect: 'deny', groupsNotKnown: ['directors'] });
+  const claims = [{ claim: 'groups', value: 'direction' }];
+  expect((await why({ claims })).body).toMatchObject({ effect: 'allow', groupsNotKnown: [] });
+  expect((await why({ claims: [{ claim: '__proto__', value: 'direction' }] })).body).toMatchObject({
+    effect: 'deny',
+  });
+  expect(await why({ claims: [{ claim: '', value: 'x' }] })).toMatchObject({ status: 400 });
+});
+
 it('explains a decision for the posture given, the last reported, and none', async () => {
   await apply(everything);
   const laptop = await lab.enroll('alice@example.org');

@@ -62,6 +62,21 @@ it.each(['0', '1000000', '1-00000000', '01', 'now', '1e3', '-1'])('has no versio
   });
 });
 
+it('gives the same for a version, whichever were asked for before it', async () => {
+  const [first, second] = [
+    await apply(policy('d', 'permit')),
+    await apply(policy('d', 'forbid'), policy('e', 'permit')),
+  ];
+  const fresh = createResourceHistory(lab.store);
+  for (const version of [first, second, first]) {
+    const [warm, cold] = [await fresh.at(version), await createResourceHistory(lab.store).at(version)];
+    expect(warm).toEqual(cold);
+  }
+  expect(await fresh.at(second)).toMatchObject({
+    resources: expect.arrayContaining([policy('d', 'forbid')]) as unknown,
+  });
+});
+
 it('lists a whole append as one version, newest first, a page at a time', async () => {
   const version = await apply(policy('a', 'permit'), policy('b', 'permit'));
   const next = await apply(policy('a', 'forbid'));

@@ -1,6 +1,7 @@
 import { WhyRequest, WhyResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { anyRole } from '../../domain/administration.ts';
+import type { ControlState } from '../../domain/control-state.ts';
 import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
 import { machineName } from '../../domain/subject.ts';
@@ -25,7 +26,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
     },
     async (request) => {
       const { user, device: id, app: name, path, method, sourceAddress, posture: report } = request.body;
-      const { signIn } = request.body;
+      const { signIn, claims = [] } = request.body;
       request.readTarget = { ...(user === undefined ? {} : { user }), device: id, app: name };
       const now = nowSeconds(parts);
       const device = parts.store.state.devices.get(id as DeviceId);
@@ -44,6 +45,7 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
         subject: hypotheticalSubject(device, {
           user: asker,
           posture,
+          claims: valuesByClaim(claims),
           signIn: signIn && { id: 'hypothetical', at: now - signIn.ageSeconds, mfa: signIn.mfa },
           now,
         }),
@@ -70,10 +72,23 @@ export function whyRoute(app: ControlApp, parts: ControlParts): void {
         wouldChange: [...wouldChange],
         policyVersion,
         posture: origin,
+        groupsNotKnown:
+          device.role === 'machine' || claims.length > 0 ? [] : groupsByClaim(parts.store.state),
       };
     },
   );
 }
+
+function valuesByClaim(
+  claims: readonly { readonly claim: string; readonly value: string }[],
+): VerifiedToken['claims'] {
+  const values: Record<string, string[]> = Object.create(null) as Record<string, string[]>;
+  for (const { claim, value } of claims) (values[claim] ??= []).push(value);
+  return values;
+}
+
+const groupsByClaim = ({ groups }: ControlState): string[] =>
+  [...groups.values()].filter(({ members }) => !Array.isArray(members)).map(({ name }) => name);
 
 /** The user that was named, or the machine itself. */
 function whoAsks(device: Device, user: string | undefined, domain: string): UserName {
@@ -92,7 +107,7 @@ function whoAsks(device: Device, user: string | undefined, domain: string): User
 /** Who would ask, had they just connected with the device's newest certificate and a fresh token. */
 function hypotheticalSubject(
   device: Device,
-  { now, ...facts }: Pick<VerifiedToken, 'user' | 'posture' | 'signIn'> & { readonly now: number },
+  { now, ...facts }: Pick<VerifiedToken, 'user' | 'posture' | 'claims' | 'signIn'> & { readonly now: number },
 ): Subject {
   const newest = device.certificates.at(-1);
   return {
@@ -108,7 +123,6 @@ function hypotheticalSubject(
       id: 'hypothetical',
       ...facts,
       device: device.id,
-      claims: {},
       issuedAt: now,
       expiresAt: now + sessionTokenLifetimeSeconds,
     },
