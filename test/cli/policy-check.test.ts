@@ -50,7 +50,7 @@ it('holds a plain Cedar file to the names of the server', async () => {
   expect(await check(cedar, { name: 'one.cedar', more: ['--offline'] })).toMatchObject({ code: 0 });
 });
 
-it('asks no server when told so, and says which of its options would help when it cannot be reached', async () => {
+it('asks no server when told so, and says so when one that it knows cannot be reached', async () => {
   const offline = await check(grants, { more: ['--offline'] });
   expect(offline).toMatchObject({ code: 1 });
   expect(offline.out).toContain('error: /policy.yaml:4: cedar: there is no App::"grants"');

@@ -45,6 +45,18 @@ async function applied(lab: ControlLab, resources: readonly object[], path: stri
   return { path };
 }
 let made = 0;
+/** A change that waits for a second administrator. */
+async function proposed(lab: ControlLab, { by = 'api-key:another', was = '' } = {}): Promise<string> {
+  const id = `c-${(made += 1)}`;
+  const resource = { kind: 'Group' as const, name: id, members: ['alice@example.org'] };
+  const changes = [{ resource, ...(was === '' ? {} : { was }) }];
+  const expiresAt = Math.floor(lab.parts.clock() / 1000) + 600;
+  await lab.store.commit(by, () => ({
+    events: [{ type: 'change-proposed', id, expiresAt, changes }],
+    value: id,
+  }));
+  return id;
+}
 const makeKey = async (lab: ControlLab): Promise<{ id: string; name: string }> => {
   const { body } = await lab.ask('POST', '/v1/api-keys', {
     body: { name: `ex-${(made += 1)}`, role: 'soc' },
@@ -128,6 +140,30 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     },
   },
   'POST /v1/enrollment-tokens': { good: at('/v1/enrollment-tokens', { user: 'alice@example.org' }) },
+  'GET /v1/changes': { good: at('/v1/changes') },
+  'GET /v1/changes/{id}': {
+    good: async (lab) => ({ path: `/v1/changes/${await proposed(lab)}` }),
+    refused: ofNone('/v1/changes/none'),
+  },
+  'POST /v1/changes/{id}/approve': {
+    good: async (lab) => ({ path: `/v1/changes/${await proposed(lab)}/approve` }),
+    refused: {
+      ...ofNone('/v1/changes/none/approve'),
+      'own-proposal': async (lab) => ({
+        path: `/v1/changes/${await proposed(lab, { by: 'api-key:admin' })}/approve`,
+      }),
+      'proposal-stale': async (lab) => ({
+        path: `/v1/changes/${await proposed(lab, { was: '"of another"' })}/approve`,
+      }),
+    },
+  },
+  'POST /v1/changes/{id}/reject': {
+    good: async (lab) => ({
+      path: `/v1/changes/${await proposed(lab)}/reject`,
+      body: { reason: 'not now' },
+    }),
+    refused: ofNone('/v1/changes/none/reject', { reason: 'not now' }),
+  },
   'GET /v1/versions': { good: at('/v1/versions') },
   'GET /v1/versions/{version}': {
     good: async (lab) => ({ path: `/v1/versions/${lab.store.state.head.sequence}` }),

@@ -58,7 +58,7 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
   app.get(
     '/v1/changes/:id',
     {
-      config: { roles: readers },
+      config: { roles: readers, refusals: ['not-found'] },
       schema: {
         summary: 'One of them, with the resources that it would put in place',
         tags: ['changes'],
@@ -77,7 +77,7 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/changes/:id/approve',
     {
-      config: { roles: deciders },
+      config: { roles: deciders, refusals: ['not-found', 'own-proposal', 'proposal-stale'] },
       schema: {
         summary:
           'Make the change, if another administrator proposed it and nothing that it touches has changed since',
@@ -108,7 +108,7 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/changes/:id/reject',
     {
-      config: { roles: deciders },
+      config: { roles: deciders, refusals: ['not-found'] },
       schema: {
         summary: 'Take a change out of the queue; whoever proposed it may do so too',
         tags: ['changes'],
