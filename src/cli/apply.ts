@@ -69,7 +69,7 @@ Examples:
       const resourceVersion = etag?.replaceAll('"', '') ?? '';
       printData(options.output, { ...answer, warnings, resourceVersion }, () => [
         ...planLines(answer),
-        ...(answer.applied ? [] : [`To do just this or nothing, add --if-match ${resourceVersion}`]),
+        ...(options.dryRun !== true ? [] : [`To do just this or nothing, add --if-match ${resourceVersion}`]),
       ]);
       for (const warning of warnings) process.stderr.write(`warning: ${printable(warning)}\n`);
     });

@@ -44,6 +44,7 @@ async function propose(): Promise<string> {
   const [, id = ''] =
     /^Waits for a second administrator: (c-\S+) \(until .*\)\. Nothing was changed yet\.$/m.exec(out) ?? [];
   expect(id).not.toBe('');
+  expect(out).not.toContain('--if-match');
   return id;
 }
 
