@@ -10,6 +10,7 @@ import type { AccessFacts, Decision } from '../../src/domain/decision.ts';
 import type { FlowFacts } from '../../src/domain/flow.ts';
 import type { DeviceId, FlowId } from '../../src/domain/ids.ts';
 import type { Resource } from '../../src/domain/resources.ts';
+import { machineName } from '../../src/domain/subject.ts';
 import { readAccesses } from '../../src/flow/read-accesses.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
 import type { SpoolingFlowRecorder } from '../../src/flow/recorder.ts';
@@ -274,6 +275,32 @@ describe('a replay', () => {
       known(states),
     );
     expect(report).toMatchObject({ judged: 2, drifted: 0, changes: [{ change: 'newly-allowed', flows: 1 }] });
+  });
+
+  it('takes a machine for itself, by the policies that are for machines', async () => {
+    const id = 'camera-1';
+    const cameras = policy('cameras', 'permit (principal is Device, action, resource == App::"grants");');
+    const machine: KnownDevice = {
+      id,
+      user: 'operations@example.org',
+      role: 'machine',
+      enrolledAt: now - 86_400,
+      states: [{ at: now - 86_400, state: 'active' }],
+    };
+    const report = await replay(
+      one(
+        { device: id, user: machineName('example.org', id as DeviceId) },
+        { ...allow, policies: ['cameras'] },
+      ),
+      proposal(cameras),
+      finance,
+      new Map([[id, machine]]),
+    );
+    expect(report).toMatchObject({
+      judged: 1,
+      drifted: 0,
+      changes: [{ change: 'newly-denied', user: id, app: 'grants', flows: 1 }],
+    });
   });
 
   it('names what it could not judge, and does not guess', async () => {
