@@ -21,7 +21,8 @@ export function createApiKey({
   readonly key: string;
   readonly event: Extract<ControlEvent, { type: 'api-key-created' }>;
 } {
-  const id = randomBytes(12).toString('base64url');
+  // An id that began with a hyphen would be an option of the commands that take one.
+  const id = randomBytes(12).toString('base64url').replace(/^-/, '_');
   const secret = randomBytes(32).toString('base64url');
   return {
     key: `pak1.${id}.${secret}`,

@@ -26,12 +26,13 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
         problems: ['Idempotency-Key: 8 to 128 letters, digits and _.:-, such as a UUID'],
       });
     const key = `${actorOf(request)} ${given}`;
-    const claim = await answers.claim(key, fingerprintOf(request), clock());
+    const fingerprint = fingerprintOf(request);
+    const claim = await answers.claim(key, fingerprint, clock());
     if (claim.state === 'claimed') {
       request.idempotency = { key, given };
       return undefined;
     }
-    if (claim.fingerprint !== fingerprintOf(request)) throw new GatewayError('idempotency-key-reused');
+    if (claim.fingerprint !== fingerprint) throw new GatewayError('idempotency-key-reused');
     if (claim.state === 'running') {
       reply.header('retry-after', '1');
       throw new GatewayError('request-in-progress');

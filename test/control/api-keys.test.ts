@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createApiKey } from '../../src/control/api-key.ts';
 import { startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';
 
@@ -31,6 +32,11 @@ it('is made for a role, shown once, listed without its hash, and revoked for goo
     status: 409,
     body: { code: 'name-taken' },
   });
+});
+
+it('has no id that a command would take for an option', () => {
+  for (let n = 0; n < 1000; n += 1)
+    expect(createApiKey({ name: 'a', role: 'soc' }).event.id).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_-]{15}$/);
 });
 
 it('tells who has the secret of an expired key that it expired, and nobody else', async () => {
