@@ -59,16 +59,17 @@ describe('a token', () => {
 });
 
 describe('the source', () => {
-  it('verifies tokens in one file, and decodes unverified ones in none', () => {
+  it('verifies our tokens in one file and logout tokens of the provider in another, and decodes unverified ones in none', () => {
     const files = ['src', 'agent', 'certs'].flatMap(sourceFiles);
     expect(files.length).toBeGreaterThan(50);
     const users = (pattern: RegExp): string[] =>
       files.filter((file) => pattern.test(readFileSync(join(root, file), 'utf8')));
-    expect(users(/\b(jwtVerify|compactVerify|flattenedVerify|generalVerify)\b/)).toEqual([
+    const logoutTokens = 'src/control/sign-in/logout-tokens.ts';
+    expect(users(/\b(jwtVerify|compactVerify|flattenedVerify|generalVerify)\b/).sort()).toEqual([
+      logoutTokens,
       'src/identity/session-token.ts',
     ]);
-    expect(
-      users(/\b(decodeJwt|decodeProtectedHeader|UnsecuredJWT|createRemoteJWKSet|EmbeddedJWK)\b/),
-    ).toEqual([]);
+    expect(users(/\bcreateRemoteJWKSet\b/)).toEqual([logoutTokens]);
+    expect(users(/\b(decodeJwt|decodeProtectedHeader|UnsecuredJWT|EmbeddedJWK)\b/)).toEqual([]);
   });
 });
