@@ -120,6 +120,8 @@ ledger:
 #   mfa: { acr: [], amr: [mfa] }
 #   # Until a user has to sign in again: 600 to 82800.
 #   lifetimeSeconds: 43200
+#   # For browsers with the device certificate and no agent: the address of this control plane, as they reach it.
+#   # browserUrl: https://control.${values.domain}:8444
 #   timeoutMs: 5000
 
 # Where others can fetch the revocation list: a public copy of https://CONTROL:8444/v1/crl/devices.crl. With it, new

@@ -1,6 +1,7 @@
 import type { ControlState } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import type { Attach } from '../domain/resources.ts';
+import type { RefusalCode } from './refusals.ts';
 import type { Settings } from './settings.ts';
 
 /**
@@ -61,11 +62,30 @@ export interface WorkerCounters {
   readonly residentBytes: number;
 }
 
+/** What a browser without an agent showed a worker on a connection of that certificate to that host. */
+export interface BrowserProof {
+  /** The one-time code that the control plane sent it here with, or the cookie that it was given for that. */
+  readonly kind: 'code' | 'cookie';
+  readonly value: string;
+  readonly device: string;
+  readonly thumbprint: string;
+  readonly host: string;
+}
+
+export interface BrowserSession {
+  /** Session token, bound to the certificate. */
+  readonly token: string;
+  /** For a code: the cookie that takes its place, and path and query of where the browser wanted to go. */
+  readonly handedOver?: { readonly cookie: string; readonly maxAgeSeconds: number; readonly to: string };
+}
+
 export type WorkerToControl =
   /** A new worker asks for its `start`. For one that runs already the supervisor says it to a restarted control process. */
   | { readonly type: 'hello' }
   /** The worker makes the key; only the request leaves it. */
   | { readonly type: 'certify-app'; readonly id: number; readonly app: string; readonly csr: string }
+  /** Only the control process can open what browsers show, and sign a session token for it. */
+  | { readonly type: 'open-browser-session'; readonly id: number; readonly proof: BrowserProof }
   /** All changes up to `sequence` are in force here and what they ended is cut. */
   | { readonly type: 'applied'; readonly sequence: number }
   | { readonly type: 'counters'; readonly counters: WorkerCounters };
@@ -106,6 +126,13 @@ export type ControlToWorker =
   | { readonly type: 'ledger'; readonly entries: readonly LedgerEntry[] }
   | { readonly type: 'app-certificate'; readonly id: number; readonly certificatePem: string }
   | { readonly type: 'app-certificate-refused'; readonly id: number; readonly detail: string }
+  | { readonly type: 'browser-session'; readonly id: number; readonly session: BrowserSession }
+  | {
+      readonly type: 'browser-session-refused';
+      readonly id: number;
+      readonly code: RefusalCode;
+      readonly detail: string;
+    }
   | { readonly type: 'gateway-certificate'; readonly certificatePem: string; readonly keyPem: string }
   | { readonly type: 'assertion-key'; readonly kid: string; readonly privateKeyPem: string };
 

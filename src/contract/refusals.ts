@@ -242,6 +242,25 @@ export const refusals = {
     ['Proof of the identity provider not valid', tellSecurity.en],
     ["Preuve du fournisseur d'identité non valable", tellSecurity.fr],
   ),
+  'sign-in-unavailable': text(
+    503,
+    [
+      'Who is signed in cannot be asked',
+      'The control plane is being restarted. Wait a moment and try again.',
+    ],
+    [
+      'Impossible de vérifier la connexion',
+      'Le plan de contrôle redémarre. Patientez un instant et réessayez.',
+    ],
+  ),
+  'cross-site-request': text(
+    403,
+    ['Request of another site', 'Open the application by its own address, and repeat what you did there.'],
+    [
+      "Requête d'un autre site",
+      "Ouvrez l'application par sa propre adresse, et recommencez ce que vous faisiez.",
+    ],
+  ),
   'logout-token-invalid': text(
     400,
     [

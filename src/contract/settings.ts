@@ -82,6 +82,11 @@ export const SignInSettings = Type.Object(
     ),
     /** How long a sign-in serves at most, before the user has to sign in again. */
     lifetimeSeconds: Type.Integer({ minimum: 600, maximum: longestSignInSeconds }),
+    /**
+     * For browsers that have the device certificate and no agent: where they reach the control plane to sign in. Without
+     * it they are told what is missing, and led nowhere.
+     */
+    browserUrl: Type.Optional(Type.String({ pattern: '^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$' })),
     /** For one question to the provider. */
     timeoutMs: Type.Integer({ minimum: 100, maximum: 20_000 }),
   },

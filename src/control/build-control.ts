@@ -23,6 +23,7 @@ import { applyRoute } from './routes/apply.ts';
 import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
+import { browserSignInRoutes } from './routes/browser-sign-in.ts';
 import { deviceSignInRoutes } from './routes/device-sign-in.ts';
 import { deviceTokenRoute } from './routes/device-token.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -109,6 +110,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     enrollRoute(scope, parts);
     deviceRenewRoute(scope, parts);
     deviceSignInRoutes(scope, parts);
+    browserSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
   });

@@ -113,6 +113,8 @@ declare module 'fastify' {
     honorsIfMatch?: boolean;
     /** Of the body; JSON without it. */
     mediaType?: MediaType;
+    /** People open it in a browser: a refusal is a page where they ask for one. */
+    isPage?: boolean;
   }
 }
 

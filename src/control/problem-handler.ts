@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { pagePolicy, prefersFrench, renderProblemPage, wantsPage } from '../contract/problem-page.ts';
 import { buildProblem, refusals } from '../contract/refusals.ts';
 import type { RefusalCode } from '../contract/refusals.ts';
 
@@ -91,6 +92,16 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (code === 'api-key-invalid' || code === 'api-key-expired')
     reply.header('www-authenticate', 'Bearer realm="postern"');
   if (code === 'rate-limited' && !reply.hasHeader('retry-after')) reply.header('retry-after', '60');
+  if (request.routeOptions.config.isPage === true && wantsPage(request.headers.accept)) {
+    const language = prefersFrench(request.headers['accept-language']) ? 'fr' : 'en';
+    const page = renderProblemPage(buildProblem(code, language, { flowId: request.id }), language);
+    reply
+      .code(problem.status)
+      .header('content-type', 'text/html; charset=utf-8')
+      .header('content-security-policy', `${pagePolicy}; frame-ancestors 'none'; base-uri 'none'`)
+      .send(page);
+    return;
+  }
   reply
     .code(problem.status)
     .header('content-type', 'application/problem+json')

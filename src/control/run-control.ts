@@ -30,6 +30,7 @@ import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
 import { openSignIn } from './sign-in/open-sign-in.ts';
+import type { SignInParts } from './sign-in/open-sign-in.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
@@ -82,7 +83,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     // Before what tells workers of changes: a key may change hands while this starts.
     const fleet = createWorkerFleet();
     const readyWorkers = new Set<number>();
+    let signIn: SignInParts | undefined;
     const desk = createWorkerDesk({
+      browsers: () => signIn?.browsers,
       store,
       recent,
       fleet,
@@ -153,16 +156,19 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       }),
     );
 
-    const signIn = hasApi
-      ? await openSignIn({
-          settings: settings.signIn,
-          data,
-          deviceAuthorityKeyPem: authorities.device.privateKeyPem,
-          state: () => store.state,
-          clock,
-          onClose: (step) => closing.push(step),
-        })
-      : undefined;
+    const gatewayAddresses = (): readonly string[] =>
+      settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`));
+    // Also without the API: workers ask for the sessions of browsers.
+    signIn = await openSignIn({
+      settings: settings.signIn,
+      data,
+      deviceAuthorityKeyPem: authorities.device.privateKeyPem,
+      state: () => store.state,
+      gatewayPorts: () => new Set(gatewayAddresses().map((address) => address.split(':').at(-1) ?? '')),
+      sessionKey: () => keys.current('session'),
+      clock,
+      onClose: (step) => closing.push(step),
+    });
     const fleeting = openFleeting(settings, start.configFile, clock);
     closing.push(() => fleeting.close());
     let operatorPort = start.operatorPort ?? settings.operator.port;
@@ -170,8 +176,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       store,
       gateway: {
         name: settings.gateway.name,
-        addresses: () =>
-          settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`)),
+        addresses: gatewayAddresses,
       },
       reservedHosts: [settings.gateway.name, ...settings.control.names],
       signer: authoritySigner(authorities.device, store.state.domain, {

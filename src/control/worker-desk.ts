@@ -2,7 +2,16 @@ import type { FastifyBaseLogger } from 'fastify';
 import { issueCertificate } from '../../certs/authority.ts';
 import type { AuthorityCertificate } from '../../certs/authority.ts';
 import { CertificateRequestError, parseRequest } from '../../certs/request.ts';
-import type { ControlToWorker, WorkerCounters, WorkerStart, WorkerToControl } from '../contract/ipc.ts';
+import { refuse } from '../contract/refusals.ts';
+import { isRefusal } from './refused.ts';
+import type { BrowserSignIns } from './sign-in/browser-sign-ins.ts';
+import type {
+  BrowserProof,
+  ControlToWorker,
+  WorkerCounters,
+  WorkerStart,
+  WorkerToControl,
+} from '../contract/ipc.ts';
 import type { AppName } from '../domain/ids.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import { copyState } from '../ledger/fold.ts';
@@ -29,6 +38,8 @@ export function createWorkerDesk(parts: {
   readonly recent: Pick<RecentEntries, 'all'>;
   readonly fleet: TrackedFleet;
   readonly service: AuthorityCertificate;
+  /** Absent where browsers without an agent cannot sign in. */
+  readonly browsers: () => Pick<BrowserSignIns, 'open'> | undefined;
   /** All that a worker is started with but its number and the state. */
   readonly startOf: (worker: number) => Omit<WorkerStart, 'workerNumber' | 'snapshot'>;
   readonly send: (worker: number, message: ControlToWorker) => void;
@@ -80,6 +91,13 @@ export function createWorkerDesk(parts: {
     }
   };
 
+  const openBrowserSession = async (worker: number, id: number, proof: BrowserProof): Promise<void> => {
+    const opened = (await parts.browsers()?.open(proof)) ?? refuse('sign-in-not-configured');
+    if (!isRefusal(opened)) return send(worker, { type: 'browser-session', id, session: opened });
+    const { code, detail = '' } = opened;
+    send(worker, { type: 'browser-session-refused', id, code, detail });
+  };
+
   return {
     counters,
     async receive(worker, message) {
@@ -89,6 +107,9 @@ export function createWorkerDesk(parts: {
           return;
         case 'certify-app':
           await certifyApp(worker, message.id, message.app, message.csr);
+          return;
+        case 'open-browser-session':
+          await openBrowserSession(worker, message.id, message.proof);
           return;
         case 'applied':
           fleet.acknowledged(worker, message.sequence);

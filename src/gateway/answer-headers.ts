@@ -1,3 +1,4 @@
+import { setsSessionCookie } from '../contract/session-cookie.ts';
 import { addConnectionOptions, fieldNameOf } from './field-names.ts';
 
 export interface AnswerHead {
@@ -31,6 +32,10 @@ export function readAnswerHead(status: number, raw: readonly string[]): AnswerHe
       case 'content-length':
         // RFC 9110, section 8.6: not where there is never a body.
         if (status < 200 || status === 204) continue;
+        break;
+      case 'set-cookie':
+        // Ours says who is signed in; an application must not choose that.
+        if (setsSessionCookie(value)) continue;
         break;
       case 'transfer-encoding':
       case 'proxy-authorization':

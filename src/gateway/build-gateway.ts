@@ -105,6 +105,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     tunnels,
     inspections: new Set(),
     log,
+    openBrowserSession: ports.openBrowserSession,
     verifyToken(raw, thumbprint, now) {
       const { domain } = state();
       if (verifier?.domain !== domain) {
@@ -154,6 +155,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
         socket,
         appHost: serverName === gateway.name ? undefined : serverName,
         session: undefined,
+        browser: undefined,
         verifying: undefined,
         grants: new Bag(),
       };

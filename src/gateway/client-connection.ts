@@ -20,6 +20,11 @@ export interface ClientConnection {
   /** The app's host that was asked for by TLS server name; undefined for the gateway's own name or none. */
   readonly appHost: string | undefined;
   session: Session | undefined;
+  /**
+   * Of a browser without an agent, by its cookie. Apart from `session`: only a request that bears the cookie is of it,
+   * because a browser leaves it out where another site is behind the request.
+   */
+  browser: Session | undefined;
   /** A token under verification: requests that come with the same one wait for the same answer. */
   verifying: { readonly raw: string; readonly result: Promise<Refusal | undefined> } | undefined;
   /** Flows that live on this connection. */

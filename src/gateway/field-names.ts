@@ -36,6 +36,7 @@ const readByUs = new Set([
   'user-agent',
   'accept',
   'accept-language',
+  'cookie',
   'authorization',
   'proxy-authorization',
 ]);

@@ -1,3 +1,4 @@
+import type { BrowserSession } from '../contract/ipc.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { DialledUpstream, FlowFacts } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
@@ -23,7 +24,9 @@ export class Flow {
   /** The port that the client asked for, where it named one of the app's. */
   port: number | undefined = undefined;
   /** Asked of the gateway itself, not of an application. */
-  local: 'status' | 'jwks' | undefined = undefined;
+  local: 'status' | 'jwks' | 'signed-in' | undefined = undefined;
+  /** The sign-in of a browser that the control plane sent here with a code. */
+  handedOver: NonNullable<BrowserSession['handedOver']> | undefined = undefined;
   decision: Decision | undefined = undefined;
   grant: Grant | undefined = undefined;
   upstream: DialledUpstream | undefined = undefined;

@@ -1,3 +1,4 @@
+import type { BrowserProof, BrowserSession } from '../contract/ipc.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ControlState } from '../domain/control-state.ts';
@@ -28,6 +29,8 @@ export interface Gateway {
   /** Inspections that run in this worker. */
   readonly inspections: ReadonlySet<string>;
   readonly log: GatewayLog;
+  /** Gets the session token for what a browser shows. Never rejects. */
+  openBrowserSession(proof: BrowserProof): Promise<BrowserSession | Refusal>;
   verifyToken(raw: string, thumbprint: string, now: number): Promise<VerifiedToken | Refusal>;
   listenPort(): number;
   /** Epoch milliseconds. */

@@ -1,9 +1,11 @@
+import { formatSessionCookie } from '../contract/session-cookie.ts';
 import { buildJwks } from '../identity/signing-keys.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 
 /** What the gateway answers itself, to those whom it has authenticated: its public keys, and how the session is. */
-export function answerLocally(flow: Flow, gateway: Gateway, what: 'status' | 'jwks'): void {
+export function answerLocally(flow: Flow, gateway: Gateway, what: NonNullable<Flow['local']>): void {
+  if (what === 'signed-in') return answerSignedIn(flow, gateway);
   const { exchange } = flow;
   const body = Buffer.from(JSON.stringify(what === 'jwks' ? keysOf(gateway) : statusOf(flow)));
   flow.status = 200;
@@ -20,6 +22,33 @@ export function answerLocally(flow: Flow, gateway: Gateway, what: 'status' | 'jw
         what === 'jwks' ? 'max-age=300' : 'no-store',
       ]);
       exchange.sendEnd(exchange.method === 'HEAD' ? undefined : body);
+    },
+    () => exchange.abort(),
+  );
+}
+
+/** Gives the browser its cookie, and sends it where it wanted to go in the first place: on this host, always. */
+function answerSignedIn(flow: Flow, gateway: Gateway): void {
+  const { exchange, head, handedOver } = flow;
+  if (handedOver === undefined || head === undefined) throw new TypeError('nothing was handed over');
+  const { cookie, maxAgeSeconds, to } = handedOver;
+  flow.status = 303;
+  gateway.record.request(flow, 'gateway');
+  gateway.record.afterWritten(
+    () => {
+      exchange.sendHead(303, '', [
+        'location',
+        `https://${head.authority}${to}`,
+        'set-cookie',
+        formatSessionCookie(cookie, maxAgeSeconds),
+        'content-length',
+        '0',
+        'cache-control',
+        'no-store',
+        'referrer-policy',
+        'no-referrer',
+      ]);
+      exchange.sendEnd();
     },
     () => exchange.abort(),
   );

@@ -1,3 +1,5 @@
+import type { BrowserProof, BrowserSession } from '../contract/ipc.ts';
+import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import type { FlowRecorder } from '../domain/flow.ts';
@@ -34,6 +36,8 @@ export interface GatewayPorts {
   readonly recorder: FlowRecorder;
   /** Signs for the host of that app; answers the chain without its root, leaf first. */
   readonly certifyApp: (app: App, csrPem: string) => Promise<string>;
+  /** Gets the session token for what a browser shows. Never rejects. */
+  readonly openBrowserSession: (proof: BrowserProof) => Promise<BrowserSession | Refusal>;
   /** Authorities of https upstreams beside the system's. */
   readonly upstreamAuthoritiesPem?: string;
   /** Epoch milliseconds. */

@@ -2,6 +2,7 @@ import type { Refusal } from '../contract/refusals.ts';
 import { refusals } from '../contract/refusals.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
+import { leadToSignIn } from './lead-to-sign-in.ts';
 import { answerRefusal } from './refusal-answer.ts';
 
 /** Answers a refusal and records it: the one way in which a request ends without having been forwarded. */
@@ -9,7 +10,13 @@ export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void
   const { exchange, head, grant } = flow;
   const { record, grants } = gateway;
   const wishes = { accept: head?.accept, acceptLanguage: head?.acceptLanguage };
-  const answer = answerRefusal(refusal, flow.id, wishes, publicDetail(flow, refusal));
+  const answer = answerRefusal(
+    refusal,
+    flow.id,
+    wishes,
+    publicDetail(flow, refusal),
+    leadToSignIn(flow, gateway, refusal),
+  );
   if (grant !== undefined) grants.close(grant);
   flow.status = answer.status;
   flow.bytesOut = answer.body.length;

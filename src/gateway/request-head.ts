@@ -19,6 +19,8 @@ export interface RequestHead {
   readonly accept: string | undefined;
   readonly acceptLanguage: string | undefined;
   readonly proxyAuthorization: string | undefined;
+  /** Our cookie, by which a browser without an agent shows its sign-in; no part of what is forwarded. */
+  readonly sessionCookie: string | undefined;
   /** X-Forwarded-For and the like of the client are dropped, never read. */
   readonly acceptsTrailers: boolean;
 }

@@ -15,6 +15,7 @@ import { createIpcDialer } from '../routing/ipc-dialer.ts';
 import type { IpcDialer } from '../routing/ipc-dialer.ts';
 import { buildGateway } from './build-gateway.ts';
 import type { RunningGateway } from './build-gateway.ts';
+import { createBrowserSessions } from './browser-sessions.ts';
 import { createCertifier } from './certifier.ts';
 
 /**
@@ -40,6 +41,7 @@ const send = (message: WorkerMessage): void => {
 };
 const tellControl = (message: WorkerToControl): void => send({ type: 'for-control', message });
 const certifier = createCertifier(tellControl);
+const browserSessions = createBrowserSessions(tellControl);
 
 const productVersion = (): string => {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
@@ -73,6 +75,7 @@ async function start(message: WorkerStart): Promise<void> {
     dialer,
     recorder,
     certifyApp: (app, csr) => certifier.certify(app, csr),
+    openBrowserSession: (proof) => browserSessions.open(proof),
     ...(message.upstreamAuthoritiesPem === undefined
       ? {}
       : { upstreamAuthoritiesPem: message.upstreamAuthoritiesPem }),
@@ -103,12 +106,15 @@ function startAgain({ gateway }: Running, message: WorkerStart): void {
   gateway.setCertificate(message.gatewayCertificatePem, message.gatewayKeyPem);
   gateway.setAssertionKey(message.assertionKey.kid, message.assertionKey.privateKeyPem);
   certifier.askAgain();
+  browserSessions.askAgain();
   tellControl({ type: 'applied', sequence: gateway.counters().sequence });
 }
 
 function fromControl(message: ControlToWorker): void {
   if (message.type === 'app-certificate') return certifier.certified(message.id, message.certificatePem);
   if (message.type === 'app-certificate-refused') return certifier.refused(message.id, message.detail);
+  if (message.type === 'browser-session' || message.type === 'browser-session-refused')
+    return browserSessions.answered(message);
   if (message.type === 'start') {
     if (running === undefined) start(message.start).catch(fail);
     else startAgain(running, message.start);

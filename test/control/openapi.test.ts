@@ -44,10 +44,12 @@ function runningRoutes(): string[] {
     });
 }
 
-it('describes every route that runs but the page and itself, and runs every route that it describes', async () => {
+it('describes every route that runs but the pages and itself, and runs every route that it describes', async () => {
   const running = new Set(runningRoutes());
   const documented = new Set((await described()).map(([method, path]) => `${method} ${path}`));
   running.delete('GET /');
+  running.delete('GET /v1/sign-in/browser');
+  running.delete('GET /v1/sign-in/callback');
   running.delete('GET /v1/openapi.json');
   expect(documented).toEqual(running);
   expect(documented.size).toBeGreaterThanOrEqual(14);

@@ -45,6 +45,8 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
         data,
         deviceAuthorityKeyPem: organization.authorities.device.privateKeyPem,
         state: () => store.state,
+        gatewayPorts: () => new Set(['8443']),
+        sessionKey: () => control.parts.sessionKey(),
         clock,
         onClose: (step) => closing.push(step),
       }),

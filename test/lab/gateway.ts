@@ -26,6 +26,7 @@ import { createFlowRecorder } from '../../src/flow/recorder.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
+import type { GatewayPorts } from '../../src/gateway/ports.ts';
 import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
 import { signSessionToken } from '../../src/identity/session-token.ts';
 import { linkEntry } from '../../src/ledger/chain.ts';
@@ -260,6 +261,7 @@ export async function startLabGateway(options: {
   readonly policies?: readonly Policy[];
   readonly limits?: Partial<Settings['limits']>;
   readonly upstreamAuthoritiesPem?: string;
+  readonly openBrowserSession?: GatewayPorts['openBrowserSession'];
   readonly recorder?: FlowRecorder;
 }): Promise<LabGateway> {
   const organization = await makeOrganization();
@@ -294,6 +296,8 @@ export async function startLabGateway(options: {
     engine,
     dialer,
     recorder: options.recorder ?? recorder,
+    openBrowserSession:
+      options.openBrowserSession ?? (() => Promise.resolve({ code: 'sign-in-not-configured' })),
     certifyApp: async (app, csrPem) => {
       const { publicKeyPem } = await parseRequest(csrPem);
       const { service } = organization.authorities;

@@ -37,6 +37,7 @@ async function greet(
     store: { state },
     recent,
     fleet: createWorkerFleet(),
+    browsers: () => undefined,
     service: lab.organization.authorities.service,
     startOf: () => ({}) as never,
     send: (_worker, message) => sent.push(message),

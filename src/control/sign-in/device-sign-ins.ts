@@ -8,6 +8,7 @@ import type { DeviceId, UserName } from '../../domain/ids.ts';
 import { formatSignInId } from '../../domain/sign-in.ts';
 import type { Sealer } from '../../identity/sealer.ts';
 import type { SessionTokenContent } from '../../identity/session-token.ts';
+import type { SignedInUser } from '../../identity/sign-in-claims.ts';
 import { isRefusal } from '../refused.ts';
 import { openSignInSession, sealSignInSession } from './sign-in-session.ts';
 import type { SignInSession } from './sign-in-session.ts';
@@ -21,6 +22,11 @@ export interface DeviceSignIns {
     transaction: string,
     parameters?: string,
   ): Promise<{ readonly session: SignInSession; readonly sealed: string } | Pending | Refusal>;
+  /** The same for a user who came another way: may they sign in on the device, and what is then to be kept of it. */
+  accept(
+    device: DeviceId,
+    signedIn: SignedInUser,
+  ): { readonly session: SignInSession; readonly sealed: string } | Refusal;
   /** What a session token says of the sign-in that a device keeps: its user, claims, sign-in and end. */
   open(
     device: DeviceId,
@@ -43,6 +49,23 @@ export function createDeviceSignIns(parts: {
   const mayUse = (device: DeviceId, user: string): boolean =>
     settings.users === 'any' || state().devices.get(device)?.user === user;
 
+  const accept: DeviceSignIns['accept'] = (device, signedIn) => {
+    const { user, claims, at, mfa, session, subject } = signedIn;
+    if (!mayUse(device, user)) return refuse('sign-in-wrong-user', `${user} on ${device}`);
+    const startedAt = now();
+    const random = randomBytes(12).toString('base64url');
+    const made: SignInSession = {
+      id: formatSignInId({ session, subject, startedAt, random }),
+      device,
+      user,
+      claims: Object.fromEntries(Object.entries(claims).map(([name, values]) => [name, [...values]])),
+      at,
+      mfa,
+      expiresAt: startedAt + settings.lifetimeSeconds,
+    };
+    return { session: made, sealed: sealSignInSession(sealer, made) };
+  };
+
   return {
     begin: (device, request) =>
       request.flow === 'code'
@@ -52,21 +75,9 @@ export function createDeviceSignIns(parts: {
     async complete(device, transaction, parameters) {
       const signedIn = await signIns.complete(ownerOf(device), transaction, parameters);
       if (isRefusal(signedIn) || 'pending' in signedIn) return signedIn;
-      const { user, claims, at, mfa, session, subject } = signedIn;
-      if (!mayUse(device, user)) return refuse('sign-in-wrong-user', `${user} on ${device}`);
-      const startedAt = now();
-      const random = randomBytes(12).toString('base64url');
-      const made: SignInSession = {
-        id: formatSignInId({ session, subject, startedAt, random }),
-        device,
-        user,
-        claims: Object.fromEntries(Object.entries(claims).map(([name, values]) => [name, [...values]])),
-        at,
-        mfa,
-        expiresAt: startedAt + settings.lifetimeSeconds,
-      };
-      return { session: made, sealed: sealSignInSession(sealer, made) };
+      return accept(device, signedIn);
     },
+    accept,
 
     open(device, kept) {
       if (kept === undefined) return refuse('sign-in-required', 'none shown');

@@ -4,6 +4,9 @@ import type { SignInSettings } from '../../contract/settings.ts';
 import type { ControlState } from '../../domain/control-state.ts';
 import { createSealer } from '../../identity/sealer.ts';
 import { DataDirectoryError } from '../open-data-directory.ts';
+import type { SigningKey } from '../../identity/signing-key.ts';
+import { createBrowserSignIns } from './browser-sign-ins.ts';
+import type { BrowserSignIns } from './browser-sign-ins.ts';
 import { createDeviceSignIns } from './device-sign-ins.ts';
 import type { DeviceSignIns } from './device-sign-ins.ts';
 import { createIdentityProvider } from './identity-provider.ts';
@@ -17,6 +20,8 @@ import { createTransactions } from './transaction.ts';
 export interface SignInParts {
   readonly devices: DeviceSignIns;
   readonly logouts: LogoutTokens;
+  /** Absent where browsers without an agent have nowhere to go. */
+  readonly browsers: BrowserSignIns | undefined;
 }
 
 const maxSecretBytes = 4096;
@@ -31,6 +36,10 @@ export async function openSignIn(options: {
   readonly data: string;
   readonly deviceAuthorityKeyPem: string;
   readonly state: () => ControlState;
+  /** Ports beside 443 where browsers reach gateways. */
+  readonly gatewayPorts: () => ReadonlySet<string>;
+  /** Signs session tokens now. */
+  readonly sessionKey: () => SigningKey;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly onClose: (step: () => Promise<void>) => void;
@@ -48,8 +57,15 @@ export async function openSignIn(options: {
   const sealer = createSealer(options.deviceAuthorityKeyPem);
   const provider = createIdentityProvider({ settings, clientSecret, fetch: http.fetch, clock });
   const signIns = createSignIns({ settings, provider, transactions: createTransactions(sealer), now });
+  const devices = createDeviceSignIns({ settings, signIns, sealer, state, now });
+  const { browserUrl: url } = settings;
+  const { gatewayPorts, sessionKey } = options;
   return {
-    devices: createDeviceSignIns({ settings, signIns, sealer, state, now }),
+    devices,
+    browsers:
+      url === undefined
+        ? undefined
+        : createBrowserSignIns({ url, signIns, devices, sealer, state, gatewayPorts, sessionKey, now }),
     logouts: createLogoutTokens({ settings, provider, fetch: http.fetch }),
   };
 }

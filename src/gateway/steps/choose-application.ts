@@ -23,6 +23,7 @@ export function chooseApplication(flow: Flow, gateway: Gateway): Refusal | undef
       ? chooseLocal(flow, 'status')
       : refuse('application-unknown', 'the gateway itself has no pages');
   }
+  if (flow.handedOver !== undefined) return chooseLocal(flow, 'signed-in');
   const app = exchange.tunnel?.app ?? findHttpApp(head, gateway);
   if (app === undefined) return unknownApp(head, gateway);
   flow.app = app;
@@ -77,7 +78,7 @@ function unknownApp(head: RequestHead, { apps }: Gateway): Refusal {
     : refuse('application-unknown', head.host);
 }
 
-function chooseLocal(flow: Flow, what: 'status' | 'jwks'): Refusal | undefined {
+function chooseLocal(flow: Flow, what: NonNullable<Flow['local']>): Refusal | undefined {
   const { method } = flow.exchange;
   if (method !== 'GET' && method !== 'HEAD') return refuse('method-not-allowed', method);
   flow.local = what;

@@ -1,6 +1,7 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import { parseAuthority } from '../authority.ts';
+import { mayHoldSessionCookie, splitCookies } from '../../contract/session-cookie.ts';
 import { isContentType } from '../content-type.ts';
 import type { Exchange } from '../exchange.ts';
 import { addConnectionOptions, fieldNameOf } from '../field-names.ts';
@@ -34,6 +35,7 @@ interface Fields {
   accept: string | undefined;
   acceptLanguage: string | undefined;
   proxyAuthorization: string | undefined;
+  sessionCookie: string | undefined;
   acceptsTrailers: boolean;
   readonly forwardable: string[];
 }
@@ -75,6 +77,7 @@ function readFields(exchange: Exchange, maxHeaderBytes: number): Fields | Refusa
     accept: undefined,
     acceptLanguage: undefined,
     proxyAuthorization: undefined,
+    sessionCookie: undefined,
     acceptsTrailers: false,
     forwardable: [],
   };
@@ -128,6 +131,8 @@ function readField(fields: Fields, name: string, value: string): Refusal | undef
     case 'proxy-authorization':
       fields.proxyAuthorization = value;
       return undefined;
+    case 'cookie':
+      return readCookies(fields, value);
     case 'content-type':
       if (!isContentType(value)) return refuse('content-type-malformed');
       break;
@@ -142,6 +147,22 @@ function readField(fields: Fields, name: string, value: string): Refusal | undef
       break;
   }
   fields.forwardable.push(name, value);
+  return undefined;
+}
+
+/** Takes our own cookie out; what is the application's goes on as it came. */
+function readCookies(fields: Fields, value: string): Refusal | undefined {
+  if (!mayHoldSessionCookie(value)) {
+    fields.forwardable.push('cookie', value);
+    return undefined;
+  }
+  const { ours, theirs } = splitCookies(value);
+  if (theirs !== '') fields.forwardable.push('cookie', theirs);
+  for (const cookie of ours) {
+    // Of two, somebody else may have set one.
+    if (fields.sessionCookie !== undefined) return refuse('header-duplicate', 'cookie');
+    fields.sessionCookie = cookie;
+  }
   return undefined;
 }
 
@@ -228,6 +249,7 @@ function emptyHead({ authority, scheme, rawHeaders }: Exchange): RequestHead {
     accept: find('accept'),
     acceptLanguage: find('accept-language'),
     proxyAuthorization: undefined,
+    sessionCookie: undefined,
     acceptsTrailers: false,
   };
 }

@@ -1,10 +1,10 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
-import { isSignInEnded } from '../../domain/sign-in.ts';
-import type { VerifiedToken } from '../../domain/subject.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
+import { refuseEnded } from './refuse-ended.ts';
+import { verifyBrowser } from './verify-browser.ts';
 
 const bearer = /^bearer +([^\s]+) *$/i;
 
@@ -19,6 +19,11 @@ export function verifyToken(
   const { connection, tunnel } = flow.exchange;
   // Inside a tunnel the field is between the client and the application's own idea of a proxy: it is dropped unread.
   const raw = tunnel === undefined ? flow.head?.proxyAuthorization : undefined;
+  // A browser without an agent; what says Proxy-Authorization, now or before, is none.
+  if (raw === undefined && tunnel === undefined && connection.session === undefined) {
+    const result = verifyBrowser(flow, gateway);
+    if (result !== 'no-browser') return result;
+  }
   if (raw === undefined || raw === connection.session?.raw) return useSession(flow, gateway);
   const verification = verify(connection, raw, flow, gateway);
   return verification.then((refusal) => refusal ?? useSession(flow, gateway));
@@ -34,13 +39,6 @@ function useSession(flow: Flow, gateway: Gateway): Refusal | undefined {
   if (ended !== undefined) return ended;
   flow.subject = session.subject;
   return undefined;
-}
-
-/** Whoever signed out, here or at the identity provider, is out on the connections that are open, too. */
-function refuseEnded({ signIn }: VerifiedToken, gateway: Gateway): Refusal | undefined {
-  return signIn !== undefined && isSignInEnded(gateway.state().endedSignIns, signIn.id)
-    ? refuse('sign-in-ended', signIn.id)
-    : undefined;
 }
 
 function verify(
