@@ -5,6 +5,8 @@ import type { Register } from './cli/program.ts';
 // Each command is loaded when it is asked for, so that none waits for what another needs.
 const commands: Readonly<Record<string, () => Promise<Register>>> = {
   init: async () => (await import('./cli/init.ts')).registerInit,
+  login: async () => (await import('./cli/login.ts')).registerLogin,
+  logout: async () => (await import('./cli/login.ts')).registerLogout,
   serve: async () => (await import('./cli/serve.ts')).registerServe,
   apply: async () => (await import('./cli/apply.ts')).registerApply,
   get: async () => (await import('./cli/get.ts')).registerGet,

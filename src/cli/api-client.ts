@@ -8,6 +8,7 @@ import { Value } from 'typebox/value';
 import { CliError, exitCodes } from './cli-error.ts';
 import type { ExitCode } from './cli-error.ts';
 import { contextPath, readContext } from './context-file.ts';
+import type { Context } from './context-file.ts';
 import { printable } from './output.ts';
 
 export interface ConnectionOptions {
@@ -82,20 +83,51 @@ export async function connectKnownApi(options: ConnectionOptions): Promise<ApiCl
   const { env } = process;
   const context = await readContext(contextPath());
   const server = options.server ?? env['POSTERN_SERVER'] ?? context.server;
-  const apiKey = options.apiKey ?? env['POSTERN_API_KEY'] ?? context.apiKey;
+  const apiKey = options.apiKey ?? env['POSTERN_API_KEY'] ?? loginOf(context, server) ?? context.apiKey;
   if (server === undefined) return undefined;
   if (apiKey === undefined)
-    throw new CliError(exitCodes.invalid, 'no API key is known: give --api-key KEY or set POSTERN_API_KEY');
+    throw new CliError(
+      exitCodes.invalid,
+      'no API key is known: give --api-key KEY, set POSTERN_API_KEY, or sign in with postern login',
+    );
   const origin = parseServer(server);
   const caFile = options.ca ?? env['POSTERN_CA'];
   const ca = caFile === undefined ? context.ca : await readCa(caFile);
   return createApiClient({ origin, apiKey, ca });
 }
 
+/**
+ * The token of whoever signed in at this server. One that is over is not passed over for an API key that may do more.
+ * @throws CliError
+ */
+function loginOf({ login, server: known }: Context, server: string | undefined): string | undefined {
+  if (login === undefined || server === undefined || parseServer(server) !== known) return undefined;
+  if (login.expiresAt * 1000 > Date.now()) return login.token;
+  throw new CliError(
+    exitCodes.no,
+    `the sign-in of ${login.user} is over: sign in again with postern login, or forget it with postern logout`,
+  );
+}
+
+/** The server that options, environment or context file name, for whoever has no credentials yet. @throws CliError */
+export async function resolveServer(options: {
+  readonly server?: string;
+  readonly ca?: string;
+}): Promise<Omit<ApiTarget, 'apiKey'>> {
+  const { env } = process;
+  const context = await readContext(contextPath());
+  const server = options.server ?? env['POSTERN_SERVER'] ?? context.server;
+  if (server === undefined)
+    throw new CliError(exitCodes.invalid, 'no server is known: give --server URL or set POSTERN_SERVER');
+  const caFile = options.ca ?? env['POSTERN_CA'];
+  return { origin: parseServer(server), ca: caFile === undefined ? context.ca : await readCa(caFile) };
+}
+
 /** Where the control plane is, how it is proven, and what we show it. `ca` is PEM. */
 export interface ApiTarget {
   readonly origin: string;
-  readonly apiKey: string;
+  /** Absent for what strangers may ask. */
+  readonly apiKey: string | undefined;
   readonly ca: string | undefined;
 }
 
@@ -201,7 +233,7 @@ async function exchange(
   });
   const headers = {
     accept: 'application/json, application/problem+json',
-    authorization: `Bearer ${target.apiKey}`,
+    ...(target.apiKey === undefined ? {} : { authorization: `Bearer ${target.apiKey}` }),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
     ...(method === 'GET' ? {} : { 'idempotency-key': randomUUID() }),

@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -12,6 +13,17 @@ const Context = Type.Object(
   {
     server: Type.Optional(Type.String()),
     apiKey: Type.Optional(Type.String()),
+    /** A person who signed in: goes before the API key while it lasts. */
+    login: Type.Optional(
+      Type.Object(
+        {
+          token: Type.String(),
+          user: Type.String(),
+          expiresAt: Type.Integer({ description: 'epoch seconds' }),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     /** The root that the server's certificate must be below, as PEM. */
     ca: Type.Optional(Type.String()),
     /** Data directory, where the server runs on this machine. */
@@ -65,4 +77,23 @@ export async function writeContext(path: string, context: Context): Promise<stri
     await file.close();
   }
   return hadOne ? kept : undefined;
+}
+
+/** Changes the context of the same server in place: whole or not at all, for its owner alone. */
+export async function updateContext(path: string, context: Context): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const staged = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const file = await open(staged, 'wx', 0o600);
+  try {
+    await file.writeFile(stringify(context));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  try {
+    await rename(staged, path);
+  } catch (error) {
+    await rm(staged, { force: true });
+    throw error;
+  }
 }

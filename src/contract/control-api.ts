@@ -77,12 +77,15 @@ const Wish = {
   /** More than one factor is needed. */
   mfa: Type.Optional(Type.Boolean()),
 };
+/** Where whoever asks listens for the browser (RFC 8252, section 7.3). */
+const LoopbackUri = Type.String({
+  pattern: '^http://(127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}/sign-in$',
+});
 export const BeginSignInRequest = Type.Union([
   Type.Object(
     {
       flow: Type.Literal('code'),
-      /** Where the agent listens for the browser (RFC 8252, section 7.3). */
-      redirectUri: Type.String({ pattern: '^http://(127\\.0\\.0\\.1|\\[::1\\]):[1-9][0-9]{0,4}/sign-in$' }),
+      redirectUri: LoopbackUri,
       ...Wish,
     },
     strict,
@@ -126,6 +129,25 @@ export const CompleteSignInResponse = Type.Union([
   ),
 ]);
 export type CompleteSignInResponse = Static<typeof CompleteSignInResponse>;
+
+// POST /v1/sign-in/administrator: without any proof yet; …/complete takes a CompleteSignInRequest.
+export const AdministratorSignInRequest = Type.Union([
+  Type.Object({ flow: Type.Literal('code'), redirectUri: LoopbackUri }, strict),
+  Type.Object({ flow: Type.Literal('device-code') }, strict),
+]);
+export const AdministratorSignInResponse = Type.Union([
+  Type.Object({ pending: Type.Literal(true), intervalSeconds: Type.Integer() }, strict),
+  Type.Object(
+    {
+      /** For `Authorization: Bearer`. */
+      token: Sealed,
+      user: Type.String(),
+      roles: Type.Array(Type.String()),
+      expiresAt: EpochSeconds,
+    },
+    strict,
+  ),
+]);
 
 // POST /v1/device/sign-out, over mTLS: ends the sign-in that the device keeps.
 export const SignOutRequest = Type.Object({ signIn: Sealed }, strict);

@@ -261,6 +261,11 @@ export const refusals = {
       "Ouvrez l'application par sa propre adresse, et recommencez ce que vous faisiez.",
     ],
   ),
+  'administrator-token-invalid': text(
+    401,
+    ['Sign-in of an administrator over or not valid', 'Sign in again with `postern login`.'],
+    ["Connexion d'administration terminée ou non valable", 'Reconnectez-vous avec `postern login`.'],
+  ),
   'logout-token-invalid': text(
     400,
     [

@@ -23,6 +23,7 @@ import { applyRoute } from './routes/apply.ts';
 import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
+import { administratorSignInRoutes, administratorSignOutRoute } from './routes/administrator-sign-in.ts';
 import { browserSignInRoutes } from './routes/browser-sign-in.ts';
 import { deviceSignInRoutes } from './routes/device-sign-in.ts';
 import { deviceTokenRoute } from './routes/device-token.ts';
@@ -111,6 +112,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     deviceRenewRoute(scope, parts);
     deviceSignInRoutes(scope, parts);
     browserSignInRoutes(scope, parts);
+    administratorSignInRoutes(scope, parts, createFailureLimit());
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
   });
@@ -136,6 +138,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     apiKeyRoutes(scope, parts, guarded);
     accessLogRoute(scope, parts);
     await gatewayRoutes(scope, parts);
+    administratorSignOutRoute(scope, parts);
   });
   await app.ready();
   return app;

@@ -89,7 +89,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     }),
     ...(problems.length === 0 ? {} : { problems: problems.slice(0, maxProblems) }),
   };
-  if (code === 'api-key-invalid' || code === 'api-key-expired')
+  if (code === 'api-key-invalid' || code === 'api-key-expired' || code === 'administrator-token-invalid')
     reply.header('www-authenticate', 'Bearer realm="postern"');
   if (code === 'rate-limited' && !reply.hasHeader('retry-after')) reply.header('retry-after', '60');
   if (request.routeOptions.config.isPage === true && wantsPage(request.headers.accept)) {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { GatewayError } from '../contract/gateway-error.ts';
 import type { Role, Scope } from '../domain/administration.ts';
+import type { UserName } from '../domain/ids.ts';
 import { verifyApiKey } from './api-key.ts';
 import { nowSeconds } from './control-parts.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -13,6 +14,8 @@ export interface AdministratorIdentity {
   readonly roles: readonly Role[];
   /** Narrows the roles to these; all that they may, without. */
   readonly scopes?: readonly Scope[];
+  /** Of a person: the sign-in that the token stems from. */
+  readonly signIn?: { readonly id: string; readonly user: UserName };
 }
 
 /** What a route of administrators demands. */
@@ -23,25 +26,35 @@ export interface RouteAdmission {
 }
 
 /**
- * For the routes of administrators: a valid API key, looked up in the newest state at each request, whose role is one
- * that the route declares, and whose scopes hold the route's.
+ * For the routes of administrators: a valid API key, or the token of a person who signed in, held against the newest state
+ * at each request, with a role that the route declares and, of a narrowed key, the route's scope.
  */
 export function requireAdministrator(parts: ControlParts): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
-    const key = orThrow(
-      verifyApiKey(request.headers.authorization, parts.store.state.apiKeys, nowSeconds(parts)),
-    );
-    request.administrator = {
-      actor: `api-key:${key.name}`,
-      roles: [key.role],
-      ...(key.scopes === undefined ? {} : { scopes: key.scopes }),
-    };
+    request.administrator = identify(request.headers.authorization, parts);
     const { roles, scope } = request.routeOptions.config;
     // Routes without either do not start; see administration.ts.
     if (roles === undefined || scope === undefined) throw new TypeError('route without its admission');
     requireAdmission(request, { roles, scope });
   };
 }
+
+/** A key of a machine, or the token of a person who signed in: each has a shape of its own, and one way to be verified. */
+function identify(authorization: string | undefined, parts: ControlParts): AdministratorIdentity {
+  const token = personShape.exec(authorization ?? '')?.[1];
+  if (token !== undefined && parts.signIn !== undefined) {
+    const { user, roles, signInId } = orThrow(parts.signIn.administrators.verify(token));
+    return { actor: `user:${user}`, roles, signIn: { id: signInId, user } };
+  }
+  const key = orThrow(verifyApiKey(authorization, parts.store.state.apiKeys, nowSeconds(parts)));
+  return {
+    actor: `api-key:${key.name}`,
+    roles: [key.role],
+    ...(key.scopes === undefined ? {} : { scopes: key.scopes }),
+  };
+}
+
+const personShape = /^Bearer (pss1\.[A-Za-z0-9_-]+)$/i;
 
 /**
  * Passes an administrator who has one of the roles and, where the key is narrowed to scopes, the scope. For routes where

@@ -75,6 +75,8 @@ it('says what each route takes and gives, and which proof it wants; and each wan
     'GET /v1/crl/devices.crl',
     'GET /v1/crl/devices.pem',
     'POST /v1/enroll',
+    'POST /v1/sign-in/administrator',
+    'POST /v1/sign-in/administrator/complete',
     'POST /v1/sign-in/backchannel-logout',
   ]);
 });

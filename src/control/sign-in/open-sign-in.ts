@@ -5,6 +5,8 @@ import type { ControlState } from '../../domain/control-state.ts';
 import { createSealer } from '../../identity/sealer.ts';
 import { DataDirectoryError } from '../open-data-directory.ts';
 import type { SigningKey } from '../../identity/signing-key.ts';
+import { createAdministratorSignIns } from './administrator-sign-ins.ts';
+import type { AdministratorSignIns } from './administrator-sign-ins.ts';
 import { createBrowserSignIns } from './browser-sign-ins.ts';
 import type { BrowserSignIns } from './browser-sign-ins.ts';
 import { createDeviceSignIns } from './device-sign-ins.ts';
@@ -19,6 +21,7 @@ import { createTransactions } from './transaction.ts';
 /** Sign-in, as routes use it. */
 export interface SignInParts {
   readonly devices: DeviceSignIns;
+  readonly administrators: AdministratorSignIns;
   readonly logouts: LogoutTokens;
   /** Absent where browsers without an agent have nowhere to go. */
   readonly browsers: BrowserSignIns | undefined;
@@ -66,6 +69,7 @@ export async function openSignIn(options: {
       url === undefined
         ? undefined
         : createBrowserSignIns({ url, signIns, devices, sealer, state, gatewayPorts, sessionKey, now }),
+    administrators: createAdministratorSignIns({ signIns, sealer, state, now }),
     logouts: createLogoutTokens({ settings, provider, fetch: http.fetch }),
   };
 }

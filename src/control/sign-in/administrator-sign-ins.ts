@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { Role } from '../../domain/administration.ts';
+import type { ControlState } from '../../domain/control-state.ts';
+import type { UserName } from '../../domain/ids.ts';
+import { formatSignInId, isSignInEnded } from '../../domain/sign-in.ts';
+import type { Sealer } from '../../identity/sealer.ts';
+import { rolesOf } from '../administrator-roles.ts';
+import { isRefusal } from '../refused.ts';
+import type { BegunCode, BegunDeviceCode, Pending, SignIns } from './sign-ins.ts';
+
+/** A person who administers, as a token says and the state confirms. */
+export interface SignedInAdministrator {
+  readonly user: UserName;
+  readonly roles: readonly Role[];
+  readonly signInId: string;
+  /** Epoch seconds. */
+  readonly expiresAt: number;
+}
+
+/** People who administer sign in like users, and get a token that opens the administration and nothing else. */
+export interface AdministratorSignIns {
+  beginCode(redirectUri: string): Promise<BegunCode | Refusal>;
+  beginDeviceCode(): Promise<BegunDeviceCode | Refusal>;
+  complete(
+    transaction: string,
+    parameters?: string,
+  ): Promise<(SignedInAdministrator & { readonly token: string }) | Pending | Refusal>;
+  /** Asked at each request: whoever lost a role, or signed out, has no use of a token from before. */
+  verify(token: string): SignedInAdministrator | Refusal;
+}
+
+const owner = 'administrator';
+const purpose = 'administrator token';
+/** A bearer token is whoever's has it, so it is good for an hour and not for a day. */
+export const administratorTokenSeconds = 3600;
+
+const Token = Compile(
+  Type.Object(
+    {
+      user: Type.String(),
+      claims: Type.Record(Type.String(), Type.Array(Type.String())),
+      signInId: Type.String(),
+      expiresAt: Type.Integer(),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+/**
+ * The token is sealed for the control plane, under a key of its own purpose: no gateway can take it for a session token,
+ * and no session token is one of these (CVE-2024-47616).
+ */
+export function createAdministratorSignIns(parts: {
+  readonly signIns: SignIns;
+  readonly sealer: Sealer;
+  readonly state: () => ControlState;
+  /** Epoch seconds. */
+  readonly now: () => number;
+}): AdministratorSignIns {
+  const { signIns, sealer, state, now } = parts;
+
+  const verify: AdministratorSignIns['verify'] = (token) => {
+    const value = sealer.open(purpose, token);
+    if (!Token.Check(value)) return refuse('administrator-token-invalid', 'not sealed for administration');
+    const { user, claims, signInId, expiresAt } = value;
+    if (expiresAt <= now()) return refuse('administrator-token-invalid', `expired at ${expiresAt}`);
+    if (isSignInEnded(state().endedSignIns, signInId))
+      return refuse('administrator-token-invalid', 'the sign-in has ended');
+    const roles = rolesOf(state(), { user: user as UserName, claims });
+    if (roles.length === 0) return refuse('role-missing', `${user} administers nothing`);
+    return { user: user as UserName, roles, signInId, expiresAt };
+  };
+
+  return {
+    verify,
+    beginCode: (redirectUri) => signIns.beginCode(owner, redirectUri, {}),
+    beginDeviceCode: () => signIns.beginDeviceCode(owner, {}),
+    async complete(transaction, parameters) {
+      const signedIn = await signIns.complete(owner, transaction, parameters);
+      if (isRefusal(signedIn) || 'pending' in signedIn) return signedIn;
+      const { user, claims, session, subject } = signedIn;
+      const startedAt = now();
+      const token = sealer.seal(purpose, {
+        user,
+        claims,
+        signInId: formatSignInId({
+          session,
+          subject,
+          startedAt,
+          random: randomBytes(12).toString('base64url'),
+        }),
+        expiresAt: startedAt + administratorTokenSeconds,
+      });
+      const verified = verify(token);
+      return isRefusal(verified) ? verified : { ...verified, token };
+    },
+  };
+}
