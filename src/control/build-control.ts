@@ -112,7 +112,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     deviceRenewRoute(scope, parts);
     deviceSignInRoutes(scope, parts);
     browserSignInRoutes(scope, parts);
-    administratorSignInRoutes(scope, parts, createFailureLimit());
+    administratorSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
   });

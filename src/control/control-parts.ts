@@ -55,7 +55,7 @@ export interface ControlParts {
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
   /** Of strangers, by address. */
-  readonly failures: { readonly enrollment: FailureLimit; readonly logout: FailureLimit };
+  readonly failures: Readonly<Record<'enrollment' | 'logout' | 'administratorSignIn', FailureLimit>>;
   readonly lostDevices: LostDeviceWatch;
   /** Absent where no identity provider is configured. */
   readonly signIn: SignInParts | undefined;

@@ -196,6 +196,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       failures: {
         enrollment: createFailureLimit(fleeting.of('enrollment-failures', { maxEntries: 10_000 })),
         logout: createFailureLimit(fleeting.of('logout-failures', { maxEntries: 10_000 })),
+        administratorSignIn: createFailureLimit(fleeting.of('sign-in-failures', { maxEntries: 10_000 })),
       },
       lostDevices: createLostDeviceWatch(),
       signIn,

@@ -152,6 +152,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     failures: {
       enrollment: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
       logout: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
+      administratorSignIn: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
     },
     lostDevices: createLostDeviceWatch(),
     signIn: await options.signIn?.({ organization, store, clock }),

@@ -9,7 +9,6 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { anyRole } from '../../domain/administration.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
-import type { FailureLimit } from '../failure-limit.ts';
 import { isRefusal, orThrow } from '../refused.ts';
 import type { AdministratorSignIns } from '../sign-in/administrator-sign-ins.ts';
 
@@ -24,9 +23,10 @@ const configured = (parts: ControlParts): AdministratorSignIns => {
  * POST /v1/sign-in/administrator and …/complete: a person who administers signs in with the identity provider. Open to
  * strangers, like the provider's own page; what they get for it is bounded by address.
  */
-export function administratorSignInRoutes(app: ControlApp, parts: ControlParts, limit: FailureLimit): void {
-  const guard = (address: string): void => {
-    if (limit.isBlocked(address, parts.clock())) throw new GatewayError('rate-limited');
+export function administratorSignInRoutes(app: ControlApp, parts: ControlParts): void {
+  const limit = parts.failures.administratorSignIn;
+  const guard = async (address: string): Promise<void> => {
+    if (await limit.isBlocked(address)) throw new GatewayError('rate-limited');
   };
 
   app.post(
@@ -44,9 +44,9 @@ export function administratorSignInRoutes(app: ControlApp, parts: ControlParts, 
     async (request) => {
       const address = request.socket.remoteAddress ?? '';
       const administrators = configured(parts);
-      guard(address);
+      await guard(address);
       // Each asks something of the provider, so each counts.
-      limit.failed(address, parts.clock());
+      await limit.failed(address);
       const { body } = request;
       return orThrow(
         body.flow === 'code'
@@ -71,10 +71,10 @@ export function administratorSignInRoutes(app: ControlApp, parts: ControlParts, 
     async (request) => {
       const address = request.socket.remoteAddress ?? '';
       const administrators = configured(parts);
-      guard(address);
+      await guard(address);
       const { transaction, parameters } = request.body;
       const result = await administrators.complete(transaction, parameters);
-      if (isRefusal(result)) limit.failed(address, parts.clock());
+      if (isRefusal(result)) await limit.failed(address);
       const done = orThrow(result);
       if ('pending' in done) return done;
       const { user, roles, token, expiresAt } = done;
