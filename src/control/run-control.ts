@@ -158,19 +158,20 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
 
     const gatewayAddresses = (): readonly string[] =>
       settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`));
+    const fleeting = openFleeting(settings, start.configFile, clock);
+    closing.push(() => fleeting.close());
     // Also without the API: workers ask for the sessions of browsers.
     signIn = await openSignIn({
       settings: settings.signIn,
       data,
       deviceAuthorityKeyPem: authorities.device.privateKeyPem,
       state: () => store.state,
+      fleeting,
       gatewayPorts: () => new Set(gatewayAddresses().map((address) => address.split(':').at(-1) ?? '')),
       sessionKey: () => keys.current('session'),
       clock,
       onClose: (step) => closing.push(step),
     });
-    const fleeting = openFleeting(settings, start.configFile, clock);
-    closing.push(() => fleeting.close());
     let operatorPort = start.operatorPort ?? settings.operator.port;
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,

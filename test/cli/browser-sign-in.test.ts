@@ -1,130 +1,31 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { parseDocument } from 'yaml';
-import { createKeyAndRequest } from '../../certs/request.ts';
-import { findFreePort } from '../../src/control/free-port.ts';
 import type { Identity } from '../control/control-lab.ts';
-import { makeInstallation } from '../control/installation.ts';
-import type { Installation } from '../control/installation.ts';
-import { startApplication } from '../lab/app-server.ts';
-import type { LabServer } from '../lab/app-server.ts';
-import { startIdentityProvider } from '../lab/identity-provider.ts';
-import type { ProviderLab } from '../lab/identity-provider.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
 import type { WebBrowser } from '../lab/web-browser.ts';
+import { appHost, startBrowserLab } from './browser-lab.ts';
+import type { BrowserLab } from './browser-lab.ts';
 
 // A whole server, and a browser's part of it spoken over real connections.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
-const postern = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const appHost = 'grants.apps.example.org';
-
-let made: Installation;
-let provider: ProviderLab;
-let application: LabServer;
-let server: ChildProcess;
-let control: number;
-let gateway: number;
+let lab: BrowserLab;
 let laptop: Identity;
 let other: Identity;
-/** What the application got, newest last. */
-const received: { url: string | undefined; headers: IncomingMessage['headers'] }[] = [];
-
 beforeAll(async () => {
-  application = await startApplication('grants', (incoming, response) => {
-    received.push({ url: incoming.url, headers: incoming.headers });
-    response.setHeader('set-cookie', [
-      'theirs=1; Path=/',
-      '__Host-postern=of-the-application; Path=/; Secure',
-    ]);
-    response.end(`grants for ${String(incoming.headers['postern-user'])}`);
-  });
-  provider = await startIdentityProvider();
-  made = await makeInstallation();
-  control = await findFreePort('127.0.0.1');
-  provider.reconfigure({
-    redirectUris: [`https://control.example.org:${control}/v1/sign-in/callback`],
-    backchannelLogoutUri: `https://127.0.0.1:${control}/v1/sign-in/backchannel-logout`,
-    trustPem: made.rootPem,
-  });
-  await writeFile(join(made.data, 'keys/sign-in-client.secret'), provider.clientSecret, { mode: 0o600 });
-  await writeFile(join(made.data, 'provider-ca.pem'), provider.authorityPem);
-  const document = parseDocument(await readFile(made.configFile, 'utf8'));
-  document.setIn(['gateway', 'addresses'], ['127.0.0.1:0']);
-  document.setIn(['control', 'port'], control);
-  document.setIn(['control', 'names'], ['127.0.0.1', 'control.example.org']);
-  document.setIn(
-    ['signIn'],
-    provider.settings({
-      authorities: 'provider-ca.pem',
-      browserUrl: `https://control.example.org:${control}`,
-    }),
-  );
-  await writeFile(made.configFile, String(document));
-  server = spawn(process.execPath, [postern, 'serve', '--config', made.configFile, '--workers', '1'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  server.stderr?.resume();
-  if (server.stdout === null) throw new TypeError('no output');
-  const [line] = (await once(createInterface({ input: server.stdout }), 'line')) as [string];
-  gateway = Number(/gateway=\S+?:(\d+)/.exec(line)?.[1]);
-  const applied = await made.api(control, 'POST', '/v1/apply', {
-    resources: [
-      { kind: 'Network', name: 'finance', attach: { direct: true } },
-      {
-        kind: 'App',
-        name: 'grants',
-        network: 'finance',
-        host: appHost,
-        protocol: 'http',
-        upstreams: [application.url],
-      },
-      { kind: 'Group', name: 'finance', members: { claim: 'groups', value: 'finance' } },
-      {
-        kind: 'Policy',
-        name: 'finance-grants',
-        cedar:
-          'permit (principal in Group::"finance", action == Action::"access", resource == App::"grants") when { !(context.request.path like "/secret*") || context.signIn.mfa };',
-      },
-    ],
-  });
-  expect(applied.status).toBe(200);
-  [laptop, other] = [await enroll(), await enroll()];
+  lab = await startBrowserLab();
+  [laptop, other] = [await lab.enroll(), await lab.enroll()];
 });
-afterAll(async () => {
-  const exited = once(server, 'exit');
-  server.kill('SIGTERM');
-  await exited;
-  application.close();
-  await provider.close();
-  await made.remove();
-});
+afterAll(() => lab.close());
 
-async function enroll(): Promise<Identity> {
-  const { body } = await made.api(control, 'POST', '/v1/enrollment-tokens', { user: 'alice@example.org' });
-  const { privateKeyPem, csrPem } = await createKeyAndRequest();
-  const enrolled = await made.api(control, 'POST', '/v1/enroll', { token: body.token, csr: csrPem });
-  const device = String(enrolled.body.device);
-  // No agent that would report a posture: a person says that it may be used.
-  await made.api(control, 'POST', `/v1/devices/${device}/state`, {
-    state: 'active',
-    reason: 'no agent on it',
-  });
-  return { chainPem: String(enrolled.body.certificate), keyPem: privateKeyPem };
-}
-
-const address = (path: string): string => `https://${appHost}:${gateway}${path}`;
+const address = (path: string): string => lab.address(path);
 const browserOf = (client: Identity, headers: Record<string, string> = {}): WebBrowser =>
   createWebBrowser({
-    trust: [made.rootPem, provider.authorityPem],
+    trust: [lab.made.rootPem, lab.provider.authorityPem],
     client,
     resolve: (url) =>
       url.hostname.endsWith('.example.org') ? { host: '127.0.0.1', port: Number(url.port) } : undefined,
@@ -141,15 +42,15 @@ interface Asked {
 async function ask({ client = laptop, method = 'GET', path = '/', headers = {} }: Asked) {
   const outgoing = request({
     host: '127.0.0.1',
-    port: gateway,
+    port: lab.gateway,
     servername: appHost,
     agent: false,
-    ca: made.rootPem,
+    ca: lab.made.rootPem,
     cert: client.chainPem,
     key: client.keyPem,
     method,
     path,
-    headers: { host: `${appHost}:${gateway}`, ...headers },
+    headers: { host: `${appHost}:${lab.gateway}`, ...headers },
   });
   outgoing.end();
   const upgraded = new Promise<void>((resolve) =>
@@ -174,7 +75,7 @@ async function ask({ client = laptop, method = 'GET', path = '/', headers = {} }
 async function signIn(browser = browserOf(laptop)): Promise<string> {
   const page = await browser.open(address('/report?year=2026'));
   expect([page.status, page.text]).toEqual([200, 'grants for alice@example.org']);
-  return browser.cookies.get(`${appHost}:${gateway}`)?.get('__Host-postern') ?? '';
+  return browser.cookies.get(`${appHost}:${lab.gateway}`)?.get('__Host-postern') ?? '';
 }
 
 it('leads a browser to sign in and back to the very page, with a cookie that the application never sees', async () => {
@@ -185,13 +86,13 @@ it('leads a browser to sign in and back to the very page, with a cookie that the
     'grants for alice@example.org',
     address('/report?year=2026'),
   ]);
-  const cookies = browser.cookies.get(`${appHost}:${gateway}`);
+  const cookies = browser.cookies.get(`${appHost}:${lab.gateway}`);
   expect([...(cookies?.keys() ?? [])].sort()).toEqual(['__Host-postern', 'theirs']);
   expect(cookies?.get('__Host-postern')).toMatch(/^pss1\./);
   const again = await browser.open(address('/next'));
   expect(again.status).toBe(200);
   // Its own cookie went to the application, ours did not, and what it set under our name did not come here.
-  expect(received.at(-1)).toMatchObject({ url: '/next', headers: { cookie: 'theirs=1' } });
+  expect(lab.received.at(-1)).toMatchObject({ url: '/next', headers: { cookie: 'theirs=1' } });
   expect(again.headers['set-cookie']).toEqual(['theirs=1; Path=/']);
 });
 
@@ -254,9 +155,9 @@ it('lets Proxy-Authorization win over the cookie, and refuses one that is not va
 it('lets no other site change anything in the name of who is signed in', async () => {
   const cookie = `__Host-postern=${await signIn()}`;
   const post = (headers: Record<string, string>) => ask({ method: 'POST', headers: { cookie, ...headers } });
-  const own = `https://${appHost}:${gateway}`;
+  const own = `https://${appHost}:${lab.gateway}`;
   const refused = { status: 403, code: 'cross-site-request' };
-  const before = received.length;
+  const before = lab.received.length;
   for (const headers of [
     { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' },
     { 'sec-fetch-site': 'same-site', origin: 'https://payroll.apps.example.org' },
@@ -265,7 +166,7 @@ it('lets no other site change anything in the name of who is signed in', async (
     {},
   ] as Record<string, string>[])
     expect(await post(headers)).toMatchObject(refused);
-  expect(received).toHaveLength(before);
+  expect(lab.received).toHaveLength(before);
   expect(await post({ 'sec-fetch-site': 'same-origin', origin: own })).toMatchObject({ status: 200 });
   expect(await post({ origin: own })).toMatchObject({ status: 200 });
 
@@ -284,16 +185,17 @@ it('lets no other site change anything in the name of who is signed in', async (
 
 it('leads nobody elsewhere, and nobody who has no certificate', async () => {
   const lead = (to: string, client?: Identity) => {
-    const browser = client === undefined ? createWebBrowser({ trust: [made.rootPem] }) : browserOf(client);
-    const url = `https://127.0.0.1:${control}/v1/sign-in/browser?${new URLSearchParams({ to }).toString()}`;
-    return browser.open(url, ({ origin }) => origin === provider.issuer);
+    const browser =
+      client === undefined ? createWebBrowser({ trust: [lab.made.rootPem] }) : browserOf(client);
+    const url = `https://127.0.0.1:${lab.control}/v1/sign-in/browser?${new URLSearchParams({ to }).toString()}`;
+    return browser.open(url, ({ origin }) => origin === lab.provider.issuer);
   };
   for (const to of [
     'https://evil.example/',
     'https://grants.apps.example.org.evil.example/',
-    `https://alice@${appHost}:${gateway}/`,
+    `https://alice@${appHost}:${lab.gateway}/`,
     `https://${appHost}:1/`,
-    `http://${appHost}:${gateway}/`,
+    `http://${appHost}:${lab.gateway}/`,
     'javascript:alert(1)',
     '//evil.example/',
   ]) {
@@ -302,7 +204,7 @@ it('leads nobody elsewhere, and nobody who has no certificate', async () => {
     expect(page.headers['content-type']).toContain('text/html');
   }
   expect((await lead(address('/'))).status).toBe(401);
-  expect((await lead(address('/'), laptop)).url.origin).toBe(provider.issuer);
+  expect((await lead(address('/'), laptop)).url.origin).toBe(lab.provider.issuer);
 });
 
 it('sends programs, images and frames nowhere', async () => {
@@ -322,20 +224,20 @@ it('sends programs, images and frames nowhere', async () => {
 it('asks for a second factor where a policy does, and shows the page when that was not given', async () => {
   const browser = browserOf(laptop);
   await signIn(browser);
-  provider.person = { account: 'alice', amr: ['pwd'] };
-  const stepped = await browser.open(address('/secret'), ({ origin }) => origin === provider.issuer);
+  lab.provider.person = { account: 'alice', amr: ['pwd'] };
+  const stepped = await browser.open(address('/secret'), ({ origin }) => origin === lab.provider.issuer);
   // Signed in a moment ago: the page says what is missing, and nobody is sent round in a circle.
   expect([stepped.status, stepped.text]).toEqual([401, expect.stringContaining('mfa-required')]);
-  provider.person = { account: 'alice', amr: ['pwd', 'mfa'] };
+  lab.provider.person = { account: 'alice', amr: ['pwd', 'mfa'] };
   const fresh = browserOf(laptop);
   expect((await fresh.open(address('/secret'))).status).toBe(200);
-  provider.person = { account: 'alice', amr: ['pwd'] };
+  lab.provider.person = { account: 'alice', amr: ['pwd'] };
 });
 
 it('ends with the session at the provider, and asks again', async () => {
   const browser = browserOf(laptop);
   const cookie = await signIn(browser);
-  await provider.endSession(browser);
+  await lab.provider.endSession(browser);
   expect(await ask({ headers: { cookie: `__Host-postern=${cookie}` } })).toMatchObject({
     status: 401,
     code: 'sign-in-ended',
@@ -344,18 +246,18 @@ it('ends with the session at the provider, and asks again', async () => {
 });
 
 it('says no to a wrong user on a page, in the language of the browser', async () => {
-  provider.person = { account: 'bob' };
+  lab.provider.person = { account: 'bob' };
   const page = await browserOf(laptop, { 'accept-language': 'fr' }).open(address('/'));
   expect([page.status, page.url.pathname]).toEqual([403, '/v1/sign-in/callback']);
   expect(page.text).toContain('sign-in-wrong-user');
   expect(page.text).toContain('<html lang="fr">');
-  provider.person = { account: 'alice', amr: ['pwd'] };
+  lab.provider.person = { account: 'alice', amr: ['pwd'] };
 });
 
 it('keeps cookies and codes out of the flow records', async () => {
   const cookie = await signIn();
   await ask({ headers: { cookie: `__Host-postern=${cookie}` } });
-  const directory = join(made.data, 'flows');
+  const directory = join(lab.made.data, 'flows');
   const files = (await readdir(directory, { recursive: true })).filter((name) => name.includes('.'));
   let text = '';
   for (const file of files) text += await readFile(join(directory, file), 'utf8').catch(() => '');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SignInSettings } from '../../src/contract/settings.ts';
 import type { ControlParts } from '../../src/control/control-parts.ts';
+import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { openSignIn } from '../../src/control/sign-in/open-sign-in.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';
 import type { ProviderLab } from '../lab/identity-provider.ts';
@@ -45,6 +46,7 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
         data,
         deviceAuthorityKeyPem: organization.authorities.device.privateKeyPem,
         state: () => store.state,
+        fleeting: { of: (_kind, bounds) => createMemoryFleeting(clock, bounds) },
         gatewayPorts: () => new Set(['8443']),
         sessionKey: () => control.parts.sessionKey(),
         clock,

@@ -11,6 +11,7 @@ import type { VerifiedCertificate } from '../../domain/subject.ts';
 import { signSessionToken } from '../../identity/session-token.ts';
 import type { Sealer } from '../../identity/sealer.ts';
 import type { SigningKey } from '../../identity/signing-key.ts';
+import type { FleetingStore } from '../fleeting/fleeting-store.ts';
 import { isRefusal } from '../refused.ts';
 import type { DeviceSignIns } from './device-sign-ins.ts';
 import type { SignIns, SignInWish } from './sign-ins.ts';
@@ -56,7 +57,6 @@ const [keptShape, codeShape, cookieShape] = [Compile(Kept), Compile(Code), Compi
 const codeSeconds = 60;
 /** Of the 4096 octets that browsers allow a cookie with its name and attributes (RFC 6265, section 6.1). */
 const maxCookieCharacters = 3800;
-const maxRemembered = 100_000;
 const purposes = { kept: 'browser transaction', code: 'browser code', cookie: 'browser cookie' } as const;
 
 export function createBrowserSignIns(parts: {
@@ -64,6 +64,7 @@ export function createBrowserSignIns(parts: {
   readonly url: string;
   readonly signIns: SignIns;
   readonly devices: DeviceSignIns;
+  readonly usedCodes: FleetingStore;
   readonly sealer: Sealer;
   readonly state: () => ControlState;
   /** Ports beside 443 where gateways may be reached. */
@@ -74,17 +75,6 @@ export function createBrowserSignIns(parts: {
 }): BrowserSignIns {
   const { signIns, devices, sealer, state, now } = parts;
   const redirectUri = `${parts.url}/v1/sign-in/callback`;
-  const used = new Map<string, number>();
-  const isNew = (id: string, expiresAt: number): boolean => {
-    for (const [known, until] of used) {
-      if (until > now() && used.size < maxRemembered) break;
-      used.delete(known);
-    }
-    if (used.has(id)) return false;
-    used.set(id, expiresAt);
-    return true;
-  };
-
   const mint = async (
     signIn: string,
     { thumbprint, device: id }: BrowserProof,
@@ -117,7 +107,9 @@ export function createBrowserSignIns(parts: {
         `code for ${value.host} on ${value.device}, another certificate or host`,
       );
     if (value.expiresAt <= now()) return refuse('sign-in-expired', `code expired at ${value.expiresAt}`);
-    if (!isNew(value.id, value.expiresAt)) return refuse('sign-in-used', 'code used already');
+    const ttlMs = Math.max(1, value.expiresAt - now()) * 1000;
+    if ((await parts.usedCodes.claim(value.id, 'used', ttlMs)) !== undefined)
+      return refuse('sign-in-used', 'code used already');
     const minted = await mint(value.signIn, proof);
     if (isRefusal(minted)) return minted;
     const { signIn, device, thumbprint, host, to, maxAgeSeconds } = value;

@@ -6,6 +6,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { SignInSettings } from '../../contract/settings.ts';
 import { endedSession, endedSubject } from '../../domain/sign-in.ts';
 import { sessionDigest, subjectDigest } from '../../identity/sign-in-claims.ts';
+import type { FleetingStore } from '../fleeting/fleeting-store.ts';
 import { isRefusal } from '../refused.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 
@@ -28,15 +29,15 @@ const maxTokenCharacters = 16_384;
 /** Section 2.4: a token is of the moment. Ours and the provider's clock may differ by the tolerance. */
 const maxAgeSeconds = 120;
 const toleranceSeconds = 30;
-const maxRemembered = 100_000;
+const seenMs = (maxAgeSeconds + 2 * toleranceSeconds) * 1000;
 
 export function createLogoutTokens(parts: {
   readonly settings: Pick<SignInSettings, 'clientId' | 'idTokenAlgorithm' | 'timeoutMs'>;
   readonly provider: IdentityProvider;
+  readonly seen: FleetingStore;
   readonly fetch: CustomFetch;
 }): LogoutTokens {
   const { settings, provider } = parts;
-  const seen = new Map<string, number>();
   let keys: { readonly uri: string; readonly get: JWTVerifyGetKey } | undefined;
 
   const keysAt = (uri: string): JWTVerifyGetKey => {
@@ -55,17 +56,6 @@ export function createLogoutTokens(parts: {
       keys = { uri, get };
     }
     return keys.get;
-  };
-
-  /** One that was seen is seen until it would be too old anyway. */
-  const isNew = (jti: string, now: number): boolean => {
-    for (const [id, until] of seen) {
-      if (until > now && seen.size < maxRemembered) break;
-      seen.delete(id);
-    }
-    if (seen.has(jti)) return false;
-    seen.set(jti, now + maxAgeSeconds + 2 * toleranceSeconds);
-    return true;
   };
 
   return {
@@ -101,7 +91,9 @@ export function createLogoutTokens(parts: {
       const { sub, sid } = claims;
       const logout = targetOf(issuer, sub, hasSessions === true ? sid : undefined);
       if (logout === undefined) return refuse('logout-token-invalid', 'it names neither user nor session');
-      return isNew(String(claims.jti), now) ? logout : refuse('logout-token-used');
+      // Seen until it would be too old anyway.
+      const seenBefore = await parts.seen.claim(String(claims.jti), 'seen', seenMs);
+      return seenBefore === undefined ? logout : refuse('logout-token-used');
     },
   };
 }

@@ -4,6 +4,8 @@ import type { SignInSettings } from '../../contract/settings.ts';
 import type { ControlState } from '../../domain/control-state.ts';
 import { createSealer } from '../../identity/sealer.ts';
 import { DataDirectoryError } from '../open-data-directory.ts';
+import type { FleetingStore } from '../fleeting/fleeting-store.ts';
+import type { Fleeting } from '../fleeting/open-fleeting.ts';
 import type { SigningKey } from '../../identity/signing-key.ts';
 import { createAdministratorSignIns } from './administrator-sign-ins.ts';
 import type { AdministratorSignIns } from './administrator-sign-ins.ts';
@@ -39,6 +41,7 @@ export async function openSignIn(options: {
   readonly data: string;
   readonly deviceAuthorityKeyPem: string;
   readonly state: () => ControlState;
+  readonly fleeting: Pick<Fleeting, 'of'>;
   /** Ports beside 443 where browsers reach gateways. */
   readonly gatewayPorts: () => ReadonlySet<string>;
   /** Signs session tokens now. */
@@ -59,7 +62,13 @@ export async function openSignIn(options: {
   const now = (): number => Math.floor(clock() / 1000);
   const sealer = createSealer(options.deviceAuthorityKeyPem);
   const provider = createIdentityProvider({ settings, clientSecret, fetch: http.fetch, clock });
-  const signIns = createSignIns({ settings, provider, transactions: createTransactions(sealer), now });
+  // What is used once is small, and forgotten after minutes.
+  const remember = (kind: string): FleetingStore => options.fleeting.of(kind, { maxEntries: 100_000 });
+  const transactions = createTransactions(sealer, {
+    used: remember('sign-in-used'),
+    polls: remember('sign-in-polls'),
+  });
+  const signIns = createSignIns({ settings, provider, transactions, now });
   const devices = createDeviceSignIns({ settings, signIns, sealer, state, now });
   const { browserUrl: url } = settings;
   const { gatewayPorts, sessionKey } = options;
@@ -68,9 +77,19 @@ export async function openSignIn(options: {
     browsers:
       url === undefined
         ? undefined
-        : createBrowserSignIns({ url, signIns, devices, sealer, state, gatewayPorts, sessionKey, now }),
+        : createBrowserSignIns({
+            usedCodes: remember('browser-codes-used'),
+            url,
+            signIns,
+            devices,
+            sealer,
+            state,
+            gatewayPorts,
+            sessionKey,
+            now,
+          }),
     administrators: createAdministratorSignIns({ signIns, sealer, state, now }),
-    logouts: createLogoutTokens({ settings, provider, fetch: http.fetch }),
+    logouts: createLogoutTokens({ settings, provider, seen: remember('logout-tokens'), fetch: http.fetch }),
   };
 }
 

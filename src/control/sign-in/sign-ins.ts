@@ -114,7 +114,7 @@ export function createSignIns(parts: {
     if (states.length !== 1 || !isSame(states[0] ?? '', transaction.state))
       return refuse('sign-in-state-mismatch', `${states.length} given`);
     // From here on it is the answer to this very sign-in, and there is no second one.
-    if (!transactions.use(transaction, now())) return refuse('sign-in-used');
+    if (!(await transactions.use(transaction, now()))) return refuse('sign-in-used');
     const tokens = await authorizationCodeGrant(configuration, answer, {
       pkceCodeVerifier: transaction.verifier,
       expectedState: transaction.state,
@@ -131,14 +131,14 @@ export function createSignIns(parts: {
   ): Promise<SignedInUser | Pending | Refusal> => {
     const { intervalSeconds, deviceCode } = transaction;
     const pending: Pending = { pending: true, intervalSeconds };
-    if (!transactions.mayPoll(transaction, intervalSeconds, now())) return pending;
+    if (!(await transactions.mayPoll(transaction, intervalSeconds))) return pending;
     try {
       const tokens = await genericGrantRequest(
         configuration,
         'urn:ietf:params:oauth:grant-type:device_code',
         { device_code: deviceCode },
       );
-      if (!transactions.use(transaction, now())) return refuse('sign-in-used');
+      if (!(await transactions.use(transaction, now()))) return refuse('sign-in-used');
       return await readUser(configuration, tokens);
     } catch (error) {
       if (!(error instanceof ResponseBodyError)) throw error;
@@ -219,7 +219,7 @@ export function createSignIns(parts: {
     },
 
     async complete(owner, text, parameters) {
-      const transaction = transactions.open(text, owner, now());
+      const transaction = await transactions.open(text, owner, now());
       if (isRefusal(transaction)) return transaction;
       const configuration = await provider.configuration();
       if (isRefusal(configuration)) return configuration;
