@@ -60,6 +60,7 @@ export function describeFlow(record: unknown): string {
     text(record, ['unmapped', 'postern', 'device']),
     text(record, ['unmapped', 'postern', 'app']),
     what,
-    printable([...new Set(why)].join(', ')),
+    // The detail repeats the reasons, with the policies behind them.
+    printable([...new Set(why.flatMap((part) => part.split(', ')))].join(', ')),
   ]);
 }

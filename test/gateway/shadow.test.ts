@@ -72,7 +72,7 @@ describe('a shadow policy on live traffic', () => {
       status: 403,
       shadow: { ...outcome, evaluated: ['open-wiki'], wouldAllow: ['open-wiki'] },
     });
-    expect(refused.line).toContain('shadow open-wiki would allow');
+    expect(refused.line).toContain('denied, no-policy-permits, shadow open-wiki would allow');
   });
 
   it('is nowhere in the record of an application that it is not for', async () => {
