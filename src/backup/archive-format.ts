@@ -34,6 +34,8 @@ const Manifest = Type.Object(
     /** Where the data directory was, on which machine. */
     host: Type.String({ maxLength: 253 }),
     directory: Type.String({ maxLength: 4096 }),
+    /** Several servers write the ledger, each with signing keys of its own: not all are in this backup. */
+    isShared: Type.Boolean(),
     head: Type.Object(
       { sequence: Type.Integer({ minimum: 1 }), hash: Type.String({ pattern: '^[0-9a-f]{64}$' }) },
       strict,

@@ -140,12 +140,16 @@ function checkDataFormat(manifest: Manifest): void {
     );
 }
 
-function checkContents({ head, domain }: Manifest, paths: readonly string[], state: ControlState): void {
+function checkContents(
+  { head, domain, isShared }: Manifest,
+  paths: readonly string[],
+  state: ControlState,
+): void {
   const missing = requiredPaths.filter((path) => !paths.includes(path));
   if (missing.length > 0) throw new BackupError('damaged', `it lacks ${missing.join(', ')}`);
   if (state.head.sequence !== head.sequence || state.head.hash !== head.hash || state.domain !== domain)
     throw new BackupError('damaged', 'its ledger is not the one that its manifest names');
-  const keyless = missingKeys(state, paths);
+  const keyless = isShared ? [] : missingKeys(state, paths);
   if (keyless.length > 0) throw new BackupError('damaged', `it lacks ${keyless.join(', ')}`);
 }
 

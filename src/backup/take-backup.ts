@@ -30,6 +30,8 @@ export interface BackupOptions {
   /** Text of the settings file, which may lie elsewhere. */
   readonly settings: Buffer;
   readonly ledger: LedgerReader;
+  /** Other servers write it as well, with signing keys of their own. */
+  readonly isShared: boolean;
   /** Where the backup goes; replaced where it exists. */
   readonly file: string;
   readonly lock: Lock;
@@ -65,6 +67,7 @@ export async function takeBackup(options: BackupOptions): Promise<TakenBackup> {
     domain,
     host: hostname(),
     directory,
+    isShared: options.isShared,
     head,
   };
   const pieces = ledgerPieces(ledger.read(0), head, (sequence) =>
@@ -94,7 +97,7 @@ const maxAttempts = 5;
  * Files first, then the ledger, so that a key that the ledger retires meanwhile is there all the same; one that it
  * publishes meanwhile is not, and all is looked at again.
  */
-async function collectConsistently({ directory, settings, ledger }: BackupOptions): Promise<{
+async function collectConsistently({ directory, settings, ledger, isShared }: BackupOptions): Promise<{
   readonly state: ControlState;
   readonly files: readonly CollectedFile[];
   readonly leftOut: readonly string[];
@@ -119,7 +122,7 @@ async function collectConsistently({ directory, settings, ledger }: BackupOption
       state,
       files.map(({ path }) => path),
     );
-    if (missing.length === 0) return { state, files, leftOut };
+    if (missing.length === 0 || isShared) return { state, files, leftOut };
     if (attempt === maxAttempts)
       throw new BackupError(
         'refused',

@@ -84,6 +84,7 @@ async function take(file: string, options: BackupOptions): Promise<void> {
         directory,
         settings: await readFile(configFile),
         ledger,
+        isShared: settings.ledger !== undefined && 'redis' in settings.ledger,
         file,
         lock,
         now,

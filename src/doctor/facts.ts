@@ -5,6 +5,7 @@ import type { Settings } from '../contract/settings.ts';
 import { dataPathOf } from '../control/open-data-directory.ts';
 import { openLedger } from '../control/open-ledger.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import { LedgerCorrupt } from '../ledger/ledger.ts';
 import { loadState } from '../ledger/load-state.ts';
 import { readSnapshotHead } from '../ledger/snapshot-file.ts';
 import { readServer } from './read-server.ts';
@@ -18,7 +19,7 @@ export interface DoctorFacts {
   /** Undefined where no server of these settings answers. */
   readonly server: RunningServer | undefined;
   /** The fold of the ledger, or why there is none to be had. */
-  readonly state: ControlState | { readonly problem: string };
+  readonly state: ControlState | { readonly problem: string; readonly isCorrupt: boolean };
   /** Epoch milliseconds. */
   readonly now: number;
 }
@@ -64,6 +65,6 @@ async function readState(
       await ledger.close();
     }
   } catch (error) {
-    return { problem: (error as Error).message };
+    return { problem: (error as Error).message, isCorrupt: error instanceof LedgerCorrupt };
   }
 }

@@ -39,6 +39,7 @@ export async function backUp(made: Installation, file: string, lock: Lock): Prom
       directory: made.data,
       settings: await readFile(made.configFile),
       ledger,
+      isShared: false,
       file,
       lock,
       now: Date.now(),

@@ -36,6 +36,10 @@ describe.skipIf(!hasRedis)(`with the ledger in Redis${redisHint}`, () => {
       tokenCreated('t'),
       enrolled('d', 't'),
     ]);
+    // Another server's own: its private half never comes here.
+    const jwk = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const;
+    const key = { kid: 'elsewhere', use: 'session', jwk, publishedAt: 1 } as const;
+    await ledger.append((await ledger.head()).hash, 'test', [{ type: 'key-published', key }]);
     await ledger.close();
     // What the embedded one was is over.
     for (const suffix of ['', '.head']) await rm(join(made.data, `ledger.db${suffix}`));
@@ -59,6 +63,7 @@ describe.skipIf(!hasRedis)(`with the ledger in Redis${redisHint}`, () => {
       directory: made.data,
       settings: await readFile(made.configFile),
       ledger,
+      isShared: true,
       file,
       lock,
       now: Date.now(),

@@ -158,8 +158,8 @@ it.each([
     passphrase: undefined,
     now: new Date(Date.now() - days * 86_400_000),
   });
-  const [first] = await find(certificatesCheck, { configFile: join(directory, 'postern.yaml') });
-  expect(first).toMatchObject({ level, what: expect.stringContaining(what) });
+  const found = await find(certificatesCheck, { configFile: join(directory, 'postern.yaml') });
+  expect(found).toContainEqual(expect.objectContaining({ level, what: expect.stringContaining(what) }));
 });
 
 describe('the disk', () => {
@@ -213,6 +213,16 @@ describe('the ledger', () => {
     expect(inShort(await find(ledgerCheck, made))).toEqual([
       'error: ledger entry 7 was altered: its hash differs',
     ]);
+  });
+
+  it('that cannot be looked at is not called damaged, and one that is gone is called so', async () => {
+    rmSync(join(made.data, 'ledger.db'));
+    mkdirSync(join(made.data, 'ledger.db'));
+    const [unreadable] = await find(ledgerCheck, made);
+    expect(unreadable).toMatchObject({ level: 'unknown', how: expect.stringContaining('as root') });
+    rmSync(join(made.data, 'ledger.db'), { recursive: true });
+    const [gone] = await find(ledgerCheck, made);
+    expect(gone).toMatchObject({ level: 'error', how: expect.stringContaining('restore a backup') });
   });
 
   it('that lies in the future shows a clock that was set back', async () => {

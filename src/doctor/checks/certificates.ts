@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { connect } from 'node:tls';
-import { dataDirectory } from '../../contract/data-directory.ts';
 import type { DoctorFacts } from '../facts.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok } from '../finding.ts';
@@ -20,13 +19,11 @@ export const certificatesCheck: Check = {
   limitMs: 6000,
   async run(facts) {
     const found: Finding[] = [];
-    const onDisk = [
-      ['root', dataDirectory.rootCertificate],
-      ['device authority', dataDirectory.deviceAuthorityCertificate],
-      ['service authority', dataDirectory.serviceAuthorityCertificate],
-    ] as const;
-    for (const [name, path] of onDisk) {
-      const certificate = new X509Certificate(readFileSync(join(facts.directory, path)));
+    // Those of init, and of whatever authority was made since.
+    const files = readdirSync(join(facts.directory, 'certs')).filter((name) => name.endsWith('.crt'));
+    for (const file of files) {
+      const name = basename(file, '.crt').replaceAll('-', ' ');
+      const certificate = new X509Certificate(readFileSync(join(facts.directory, 'certs', file)));
       found.push(
         ...judge(
           `certificate of the ${name}`,

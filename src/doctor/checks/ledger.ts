@@ -1,4 +1,8 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { dataDirectory } from '../../contract/data-directory.ts';
+import type { Settings } from '../../contract/settings.ts';
 import { openLedger } from '../../control/open-ledger.ts';
 import { genesisHead } from '../../ledger/chain.ts';
 import { LedgerCorrupt } from '../../ledger/ledger.ts';
@@ -11,9 +15,13 @@ const budgetMs = 15_000;
 export const ledgerCheck: Check = {
   name: 'ledger',
   limitMs: budgetMs + 15_000,
-  async run({ settings, configFile, state }) {
+  async run({ settings, configFile, directory, state }) {
     const how = 'restore a backup with --keep-revocations-from this directory: docs/backup.md';
-    if ('problem' in state) return [{ level: 'error', what: state.problem, how }];
+    if ('problem' in state) {
+      const { problem, isCorrupt } = state;
+      if (isCorrupt || isGone(settings, directory)) return [{ level: 'error', what: problem, how }];
+      return unknown(problem, 'run postern doctor as root, or as the user that serves');
+    }
     const ledger = openLedger(settings, configFile, { vouchedFor: state.head });
     try {
       const { sequence } = await ledger.head();
@@ -39,3 +47,7 @@ export const ledgerCheck: Check = {
     }
   },
 };
+
+/** A Redis that is away is told by a check of its own. */
+const isGone = ({ ledger }: Settings, directory: string): boolean =>
+  (ledger === undefined || !('redis' in ledger)) && !existsSync(join(directory, dataDirectory.ledger));
