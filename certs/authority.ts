@@ -5,6 +5,7 @@ import { deviceNameConstraints } from './name-constraints.ts';
 import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles, purposeOid } from './profiles.ts';
 import type { ProfileName } from './profiles.ts';
+import { isDeviceRsaKey } from './rsa.ts';
 import { normalizeSerial } from './serial.ts';
 import { signCertificate, signerOf, spkiOf, toPem, toSeconds } from './signer.ts';
 import type { AuthorityCertificate, Signer } from './signer.ts';
@@ -112,9 +113,11 @@ export async function issueCertificate(
   const profile = profiles[profileName];
   const names = subjectNames(profileName, subject);
   const publicKey = createPublicKey(subject.publicKeyPem);
-  if (!isP256PublicKey(spkiOf(publicKey))) throw new TypeError('certificates are for P-256 keys only');
+  const isRightKey = profile.key === 'rsa' ? isDeviceRsaKey : isP256PublicKey;
+  if (!isRightKey(spkiOf(publicKey))) throw new TypeError(`not a key of profile ${profileName}`);
   const signer = await signerOf(issuer);
-  if (!signer.purposes.includes(purposeOid[profile.purpose])) {
+  const isRightSigner = (signer.algorithm.name === 'ECDSA') === (profile.key === 'p256');
+  if (!signer.purposes.includes(purposeOid[profile.purpose]) || !isRightSigner) {
     throw new TypeError(`this authority may not issue a certificate of profile ${profileName}`);
   }
   // X.520 gives a common name 64 characters; nothing reads it but people.

@@ -5,6 +5,7 @@ import { DerError, readChildren, readDocument } from './der.ts';
 import { isDistributionPoint } from './distribution-point.ts';
 import { isP256PublicKey } from './p256.ts';
 import { backdatedSeconds, profiles } from './profiles.ts';
+import { isDeviceRsaKey } from './rsa.ts';
 import { parseSpiffeUri } from './spiffe.ts';
 import type { SpiffeKind } from './spiffe.ts';
 import { certificateThumbprint } from './thumbprint.ts';
@@ -63,6 +64,7 @@ function onlyUri(extension: CertificateExtension | undefined): string | undefine
 function profileProblem(
   fields: CertificateFields,
   domain: string,
+  isManaged: boolean,
 ): string | { readonly kind: SpiffeKind; readonly id: string } {
   const { extensions, serialOctets } = fields;
   if (fields.version !== 3) return 'not a certificate of version 3';
@@ -70,7 +72,8 @@ function profileProblem(
   if ((serialOctets[0] ?? 0x80) >= 0x80) return 'serial number is negative';
   if (serialOctets.every((octet) => octet === 0)) return 'serial number is zero';
   if (serialOctets[0] === 0 && (serialOctets[1] ?? 0) < 0x80) return 'serial number is not minimal';
-  if (!isP256PublicKey(fields.subjectPublicKeyInfo)) return 'key is not P-256';
+  if (isManaged && !isDeviceRsaKey(fields.subjectPublicKeyInfo)) return 'key is not RSA of 2048 bits or more';
+  if (!isManaged && !isP256PublicKey(fields.subjectPublicKeyInfo)) return 'key is not P-256';
   for (const name of extensions.keys()) if (!known.has(name)) return `extension ${name} does not belong`;
   if (!isExactly(extensions.get(oid.basicConstraints), notAnAuthority, true)) return 'not CA:FALSE';
   if (!isExactly(extensions.get(oid.keyUsage), digitalSignatureOnly, true)) return 'key usage';
@@ -84,7 +87,9 @@ function profileProblem(
   const identity = parseSpiffeUri(uri, domain);
   if (identity === undefined) return 'URI is not a device of this domain';
   const lifetime = fields.notAfter - fields.notBefore;
-  if (lifetime <= 0 || lifetime > profiles[identity.kind].lifetimeSeconds + backdatedSeconds) {
+  if (isManaged && identity.kind !== 'device') return 'no device';
+  const { lifetimeSeconds } = profiles[isManaged ? 'managed' : identity.kind];
+  if (lifetime <= 0 || lifetime > lifetimeSeconds + backdatedSeconds) {
     return 'lifetime out of bounds';
   }
   return identity;
@@ -102,6 +107,8 @@ export function checkDeviceCertificate(
     readonly now: number;
     /** For how long after its end it is still accepted; only a renewal may ask for that. */
     readonly graceSeconds?: number;
+    /** Signed by the authority of managed devices, whose keys are RSA. */
+    readonly isManaged?: boolean;
   },
 ): DeviceCertificate | DeviceCertificateProblem {
   const der = certificate.raw;
@@ -113,7 +120,7 @@ export function checkDeviceCertificate(
   if (der.length > maxCertificateBytes) return problem('certificate is too large');
   try {
     const fields = readCertificate(der);
-    const identity = profileProblem(fields, context.domain);
+    const identity = profileProblem(fields, context.domain, context.isManaged === true);
     if (typeof identity === 'string') return problem(identity);
     if (context.now < fields.notBefore) {
       return { ok: false, problem: 'certificate-not-yet-valid', detail: `valid from ${fields.notBefore}` };

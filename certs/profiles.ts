@@ -1,5 +1,5 @@
 /** What each kind of certificate is, as data. The issuer writes it; `checkDeviceCertificate` demands the same. */
-export type ProfileName = 'device' | 'connector' | 'gateway' | 'app' | 'control';
+export type ProfileName = 'device' | 'managed' | 'connector' | 'gateway' | 'app' | 'control';
 
 export interface CertificateProfile {
   /** Which authority may issue it; the authorities themselves are constrained to this purpose. */
@@ -7,6 +7,8 @@ export interface CertificateProfile {
   readonly lifetimeSeconds: number;
   /** `spiffe`: exactly one URI. `service`: DNS names and numeric addresses. */
   readonly names: 'spiffe' | 'service';
+  /** What key it certifies: its issuer has one of the same kind. */
+  readonly key: 'p256' | 'rsa';
   /** Common name where the subject has none of its own. */
   readonly title: string;
 }
@@ -14,11 +16,49 @@ export interface CertificateProfile {
 const day = 86_400;
 
 export const profiles: Readonly<Record<ProfileName, CertificateProfile>> = {
-  device: { purpose: 'clientAuth', lifetimeSeconds: 7 * day, names: 'spiffe', title: 'Postern device' },
-  connector: { purpose: 'clientAuth', lifetimeSeconds: 7 * day, names: 'spiffe', title: 'Postern connector' },
-  gateway: { purpose: 'serverAuth', lifetimeSeconds: 30 * day, names: 'service', title: 'Postern gateway' },
-  app: { purpose: 'serverAuth', lifetimeSeconds: 7 * day, names: 'service', title: 'Postern application' },
-  control: { purpose: 'serverAuth', lifetimeSeconds: 30 * day, names: 'service', title: 'Postern control' },
+  device: {
+    purpose: 'clientAuth',
+    lifetimeSeconds: 7 * day,
+    names: 'spiffe',
+    key: 'p256',
+    title: 'Postern device',
+  },
+  // A device management renews when it finds the time, and some only when a person pushes a button.
+  managed: {
+    purpose: 'clientAuth',
+    lifetimeSeconds: 90 * day,
+    names: 'spiffe',
+    key: 'rsa',
+    title: 'Postern device',
+  },
+  connector: {
+    purpose: 'clientAuth',
+    lifetimeSeconds: 7 * day,
+    names: 'spiffe',
+    key: 'p256',
+    title: 'Postern connector',
+  },
+  gateway: {
+    purpose: 'serverAuth',
+    lifetimeSeconds: 30 * day,
+    names: 'service',
+    key: 'p256',
+    title: 'Postern gateway',
+  },
+  app: {
+    purpose: 'serverAuth',
+    lifetimeSeconds: 7 * day,
+    names: 'service',
+    key: 'p256',
+    title: 'Postern application',
+  },
+  control: {
+    purpose: 'serverAuth',
+    lifetimeSeconds: 30 * day,
+    names: 'service',
+    key: 'p256',
+    title: 'Postern control',
+  },
 };
 
 /** Certificates begin this much before they are made, so that a laptop whose clock is behind can use one at once. */

@@ -15,7 +15,10 @@ export interface Signer {
   readonly notAfter: number;
   readonly keyIdentifier: x509.AuthorityKeyIdentifierExtension;
   readonly key: CryptoKey;
-  readonly algorithm: { readonly name: 'ECDSA'; readonly hash: 'SHA-256' | 'SHA-384' };
+  readonly algorithm: {
+    readonly name: 'ECDSA' | 'RSASSA-PKCS1-v1_5';
+    readonly hash: 'SHA-256' | 'SHA-384';
+  };
   /** Extended key usages, as object identifiers. */
   readonly purposes: readonly string[];
 }
@@ -27,15 +30,25 @@ async function loadSigner(authority: AuthorityCertificate): Promise<Signer> {
     throw new TypeError('not an authority, or the key of another one');
   }
   const parsed = new x509.X509Certificate(certificate.raw);
-  const namedCurve = privateKey.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'P-384' : 'P-256';
   return {
     name: parsed.subjectName,
     notAfter: toSeconds(parsed.notAfter),
     keyIdentifier: await x509.AuthorityKeyIdentifierExtension.create(parsed.publicKey),
-    key: privateKey.toCryptoKey({ name: 'ECDSA', namedCurve }, false, ['sign']),
-    algorithm: { name: 'ECDSA', hash: namedCurve === 'P-384' ? 'SHA-384' : 'SHA-256' },
+    ...signingKeyOf(privateKey),
     // Node calls the extended key usage `keyUsage`.
     purposes: certificate.keyUsage ?? [],
+  };
+}
+
+function signingKeyOf(privateKey: KeyObject): Pick<Signer, 'key' | 'algorithm'> {
+  if (privateKey.asymmetricKeyType === 'rsa') {
+    const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } as const;
+    return { key: privateKey.toCryptoKey(algorithm, false, ['sign']), algorithm };
+  }
+  const namedCurve = privateKey.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'P-384' : 'P-256';
+  return {
+    key: privateKey.toCryptoKey({ name: 'ECDSA', namedCurve }, false, ['sign']),
+    algorithm: { name: 'ECDSA', hash: namedCurve === 'P-384' ? 'SHA-384' : 'SHA-256' },
   };
 }
 

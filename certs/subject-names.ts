@@ -20,7 +20,8 @@ export function subjectNames(profileName: ProfileName, subject: CertificateSubje
   const { uri, dnsNames = [], addresses = [] } = subject;
   if (profiles[profileName].names === 'spiffe') {
     const domain = uri?.split('/')[2] ?? '';
-    if (uri === undefined || parseSpiffeUri(uri, domain)?.kind !== profileName || !dnsName.test(domain)) {
+    const kind = profileName === 'managed' ? 'device' : profileName;
+    if (uri === undefined || parseSpiffeUri(uri, domain)?.kind !== kind || !dnsName.test(domain)) {
       throw new TypeError(`not the URI of a ${profileName}`);
     }
     if (dnsNames.length + addresses.length > 0)

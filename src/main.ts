@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   'enroll-token': async () => (await import('./cli/enroll-token.ts')).registerEnrollToken,
   'api-key': async () => (await import('./cli/api-key.ts')).registerApiKey,
   'access-log': async () => (await import('./cli/access-log.ts')).registerAccessLog,
+  'managed-devices': async () => (await import('./cli/managed-devices.ts')).registerManagedDevices,
   device: async () => (await import('./cli/device.ts')).registerDevice,
   policy: async () => (await import('./cli/policy.ts')).registerPolicy,
   why: async () => (await import('./cli/why.ts')).registerWhy,

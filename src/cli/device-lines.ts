@@ -30,7 +30,7 @@ export const deviceStory = (device: DeviceView, { changes }: DeviceHistory): str
   `User      ${printable(device.user)}`,
   `Role      ${printable(roleText(device))}`,
   `State     ${device.state} since ${formatTime(device.changedAt)}${device.awaits === undefined ? '' : `, until ${awaited[device.awaits]}`}`,
-  `Enrolled  ${formatTime(device.enrolledAt)}`,
+  `Enrolled  ${formatTime(device.enrolledAt)}${device.keyMadeElsewhere === true ? ', with a key that came in a bundle' : ''}`,
   '',
   ...tableLines(
     ['CERTIFICATE', 'UNTIL', 'THUMBPRINT'],

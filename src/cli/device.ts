@@ -6,6 +6,7 @@ import { deviceStates } from '../domain/device.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { inForce } from './delete.ts';
+import { registerDeviceBundle } from './device-bundle.ts';
 import { deviceLines, deviceStory } from './device-lines.ts';
 import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -41,6 +42,7 @@ Examples:
     );
   registerList(group);
   registerShow(group);
+  registerDeviceBundle(group);
   for (const [name, { state, description }] of Object.entries(changes)) {
     const command = group
       .command(name)

@@ -124,6 +124,10 @@ ledger:
 #   # browserUrl: https://control.${values.domain}:8444
 #   timeoutMs: 5000
 
+# Devices under a device management (docs/devices.md): trusts the RSA authority that \`postern managed-devices init\` makes,
+# and lets PKCS#12 bundles be made. Without it: false.
+# managedDevices: true
+
 # Where others can fetch the revocation list: a public copy of https://CONTROL:8444/v1/crl/devices.crl. With it, new
 # device certificates say so.
 # revocationList:

@@ -312,16 +312,42 @@ export const DeviceView = Type.Object(
     reason: Type.Optional(Type.String()),
     changedBy: Type.Optional(Type.String()),
     /** It becomes active by itself when this has come. */
+    /** Its key came to it in a bundle. */
+    keyMadeElsewhere: Type.Optional(Type.Boolean()),
     awaits: Type.Optional(Type.Union([Type.Literal('posture'), Type.Literal('sign-in')])),
     enrolledAt: EpochSeconds,
     changedAt: EpochSeconds,
     certificates: Type.Array(
-      Type.Object({ serial: Type.String(), thumbprint: Type.String(), notAfter: EpochSeconds }, strict),
+      Type.Object(
+        {
+          serial: Type.String(),
+          thumbprint: Type.String(),
+          notAfter: EpochSeconds,
+          managed: Type.Optional(Type.Boolean()),
+        },
+        strict,
+      ),
     ),
   },
   strict,
 );
 export type DeviceView = Static<typeof DeviceView>;
+
+// POST /v1/device-bundles
+export const MakeBundleRequest = Type.Object(
+  { user: Type.String({ minLength: 1, maxLength: 254 }), csr: Pem },
+  strict,
+);
+export const MakeBundleResponse = Type.Object(
+  {
+    device: Type.String(),
+    user: Type.String(),
+    /** Leaf first, then the authority of managed devices. */
+    certificate: Pem,
+    notAfter: EpochSeconds,
+  },
+  strict,
+);
 
 // GET /v1/devices
 export const ListDevicesQuery = Type.Object(

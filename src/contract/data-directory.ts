@@ -19,6 +19,9 @@ export const dataDirectory = {
   rootKey: 'keys/root.key',
   deviceAuthorityKey: 'keys/device-authority.key',
   serviceAuthorityKey: 'keys/service-authority.key',
+  /** Made by `postern managed-devices init`. */
+  managedAuthorityCertificate: 'certs/managed-authority.crt',
+  managedAuthorityKey: 'keys/managed-authority.key',
   /** `session-KID.key` and `assertion-KID.key`, made and retired by the control plane. */
   signingKeys: 'keys/signing',
 } as const;

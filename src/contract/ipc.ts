@@ -105,6 +105,8 @@ export interface WorkerStart {
    * its certificate from the root, which OpenSSL does not take for the end of a chain.
    */
   readonly deviceAuthorityPem: string;
+  /** The self-signed authority of managed devices, where the settings have `managedDevices`. */
+  readonly managedAuthorityPem?: string | undefined;
   readonly serviceAuthorityPem: string;
   /** The gateway's own certificate (leaf first) and key. */
   readonly gatewayCertificatePem: string;

@@ -529,6 +529,17 @@ export const refusals = {
     ['Certificate request not valid', 'It must be signed by its own P-256 key.'],
     ['Demande de certificat non valable', 'Elle doit être signée par sa propre clé P-256.'],
   ),
+  'managed-devices-off': text(
+    404,
+    [
+      'No devices under a device management here',
+      'Run `postern managed-devices init`, and say `managedDevices: true` in the settings of the server.',
+    ],
+    [
+      'Aucun appareil géré par un MDM ici',
+      'Lancez `postern managed-devices init`, puis mettez `managedDevices: true` dans les réglages du serveur.',
+    ],
+  ),
   'renewal-too-late': text(
     403,
     ['Certificate expired too long ago to be renewed', enrollAgain.en],

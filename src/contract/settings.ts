@@ -185,6 +185,8 @@ export const Settings = Type.Object(
       Type.Object({ graceDays: Type.Integer({ minimum: 0, maximum: 365, description: '0: never' }) }, strict),
     ),
     signIn: Type.Optional(SignInSettings),
+    /** Whether devices under a device management are let in, whom an RSA authority of their own certifies. Not without it. */
+    managedDevices: Type.Optional(Type.Boolean()),
     /** Where others find the revocation list; it stands in each new device certificate. */
     revocationList: Type.Optional(
       Type.Object({ url: Type.String({ pattern: '^https?://[!-~]{1,240}$' }) }, strict),

@@ -21,6 +21,7 @@ import { createResourceHistory } from './resource-history.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { applyRoute } from './routes/apply.ts';
 import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
+import { deviceBundleRoute } from './routes/device-bundles.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
 import { administratorSignInRoutes, administratorSignOutRoute } from './routes/administrator-sign-in.ts';
@@ -133,6 +134,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     changeRoutes(scope, parts);
     deviceRoutes(scope, parts);
     enrollmentTokenRoutes(scope, parts);
+    deviceBundleRoute(scope, parts);
     versionRoutes(scope, parts, createResourceHistory(parts.store));
     whyRoute(scope, parts);
     apiKeyRoutes(scope, parts, guarded);

@@ -19,6 +19,7 @@ import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
 import type { FailureLimit } from './failure-limit.ts';
+import type { ManagedDevices } from './managed-devices.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
@@ -48,6 +49,8 @@ export interface ControlParts {
   readonly deviceAuthorityPem: string;
   /** Of the same authority. */
   readonly revocationList: PublishedRevocationList;
+  /** Where devices under a device management are let in. */
+  readonly managed: ManagedDevices | undefined;
   /** For how long after the end of its certificate a device may renew it. */
   readonly graceSeconds: number;
   /** Signs session tokens now. */

@@ -24,20 +24,21 @@ export async function listenApi(
   options: {
     readonly settings: Settings;
     readonly port: number;
-    readonly deviceTrustAnchorPem: string;
+    /** What certificates of devices are verified with. */
+    readonly clientAuthorityPems: readonly string[];
     readonly authority: Pick<KeptCertificateOptions, 'authority' | 'rootPem' | 'now'>;
     readonly logger: FastifyBaseLogger;
   },
 ): Promise<ListeningApi> {
-  const { settings, port, deviceTrustAnchorPem, logger } = options;
+  const { settings, port, clientAuthorityPems, logger } = options;
   const { listen, names } = settings.control;
   const certificate = await keepCertificate({
     ...options.authority,
     profile: 'control',
     names,
-    onRenewed: (renewed) => server.setSecureContext(controlTlsOptions(renewed, deviceTrustAnchorPem)),
+    onRenewed: (renewed) => server.setSecureContext(controlTlsOptions(renewed, clientAuthorityPems)),
   });
-  const tls = controlTlsOptions(certificate.current, deviceTrustAnchorPem);
+  const tls = controlTlsOptions(certificate.current, clientAuthorityPems);
   const app = await buildControl(parts, { tls, logger });
   const server = app.server as unknown as Server;
   limitConnections(server, {

@@ -31,16 +31,15 @@ export function requireDevice(
       throw new GatewayError('certificate-missing');
     const untrusted = checkTrust(socket, certificate, graceSeconds === 0 ? undefined : authority);
     if (untrusted !== undefined) throw new GatewayError(untrusted.code, { detail: untrusted.detail ?? '' });
-    let identified = identifyDevice(certificate, parts.store.state, nowSeconds(parts), roles, graceSeconds);
+    const options = { roles, managedAuthorityPem: parts.managed?.authorityPem };
+    const now = nowSeconds(parts);
+    let identified = identifyDevice(certificate, parts.store.state, now, { ...options, graceSeconds });
     if (isRefusal(identified) && identified.code === 'certificate-expired' && graceSeconds > 0)
       identified = refuse('renewal-too-late', identified.detail);
     if (isRefusal(identified) && identified.code === 'certificate-unknown')
       // Where workers know it too: the laptop turns to one next.
       identified = (
-        await awaitEnforced(
-          parts,
-          adoptCertificate(parts.store, certificate, { now: nowSeconds(parts), roles }),
-        )
+        await awaitEnforced(parts, adoptCertificate(parts.store, certificate, { now, ...options }))
       ).value;
     if (isRefusal(identified) && identified.code === 'device-lost')
       parts.lostDevices.seen(

@@ -24,6 +24,8 @@ const lifetimeSeconds = 86_400;
  */
 export function createRevocationList(parts: {
   readonly authority: AuthorityCertificate;
+  /** Whether that is the one of managed devices. */
+  readonly isManaged?: boolean;
   readonly state: () => Pick<ControlState, 'devices' | 'head'>;
   /** Epoch seconds. */
   readonly now: () => number;
@@ -40,7 +42,7 @@ export function createRevocationList(parts: {
   const isGood = (now: number, sequence: number): boolean => {
     if (made === undefined || now >= made.thisUpdate + lifetimeSeconds / 2) return false;
     if (sequence === looked) return true;
-    return isSame(made.revoked, revokedCertificates(parts.state(), now));
+    return isSame(made.revoked, revokedCertificates(parts.state(), now, parts.isManaged === true));
   };
 
   return {
@@ -48,7 +50,7 @@ export function createRevocationList(parts: {
       const now = Math.max(parts.now(), made?.thisUpdate ?? 0);
       const { sequence } = parts.state().head;
       if (made === undefined || !isGood(now, sequence)) {
-        const revoked = revokedCertificates(parts.state(), now);
+        const revoked = revokedCertificates(parts.state(), now, parts.isManaged === true);
         const number = (BigInt(sequence) << 32n) | BigInt(now);
         const content = { number, thisUpdate: now, nextUpdate: now + lifetimeSeconds, revoked };
         const list = signRevocationList(parts.authority, content).then((der) => ({

@@ -25,6 +25,7 @@ import { createLostDeviceWatch } from './lost-devices.ts';
 import { createSharedAnswers } from './shared-answers.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { openFleeting } from './fleeting/open-fleeting.ts';
+import { createManagedDevices } from './managed-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
@@ -69,7 +70,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
 
   const data = dataPathOf(start.configFile, settings.data);
   checkDataDirectory(data);
-  const authorities = await loadAuthorities(data, start.passphrase);
+  const authorities = await loadAuthorities(data, start.passphrase, settings.managedDevices === true);
   const deviceTrustAnchorPem = await createTrustAnchor(authorities.device);
   const { store, recent, health } = await openStore(settings, start.configFile, clock, logger);
   const closing: (() => Promise<void> | void)[] = [() => store.close()];
@@ -190,6 +191,14 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       }),
       rootPem: authorities.rootPem,
       deviceAuthorityPem: authorities.device.certificatePem,
+      managed:
+        authorities.managed === undefined
+          ? undefined
+          : createManagedDevices({
+              authority: authorities.managed,
+              state: () => store.state,
+              now,
+            }),
       graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,
       sessionKey: () => keys.current('session'),
       fleet,
@@ -227,7 +236,16 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         ? undefined
         : await listenApi(
             { ...parts, accessLog },
-            { settings, port, deviceTrustAnchorPem, authority, logger },
+            {
+              settings,
+              port,
+              clientAuthorityPems: [
+                deviceTrustAnchorPem,
+                ...(authorities.managed === undefined ? [] : [authorities.managed.certificatePem]),
+              ],
+              authority,
+              logger,
+            },
           );
     if (api !== undefined) closing.push(() => api.close());
 

@@ -8,13 +8,13 @@ import type { ServerCertificate } from './server-certificate.ts';
  */
 export function controlTlsOptions(
   certificate: Pick<ServerCertificate, 'chainPem' | 'keyPem'>,
-  deviceTrustAnchorPem: string,
+  clientAuthorityPems: readonly string[],
 ): ServerOptions {
   return {
     cert: certificate.chainPem,
     key: certificate.keyPem,
     // Not the root, which also stands above servers, and must not be trusted to end a client's chain.
-    ca: deviceTrustAnchorPem,
+    ca: [...clientAuthorityPems],
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.3',

@@ -46,6 +46,7 @@ export function describeWorkerStart(parts: {
     flowDirectory: parts.flowDirectory,
     rootPem: authorities.rootPem,
     deviceAuthorityPem: parts.deviceTrustAnchorPem,
+    managedAuthorityPem: authorities.managed?.certificatePem,
     serviceAuthorityPem: authorities.service.certificatePem,
     gatewayCertificatePem: chainPem,
     gatewayKeyPem: keyPem,

@@ -34,6 +34,8 @@ export interface IssuedCertificate {
   readonly thumbprint: string;
   /** Epoch seconds. */
   readonly notAfter: number;
+  /** By the authority of managed devices. */
+  readonly managed?: true;
 }
 
 export interface Device {
@@ -52,6 +54,8 @@ export interface Device {
    * into this state. What a person decides about it ends that.
    */
   readonly awaits?: 'posture' | 'sign-in';
+  /** Its key was not made by itself: whoever had the bundle has it too. */
+  readonly keyMadeElsewhere?: true;
   /** Epoch seconds. */
   readonly enrolledAt: number;
   readonly changedAt: number;

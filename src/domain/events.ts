@@ -47,6 +47,13 @@ export type ControlEvent =
       readonly state?: 'enrolled';
     }
   | {
+      /** Key and certificate were made for a device that cannot make its own, and carried to it as a bundle. */
+      readonly type: 'device-bundle-made';
+      readonly device: DeviceId;
+      readonly user: UserName;
+      readonly certificate: IssuedCertificate;
+    }
+  | {
       /** By the device itself: what it awaited has come. */
       readonly type: 'device-posture-accepted';
       readonly device: DeviceId;

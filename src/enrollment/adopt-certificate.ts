@@ -4,18 +4,16 @@ import { backdatedSeconds } from '../../certs/profiles.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
-import type { DeviceRole } from '../domain/device.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
-import { identifyDevice } from '../identity/device-identity.ts';
+import { identifyDevice, isManagedCertificate } from '../identity/device-identity.ts';
+import type { IdentifyOptions } from '../identity/device-identity.ts';
 import type { Change, ControlStore } from './control-store.ts';
 import { maxLiveCertificates } from './renew.ts';
 
-interface Asked {
+interface Asked extends Pick<IdentifyOptions, 'roles' | 'managedAuthorityPem'> {
   /** Epoch seconds. */
   readonly now: number;
-  /** Those that the listener serves. */
-  readonly roles: readonly DeviceRole[];
 }
 
 /**
@@ -36,13 +34,14 @@ export function adoptCertificate(
 export function decideAdoption(
   state: ControlState,
   certificate: X509Certificate,
-  { now, roles }: Asked,
+  { now, ...options }: Asked,
 ): Change<VerifiedCertificate> | Refusal {
-  const identified = identifyDevice(certificate, state, now, roles);
+  const identified = identifyDevice(certificate, state, now, options);
   // Another request of the same laptop was first.
   if (!('code' in identified)) return { events: [], value: identified };
   if (identified.code !== 'certificate-unknown') return identified;
-  const checked = checkDeviceCertificate(certificate, { domain: state.domain, now });
+  const isManaged = isManagedCertificate(certificate, options.managedAuthorityPem);
+  const checked = checkDeviceCertificate(certificate, { domain: state.domain, now, isManaged });
   if (!checked.ok) return refuse(checked.problem, checked.detail);
   const { serial, thumbprint, issuer, notBefore, notAfter } = checked;
   const id = checked.device as DeviceId;
@@ -50,10 +49,9 @@ export function decideAdoption(
   const live = state.devices.get(id)?.certificates.filter((known) => known.notAfter >= now).length ?? 0;
   const isLost = state.lostTimes.some(({ from, to }) => from <= issuedAt && issuedAt <= to);
   if (!isLost || live >= maxLiveCertificates) return identified;
+  const issued = { serial, thumbprint, notAfter, ...(isManaged ? { managed: true as const } : {}) };
   return {
-    events: [
-      { type: 'device-certificate-renewed', device: id, certificate: { serial, thumbprint, notAfter } },
-    ],
+    events: [{ type: 'device-certificate-renewed', device: id, certificate: issued }],
     value: { device: id, serial, thumbprint, issuer, notBefore, notAfter },
   };
 }

@@ -8,15 +8,16 @@ const keptSeconds = 7 * 86_400;
 /**
  * What a revocation list names: the certificates of devices that are revoked or lost. Not those of devices in
  * quarantine, which may end, nor those that a renewal superseded, which are good until their end.
- * `now` in epoch seconds.
+ * `now` in epoch seconds. `isManaged`: of the authority of managed devices, or of the other one.
  */
 export const revokedCertificates = (
   { devices }: Pick<ControlState, 'devices'>,
   now: number,
+  isManaged: boolean,
 ): RevokedCertificate[] =>
   [...devices.values()].filter(isFinal).flatMap((device) =>
     device.certificates
-      .filter(({ notAfter }) => notAfter + keptSeconds >= now)
+      .filter(({ managed, notAfter }) => (managed === true) === isManaged && notAfter + keptSeconds >= now)
       .map(({ serial }) => ({
         serial,
         revokedAt: device.changedAt,

@@ -70,7 +70,10 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   let isDraining = false;
 
   const state = (): ControlState => follower.state;
-  const contexts = createTlsContexts(settings, ports.deviceAuthorityPem);
+  const contexts = createTlsContexts(settings, [
+    ports.deviceAuthorityPem,
+    ...(ports.managedAuthorityPem === undefined ? [] : [ports.managedAuthorityPem]),
+  ]);
   const appCertificates = createAppCertificates({
     certify: ports.certifyApp,
     createContext: (certificatePem, keyPem) => contexts.create(certificatePem, keyPem),
@@ -140,7 +143,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     },
     onRefused: (connection, refusal) => record.handshake(connection, refusal),
     onSecure(socket, start) {
-      const { facts, certificate } = identifyDevice(socket, start, state(), nowSeconds());
+      const { facts, certificate } = identifyDevice(socket, start, state(), nowSeconds(), ports);
       if ('code' in certificate) {
         record.handshake(facts, certificate);
         if (certificate.code === 'device-lost')
@@ -277,6 +280,7 @@ function concernOf(entries: readonly LedgerEntry[]): Concerned {
       case 'device-certificate-renewed':
       case 'device-enrolled':
       case 'device-posture-accepted':
+      case 'device-bundle-made':
         devices.add(event.device);
         break;
       case 'enrollment-token-created':

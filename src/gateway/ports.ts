@@ -29,6 +29,8 @@ export interface GatewayPorts {
   readonly certificate: GatewayCertificates;
   /** What clients' certificates must chain to: the self-signed twin of the device authority, and nothing above it. */
   readonly deviceAuthorityPem: string;
+  /** Also trusted where it is given: the authority of managed devices, self-signed. */
+  readonly managedAuthorityPem?: string | undefined;
   readonly rootPem: string;
   readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
   readonly engine: PolicyEngine;

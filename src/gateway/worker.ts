@@ -69,6 +69,7 @@ async function start(message: WorkerStart): Promise<void> {
     snapshot,
     certificate: { certificatePem: message.gatewayCertificatePem, keyPem: message.gatewayKeyPem },
     deviceAuthorityPem: message.deviceAuthorityPem,
+    managedAuthorityPem: message.managedAuthorityPem,
     rootPem: message.rootPem,
     assertionKey: message.assertionKey,
     engine: createPolicyEngine(),

@@ -77,6 +77,11 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
       return refuse('conflict', `device ${id} has this certificate`);
     return undefined;
   },
+  'device-bundle-made': (state, { device, certificate }) => {
+    if (certificate.managed !== true)
+      return refuse('conflict', 'a bundle is of the authority of managed devices');
+    return state.devices.has(device) ? refuse('conflict', `device ${device} exists`) : undefined;
+  },
   // Neither a quarantine that a person set nor anything final ends by what the device says of itself.
   'device-posture-accepted': (state, { device: id }) => {
     const device = state.devices.get(id);

@@ -19,6 +19,7 @@ const Certificate = Type.Object(
     serial: Type.String({ pattern: '^[1-9A-F][0-9A-F]{0,39}$' }),
     thumbprint: Sha256,
     notAfter: EpochSeconds,
+    managed: Type.Optional(Type.Literal(true)),
   },
   strict,
 );
@@ -74,6 +75,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     certificate: Certificate,
     state: Type.Optional(Type.Literal('enrolled')),
   }),
+  'device-bundle-made': event('device-bundle-made', { device: Id, user: Id, certificate: Certificate }),
   'device-posture-accepted': event('device-posture-accepted', { device: Id }),
   'device-certificate-renewed': event('device-certificate-renewed', {
     device: Id,

@@ -135,6 +135,21 @@ export function applyEvent(
       noteChange(state, id, { at: now, by: origin.actor, reason: 'enrollment' });
       return;
     }
+    case 'device-bundle-made': {
+      const { device: id, user, certificate } = event;
+      state.devices.set(id, {
+        id,
+        user,
+        role: 'laptop',
+        state: 'active',
+        keyMadeElsewhere: true,
+        enrolledAt: now,
+        changedAt: now,
+        certificates: [certificate],
+      });
+      noteChange(state, id, { at: now, by: origin.actor, reason: 'bundle' });
+      return;
+    }
     case 'device-posture-accepted': {
       const { awaits } = get(state.devices, event.device);
       const reason = awaits === 'sign-in' ? 'sign-in-and-posture' : 'first-posture';

@@ -18,6 +18,7 @@ import { registerInit } from '../../src/cli/init.ts';
 import { registerPolicy } from '../../src/cli/policy.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { registerRestore } from '../../src/cli/restore.ts';
+import { registerManagedDevices } from '../../src/cli/managed-devices.ts';
 import { registerServe } from '../../src/cli/serve.ts';
 import { registerWhy } from '../../src/cli/why.ts';
 import { runPostern } from './run-postern.ts';
@@ -78,6 +79,7 @@ it('teaches each command with an example in its help', () => {
     registerDevice,
     registerPolicy,
     registerWhy,
+    registerManagedDevices,
     registerFlows,
     registerBackup,
     registerLedger,

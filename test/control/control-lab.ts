@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { pino } from 'pino';
+import type { AuthorityCertificate } from '../../certs/signer.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { createAnswerMemory } from '../../src/control/answer-memory.ts';
 import { defaultRateLimits } from '../../src/control/rate-limits.ts';
@@ -19,6 +20,7 @@ import type { ControlApp, ControlParts, GatewayAddress } from '../../src/control
 import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
 import { createFailureLimit } from '../../src/control/failure-limit.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
+import { createManagedDevices } from '../../src/control/managed-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
 import { createRevocationList } from '../../src/control/revocation-list.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
@@ -88,6 +90,8 @@ export interface ControlLab {
 }
 
 export interface ControlLabOptions {
+  /** What `postern managed-devices init` makes, where the settings let such devices in. */
+  readonly managed?: AuthorityCertificate;
   /** Makes sign-in, as the settings would. */
   readonly signIn?: (made: {
     readonly organization: Organization;
@@ -144,6 +148,14 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
       state: () => store.state,
       now: () => Math.floor(clock() / 1000),
     }),
+    managed:
+      options.managed === undefined
+        ? undefined
+        : createManagedDevices({
+            authority: options.managed,
+            state: () => store.state,
+            now: () => Math.floor(clock() / 1000),
+          }),
     graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
     fleet,
@@ -166,10 +178,10 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     enforcementTimeoutMs: 100,
   };
   const certificate = await organization.issueControl();
-  const tls = controlTlsOptions(
-    { chainPem: certificate.bundlePem, keyPem: certificate.keyPem },
+  const tls = controlTlsOptions({ chainPem: certificate.bundlePem, keyPem: certificate.keyPem }, [
     organization.deviceAuthorityPem,
-  );
+    ...(options.managed === undefined ? [] : [options.managed.certificatePem]),
+  ]);
   const app = await buildControl(parts, { tls, logger });
   limitConnections(app.server, { perAddress: 500, total: 1000 });
   await app.listen({ host: '127.0.0.1', port: 0 });

@@ -20,10 +20,10 @@ it('is issued anew at two thirds of its life, while the server runs and connecti
     profile: 'control',
     names: ['localhost', '127.0.0.1'],
     onRenewed: (renewed) =>
-      server.setSecureContext(controlTlsOptions(renewed, organization.deviceAuthorityPem)),
+      server.setSecureContext(controlTlsOptions(renewed, [organization.deviceAuthorityPem])),
     now: issuedAt,
   });
-  const server = createServer(controlTlsOptions(kept.current, organization.deviceAuthorityPem));
+  const server = createServer(controlTlsOptions(kept.current, [organization.deviceAuthorityPem]));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

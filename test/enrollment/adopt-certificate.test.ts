@@ -38,12 +38,12 @@ async function forgotten(device: DeviceId, issuedAt: number): Promise<X509Certif
 describe('a certificate that a restored ledger does not know', () => {
   it('is taken up where it was issued between the backup and its restore, and then identifies the laptop', async () => {
     const certificate = await forgotten(id, now - day);
-    expect(identifyDevice(certificate, lab.store.state, now, asked.roles)).toMatchObject({
+    expect(identifyDevice(certificate, lab.store.state, now, asked)).toMatchObject({
       code: 'certificate-unknown',
     });
     const adopted = await adoptCertificate(lab.store, certificate, asked);
     expect(adopted).toMatchObject({ device: id });
-    expect(identifyDevice(certificate, lab.store.state, now, asked.roles)).toEqual(adopted);
+    expect(identifyDevice(certificate, lab.store.state, now, asked)).toEqual(adopted);
     // Two requests of one laptop may meet.
     const { head } = lab.store.state;
     expect(await adoptCertificate(lab.store, certificate, asked)).toEqual(adopted);

@@ -57,7 +57,7 @@ describe('enrollment', () => {
     expect(certificate.subjectAltName).toBe(`URI:spiffe://example.org/connector/${enrolled.device}`);
     expect(lab.store.state.devices.get(enrolled.device)?.network).toBe('finance' as NetworkName);
     expect(identifyDevice(certificate, lab.store.state, now)).toMatchObject({ code: 'certificate-profile' });
-    expect(identifyDevice(certificate, lab.store.state, now, ['connector'])).toMatchObject({
+    expect(identifyDevice(certificate, lab.store.state, now, { roles: ['connector'] })).toMatchObject({
       device: enrolled.device,
     });
   });
@@ -74,7 +74,7 @@ describe('enrollment', () => {
       state: 'active',
     });
     expect(identifyDevice(certificate, lab.store.state, now)).toMatchObject({ device: enrolled.device });
-    expect(identifyDevice(certificate, lab.store.state, now, ['laptop'])).toMatchObject({
+    expect(identifyDevice(certificate, lab.store.state, now, { roles: ['laptop'] })).toMatchObject({
       code: 'certificate-profile',
     });
   });

@@ -114,7 +114,7 @@ describe('a connector', () => {
   it('is no laptop, and a laptop no connector', () => {
     const state = stateOf(entry(laptop), enrolled());
     const as = (device: LabDevice, role: 'laptop' | 'connector') =>
-      identifyDevice(new X509Certificate(device.certificatePem), state, now, [role]);
+      identifyDevice(new X509Certificate(device.certificatePem), state, now, { roles: [role] });
     expect(as(connector, 'connector')).toMatchObject({ device: 'c-finance' });
     expect(as(laptop, 'laptop')).toMatchObject({ device: 'd-laptop' });
     expect(as(connector, 'laptop')).toEqual({

@@ -263,6 +263,8 @@ export async function startLabGateway(options: {
   readonly upstreamAuthoritiesPem?: string;
   readonly openBrowserSession?: GatewayPorts['openBrowserSession'];
   readonly recorder?: FlowRecorder;
+  /** Trusted beside the device authority. */
+  readonly managedAuthorityPem?: string;
 }): Promise<LabGateway> {
   const organization = await makeOrganization();
   const clock = { now: Date.now() };
@@ -291,6 +293,7 @@ export async function startLabGateway(options: {
     snapshot: state,
     certificate: { certificatePem: certificate.chainPem, keyPem: certificate.keyPem },
     deviceAuthorityPem: organization.deviceAuthorityPem,
+    managedAuthorityPem: options.managedAuthorityPem,
     rootPem: organization.rootPem,
     assertionKey: { kid: assertionKey.published.kid, privateKeyPem: assertionKey.privateKeyPem },
     engine,

@@ -56,11 +56,25 @@ describe('a certificate', () => {
     const loading = (library: string): string[] =>
       shipped.filter((file) => importsOf(file).includes(library));
     expect(loading('@peculiar/x509')).toEqual(['certs/x509-library.ts']);
-    for (const library of ['node-forge', 'pkijs', 'asn1js', 'jsrsasign'])
-      expect(loading(library)).toEqual([]);
+    for (const library of ['pkijs', 'asn1js', 'jsrsasign']) expect(loading(library)).toEqual([]);
     const users = shipped.filter((file) => importsOf(file).some((name) => name.endsWith('/x509-library.ts')));
     expect(users.length).toBeGreaterThan(0);
     const verifying = users.filter((file) => /X509ChainBuilder|\.verify\(/.test(read(file)));
     expect(verifying).toEqual([]);
+  });
+
+  it('and a signature are nothing to node-forge either, which one file loads and the formats of certs/ use', () => {
+    expect(shipped.filter((file) => importsOf(file).includes('node-forge'))).toEqual([
+      'certs/forge-library.ts',
+    ]);
+    const users = shipped.filter((file) =>
+      importsOf(file).some((name) => name.endsWith('/forge-library.ts')),
+    );
+    expect(users).toContain('certs/pkcs12.ts');
+    for (const file of users) {
+      expect(file).toMatch(/^certs\//);
+      const text = read(file);
+      expect(text).not.toMatch(/CaStore|verifyCertificateChain|\.verify\(|\.issued\(|isIssuer/);
+    }
   });
 });

@@ -4,6 +4,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { ControlState } from '../../domain/control-state.ts';
 import type { ConnectionFacts } from '../../domain/flow.ts';
 import type { VerifiedCertificate } from '../../domain/subject.ts';
+import type { IdentifyOptions } from '../../identity/device-identity.ts';
 import { identifyDevice as identify } from '../../identity/device-identity.ts';
 import { buildConnectionFacts, describeCertificate } from '../connection-facts.ts';
 import type { ConnectionStart } from '../connection-facts.ts';
@@ -22,12 +23,13 @@ export function identifyDevice(
   start: ConnectionStart,
   state: ControlState,
   now: number,
+  options: Pick<IdentifyOptions, 'managedAuthorityPem'>,
 ): Identified {
   const presented = socket.authorized ? socket.getPeerX509Certificate() : undefined;
   if (presented === undefined) {
     return { facts: buildConnectionFacts(start, socket), certificate: refuse('certificate-missing') };
   }
-  const certificate = identify(presented, state, now);
+  const certificate = identify(presented, state, now, { managedAuthorityPem: options.managedAuthorityPem });
   const facts = buildConnectionFacts(
     start,
     socket,

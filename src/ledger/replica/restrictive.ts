@@ -19,6 +19,7 @@ const restricts: Readonly<Record<ControlEventType, boolean>> = {
   'enrollment-token-withdrawn': true,
   // It uses up a one-time token.
   'device-enrolled': true,
+  'device-bundle-made': false,
   'device-posture-accepted': false,
   'device-certificate-renewed': false,
   'device-state-changed': true,
