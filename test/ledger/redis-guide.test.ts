@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RedisSettings } from '../../src/contract/settings.ts';
+import { redisCheck } from '../../src/doctor/checks/redis.ts';
 import { genesisHead } from '../../src/ledger/chain.ts';
 import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';
 import { openRedisLedger } from '../../src/ledger/redis/redis-ledger.ts';
@@ -111,6 +112,12 @@ describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisH
     cleanUps.push(() => ledger.close());
     const [first] = await ledger.append(genesisHead.hash, 'test', [created]);
     expect(await Array.fromAsync(ledger.read(0))).toEqual([first]);
+
+    const facts = {
+      settings: { ledger: { redis: { ...redis, sentinels: urls } } },
+      configFile: at('postern.yaml'),
+    };
+    expect(await redisCheck.run(facts as never)).toMatchObject([{ level: 'ok' }]);
 
     await master.kill();
     // The one that is left takes no changes until it has a replica again (min-replicas-to-write), but is read.

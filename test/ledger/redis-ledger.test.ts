@@ -99,4 +99,22 @@ describe.skipIf(!hasRedis)(`a cluster of three${redisHint}`, () => {
     const address = addressOf({ cluster: urls, prefix: freshPrefix() });
     return freshLedger(async () => openRedisLedger(address));
   });
+
+  it('needs no more rights than the guide gives, for a cluster too', async () => {
+    const guide = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8');
+    const more = /a cluster wants `([^`]+)` as well/.exec(guide)?.[1] ?? '';
+    const [, , ...rules] = `${rulesOfGuide()} ${more}`.split(' ');
+    for (const server of cluster.servers)
+      expect(server.cli('acl', 'setuser', 'postern', ...rules)).toBe('OK');
+    const urls = cluster.servers.map(({ port }) => `redis://127.0.0.1:${port}`);
+    const address = { ...addressOf({ cluster: urls }), username: 'postern', password: 'correct-horse' };
+    const ledger = openRedisLedger(address);
+    const [first] = await ledger.append(genesisHead.hash, 'test', [created]);
+    const followed = ledger.follow(0, new AbortController().signal)[Symbol.asyncIterator]();
+    expect((await followed.next()).value).toEqual(first);
+    await ledger.close();
+    const outside = openRedisLedger({ ...address, prefix: 'other' });
+    await expect(outside.head()).rejects.toThrow('the user may not do this');
+    await outside.close();
+  });
 });

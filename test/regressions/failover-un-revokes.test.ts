@@ -5,7 +5,15 @@ import { openStation } from '../lab/ledger-station.ts';
 import { addressOf, portAddress } from '../lab/redis-ledgers.ts';
 import { hasRedis, redisHint } from '../lab/servers/redis.ts';
 import { startSentinelLab } from '../lab/servers/redis-sentinel.ts';
-import { created, deviceState, enrolled, networkPut, tokenCreated } from './samples.ts';
+import { created, deviceState, enrolled, networkPut, tokenCreated } from '../ledger/samples.ts';
+
+/*
+ * A laptop is stolen and revoked; Redis acknowledges it. The line to the replica was broken at that moment, the master's
+ * zone loses its power, and Sentinel promotes the replica, which never heard of it. Whoever believes the new master lets
+ * the thief in again, and nothing anywhere says so; a thief who can cut a line has only to choose the moment. Here each
+ * gateway stands by what it has seen, and gives the new master what it lost (smallstep/certificates#606: a restore
+ * un-revoked; revocations only grow).
+ */
 
 // Sentinels take their time to agree.
 vi.setConfig({ testTimeout: 120_000 });
