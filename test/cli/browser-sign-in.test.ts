@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Identity } from '../control/control-lab.ts';
@@ -243,6 +244,38 @@ it('ends with the session at the provider, and asks again', async () => {
     code: 'sign-in-ended',
   });
   expect((await browser.open(address('/'))).status).toBe(200);
+});
+
+it('cuts an open WebSocket of a browser whose session ends at the provider', async () => {
+  const browser = browserOf(laptop);
+  const cookie = `__Host-postern=${await signIn(browser)}`;
+  const outgoing = request({
+    host: '127.0.0.1',
+    port: lab.gateway,
+    servername: appHost,
+    agent: false,
+    ca: lab.made.rootPem,
+    cert: laptop.chainPem,
+    key: laptop.keyPem,
+    headers: {
+      host: `${appHost}:${lab.gateway}`,
+      origin: `https://${appHost}:${lab.gateway}`,
+      cookie,
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    },
+  });
+  outgoing.end();
+  const [, socket] = (await once(outgoing, 'upgrade')) as [IncomingMessage, Duplex];
+  socket.on('error', () => undefined);
+  const closed = new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now())));
+  socket.resume();
+  await lab.provider.endSession(browser);
+  // The provider is answered when every gateway has cut: by now it is, or is about to be seen here.
+  const answered = performance.now();
+  console.log(`cut ${(answered - (await closed)).toFixed(1)} ms before the logout was answered`);
 });
 
 it('says no to a wrong user on a page, in the language of the browser', async () => {
