@@ -136,7 +136,11 @@ describe('live flows', () => {
     const attempt = lab.recorder.records.findLast(({ outcome }) => outcome?.refusal === 'device-lost');
     expect(attempt).toMatchObject({
       kind: 'authentication',
-      facts: { connection: { certificate: { thumbprint: alice.certificate.thumbprint } } },
+      facts: {
+        connection: {
+          certificate: { device: alice.certificate.id, thumbprint: alice.certificate.thumbprint },
+        },
+      },
       outcome: { detail: `${alice.certificate.id} is lost` },
     });
     expect(lab.warnings).toContainEqual({

@@ -1,8 +1,13 @@
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { parseSpiffeUri } from '../../../certs/spiffe.ts';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { ControlState } from '../../domain/control-state.ts';
+import { finalStates } from '../../domain/device.ts';
+import type { Device } from '../../domain/device.ts';
 import type { ConnectionFacts } from '../../domain/flow.ts';
+import type { DeviceId } from '../../domain/ids.ts';
 import type { VerifiedCertificate } from '../../domain/subject.ts';
 import type { IdentifyOptions } from '../../identity/device-identity.ts';
 import { identifyDevice as identify } from '../../identity/device-identity.ts';
@@ -33,7 +38,22 @@ export function identifyDevice(
   const facts = buildConnectionFacts(
     start,
     socket,
-    describeCertificate(presented, 'code' in certificate ? undefined : state.devices.get(certificate.device)),
+    describeCertificate(presented, deviceOf(presented, certificate, state)),
   );
   return { facts, certificate };
+}
+
+/**
+ * Who it is for the record. A device that is revoked or lost has proven that too: the SOC looks for a stolen laptop by its
+ * name. Of any other refusal nothing is sure.
+ */
+function deviceOf(
+  presented: X509Certificate,
+  identified: VerifiedCertificate | Refusal,
+  { domain, devices }: ControlState,
+): Device | undefined {
+  if (!('code' in identified)) return devices.get(identified.device);
+  if (!Object.values<string>(finalStates).includes(identified.code)) return undefined;
+  const [, uri = ''] = /^URI:(\S+)$/.exec(presented.subjectAltName ?? '') ?? [];
+  return devices.get(parseSpiffeUri(uri, domain)?.id as DeviceId);
 }
