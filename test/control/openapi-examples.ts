@@ -16,8 +16,8 @@ export interface Example {
 /** How an operation is asked for what it gives, and for each refusal that it alone has. */
 export interface OperationExamples {
   readonly good: (lab: ControlLab) => Promise<Example>;
-  /** Its good answer is tried by the suites of sign-in, which run an identity provider; here, only what is refused. */
-  readonly needsProvider?: true;
+  /** Its good answer takes an identity provider, or an authority of RSA: the suites that have one try it. */
+  readonly needsSetup?: true;
   readonly refused?: Readonly<Partial<Record<RefusalCode, (lab: ControlLab) => Promise<Example>>>>;
 }
 
@@ -87,19 +87,32 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   },
   'POST /v1/sign-in/backchannel-logout': {
     good: async () => ({ path: '/v1/sign-in/backchannel-logout', key: null, form: 'logout_token=x' }),
-    needsProvider: true,
+    needsSetup: true,
   },
   'POST /v1/device/renew': {
     good: async (lab) => ofDevice('/v1/device/renew', { csr: (await createKeyAndRequest()).csrPem })(lab),
   },
   'POST /v1/device/token': { good: ofDevice('/v1/device/token', {}) },
   'GET /v1/device/config': { good: ofDevice('/v1/device/config') },
-  'POST /v1/device/sign-in': { good: ofDevice('/v1/device/sign-in', {}), needsProvider: true },
+  'POST /v1/sign-in/administrator': {
+    good: at('/v1/sign-in/administrator', { flow: 'device-code' }),
+    needsSetup: true,
+  },
+  'POST /v1/sign-in/administrator/complete': {
+    good: at('/v1/sign-in/administrator/complete', { transaction: 'x' }),
+    needsSetup: true,
+  },
+  'POST /v1/sign-out': { good: at('/v1/sign-out'), needsSetup: true },
+  'POST /v1/device-bundles': {
+    good: at('/v1/device-bundles', { user: 'alice@example.org', csr: 'x' }),
+    needsSetup: true,
+  },
+  'POST /v1/device/sign-in': { good: ofDevice('/v1/device/sign-in', {}), needsSetup: true },
   'POST /v1/device/sign-in/complete': {
     good: ofDevice('/v1/device/sign-in/complete', {}),
-    needsProvider: true,
+    needsSetup: true,
   },
-  'POST /v1/device/sign-out': { good: ofDevice('/v1/device/sign-out', {}), needsProvider: true },
+  'POST /v1/device/sign-out': { good: ofDevice('/v1/device/sign-out', {}), needsSetup: true },
   'POST /v1/apply': { good: at('/v1/apply', { resources: [group] }) },
   'GET /v1/resources/{kind}': {
     good: (lab) => applied(lab, [group], '/v1/resources/groups'),

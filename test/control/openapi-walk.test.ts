@@ -210,7 +210,7 @@ describe('the OpenAPI document', () => {
       const example = examples[described.name];
       if (example === undefined) continue;
       const answer = await send(lab, described, await example.good(lab));
-      if (example.needsProvider !== true) expect(answer.status, `${described.name} ${answer.text}`).toBe(200);
+      if (example.needsSetup !== true) expect(answer.status, `${described.name} ${answer.text}`).toBe(200);
       expect(contradictions(described, answer), described.name).toEqual([]);
     }
   });
@@ -220,6 +220,8 @@ describe('the OpenAPI document', () => {
     for (const described of operations) {
       const example = examples[described.name];
       for (const code of codesOf(described)) {
+        // Without its setup it never comes as far as the ledger.
+        if (example?.needsSetup === true && code === 'store-unavailable') continue;
         const own = example?.refused?.[code];
         const answer =
           own === undefined
