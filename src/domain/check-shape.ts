@@ -145,7 +145,7 @@ function checkUnion(
   const meant = branches.filter((branch) =>
     isObject(value)
       ? keysOf(branch).some((key) => Object.hasOwn(value, key))
-      : branch.type === (Array.isArray(value) ? 'array' : typeof value),
+      : branch.type === jsonType(value),
   );
   const [only, another] = meant;
   if (only !== undefined && another === undefined) return checkShape(only, value, path);
@@ -167,6 +167,9 @@ function sketch(branch: WrittenSchema): string {
   );
   return `{ ${keys.join(', ')} }`;
 }
+
+const jsonType = (value: unknown): string =>
+  Array.isArray(value) ? 'array' : Number.isInteger(value) ? 'integer' : typeof value;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   value !== null && typeof value === 'object' && !Array.isArray(value);

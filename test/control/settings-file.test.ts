@@ -27,6 +27,17 @@ it('reads what init writes into a value that nothing can change', () => {
   expect(() => settings.control.names.push('x')).toThrow(TypeError);
 });
 
+it('takes a number of workers, and says what is wrong with one that cannot be', () => {
+  const workers = (text: string): string => template.replace('workers: auto', `workers: ${text}`);
+  expect(parseSettings(workers('2'), 'postern.yaml').gateway.workers).toBe(2);
+  expect(problemsOf(workers('0'))).toEqual([
+    expect.stringContaining('gateway.workers: must lie between 1 and 256, not 0'),
+  ]);
+  expect(problemsOf(workers('1.5'))).toEqual([
+    expect.stringContaining('gateway.workers: must be exactly one of integer, string'),
+  ]);
+});
+
 it('reads the settings that are commented out once they are commented in', () => {
   const all = template
     .replace(/^# (runAs:)\n# ( {2}uid: \d+)\n# ( {2}gid: \d+)$/m, '$1\n$2\n$3')
