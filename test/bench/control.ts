@@ -5,6 +5,7 @@ import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { measureAdministrators } from './control/administrators.ts';
 import { measureApply } from './control/apply.ts';
+import { measureDecisions, measureReplay } from './control/decisions.ts';
 import { measureRevocation } from './control/revocation.ts';
 import type { Row, Scale } from './control/row.ts';
 import { fillLedger, measureStart } from './control/start.ts';
@@ -12,11 +13,11 @@ import { printTable } from './support/table.ts';
 
 /**
  * The control plane of an organization with 150 applications in 123 networks, 5,000 policies, 10,000 devices and 30,000
- * users: `npm run bench:control -- [--quick] [--json FILE] [--only start|apply|administrators|revocation]`. Each figure stands
- * beside its mark.
+ * users: `npm run bench:control -- [--quick] [--json FILE] [--only start|apply|administrators|decisions|replay|revocation]`.
+ * Each figure stands beside its mark.
  *
  * Servers are real ones, started as an operator does, on all cores of the machine; figures are wall time, so that
- * a machine that does other work shows.
+ * a machine that does other work shows. Decisions and replay have one core, and decisions are CPU time.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -71,6 +72,8 @@ const parts: Readonly<Record<string, () => Promise<Row[]>>> = {
       await fillLedger(installation, { resources: true });
       return measureAdministrators(installation, scale);
     }),
+  decisions: () => measureDecisions(flags.quick),
+  replay: () => measureReplay(flags.quick),
   revocation: () => revocation(),
 };
 
