@@ -2,7 +2,7 @@ import type { ControlState } from '../domain/control-state.ts';
 import { isFinal } from '../domain/device.ts';
 import type { Device, DeviceState } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
-import type { Resource } from '../domain/resources.ts';
+import type { Administrator, Resource } from '../domain/resources.ts';
 
 /** What a ledger that survived says beyond the backup. */
 export interface Difference {
@@ -93,14 +93,39 @@ export const withdrawTokens = (backup: ControlState): ControlEvent[] =>
     .map(({ id }) => ({ type: 'enrollment-token-withdrawn', id }));
 
 function* administratorEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
-  for (const name of backup.administrators.keys())
-    if (!survivor.administrators.has(name)) yield { type: 'resource-deleted', kind: 'Administrator', name };
+  for (const [name, before] of backup.administrators) {
+    const after = survivor.administrators.get(name);
+    const kept = after === undefined ? undefined : narrowAdministrator(before, after);
+    if (kept === undefined) yield { type: 'resource-deleted', kind: 'Administrator', name };
+    else if (kept !== before) yield { type: 'resource-put', resource: kept };
+  }
+}
+
+/**
+ * Who was an administrator before and after, in the role that was taken from them, if one was; nobody where the members
+ * are another claim's.
+ */
+function narrowAdministrator(before: Administrator, after: Administrator): Administrator | undefined {
+  const role = after.role === 'owner' ? before.role : after.role;
+  if (!Array.isArray(before.members) || !Array.isArray(after.members)) {
+    if (JSON.stringify(before.members) !== JSON.stringify(after.members)) return undefined;
+    return role === before.role ? before : { ...before, role };
+  }
+  const remaining = new Set(after.members);
+  const members = before.members.filter((member) => remaining.has(member));
+  if (members.length === 0) return undefined;
+  return role === before.role && members.length === before.members.length
+    ? before
+    : { ...before, role, members };
 }
 
 function* signInEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
-  for (const [id, { user }] of survivor.endedSignIns)
-    if (!backup.endedSignIns.has(id))
+  for (const [id, { user, at }] of survivor.endedSignIns) {
+    const known = backup.endedSignIns.get(id);
+    // The end of all that a user had begun comes again each time, under the same id.
+    if (known === undefined || known.at < at)
       yield { type: 'sign-in-ended', id, user, reason: 'ended after the backup' };
+  }
 }
 
 function changedResources(backup: ControlState, survivor: ControlState): string[] {
@@ -113,8 +138,8 @@ function changedResources(backup: ControlState, survivor: ControlState): string[
     for (const name of new Set([...before.keys(), ...after.keys()])) {
       // Both come from events, whose text is as it was written.
       const isSame = JSON.stringify(before.get(name)) === JSON.stringify(after.get(name));
-      const isKept = kind === 'Administrator' && !after.has(name);
-      if (!isSame && !isKept) changed.push(`${kind} ${name}`);
+      const isNarrowed = kind === 'Administrator' && before.has(name);
+      if (!isSame && !isNarrowed) changed.push(`${kind} ${name}`);
     }
   };
   compare(backup.networks, survivor.networks, 'Network');
