@@ -160,17 +160,18 @@ export function createApiClient(target: ApiTarget): ApiClient {
   };
 }
 
-/** Every item of a list, page by page. */
+/** Every item of a list, page by page; `wanted` narrows each page alike. */
 export async function listAll<Item>(
   fetchPage: (query: string) => Promise<{ readonly items: readonly Item[]; readonly next?: string }>,
+  wanted: Readonly<Record<string, string>> = {},
 ): Promise<Item[]> {
   const all: Item[] = [];
-  let query = '';
+  const query = new URLSearchParams(wanted);
   for (;;) {
-    const { items, next } = await fetchPage(query);
+    const { items, next } = await fetchPage(query.size === 0 ? '' : `?${query.toString()}`);
     all.push(...items);
     if (next === undefined) return all;
-    query = `?cursor=${encodeURIComponent(next)}`;
+    query.set('cursor', next);
   }
 }
 

@@ -1,9 +1,13 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { Type } from 'typebox';
-import { ChangeDeviceStateResponse, DeviceHistory, DeviceView } from '../contract/control-api.ts';
+import {
+  ChangeDeviceStateResponse,
+  DeviceHistory,
+  DeviceView,
+  ListDevicesResponse,
+} from '../contract/control-api.ts';
 import { deviceStates } from '../domain/device.ts';
-import { addConnection, connectApi } from './api-client.ts';
+import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { inForce } from './delete.ts';
 import { registerDeviceBundle } from './device-bundle.ts';
@@ -76,12 +80,15 @@ function registerList(group: Command): void {
   addOutput(addConnection(command)).action(
     async (options: ConnectionOptions & { state?: string; user?: string; output: OutputFormat }) => {
       const api = await connectApi(options);
-      const wanted = Object.entries({ state: options.state, user: options.user }).filter(
-        (pair): pair is [string, string] => pair[1] !== undefined,
-      );
-      const query = wanted.length === 0 ? '' : `?${new URLSearchParams(wanted).toString()}`;
-      const schema = Type.Object({ devices: Type.Array(DeviceView) });
-      const { devices } = await api.call('GET', `/v1/devices${query}`, schema);
+      const wanted = {
+        ...(options.state === undefined ? {} : { state: options.state }),
+        ...(options.user === undefined ? {} : { user: options.user }),
+      };
+      const devices = await listAll(async (query) => {
+        const path = `/v1/devices${query}`;
+        const { devices: items, ...next } = await api.call('GET', path, ListDevicesResponse);
+        return { items, ...next };
+      }, wanted);
       printData(options.output, devices, () =>
         devices.length === 0 ? ['There are none.'] : deviceLines(devices),
       );

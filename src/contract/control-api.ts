@@ -311,9 +311,9 @@ export const DeviceView = Type.Object(
     state: Type.String(),
     reason: Type.Optional(Type.String()),
     changedBy: Type.Optional(Type.String()),
-    /** It becomes active by itself when this has come. */
     /** Its key came to it in a bundle. */
     keyMadeElsewhere: Type.Optional(Type.Boolean()),
+    /** It becomes active by itself when this has come. */
     awaits: Type.Optional(Type.Union([Type.Literal('posture'), Type.Literal('sign-in')])),
     enrolledAt: EpochSeconds,
     changedAt: EpochSeconds,

@@ -1,18 +1,26 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Type } from 'typebox';
 import { createApiClient, listAll } from '../../src/cli/api-client.ts';
 import type { ApiClient } from '../../src/cli/api-client.ts';
+import type { DeviceView } from '../../src/contract/control-api.ts';
 import { makeOrganization } from '../lab/pki.ts';
+import { runPostern } from './run-postern.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, attempt: number) => void;
 
 let server: Server;
 let api: ApiClient;
+let origin: string;
+let directory: string;
+let caFile: string;
 let handle: Handler;
 let seen: IncomingMessage[] = [];
 
@@ -27,12 +35,16 @@ beforeEach(async () => {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+  origin = `https://localhost:${(server.address() as AddressInfo).port}`;
   api = createApiClient({ origin, apiKey: 'x', ca: organization.rootPem });
+  directory = await mkdtemp(join(tmpdir(), 'postern-api-client-'));
+  caFile = join(directory, 'root.crt');
+  await writeFile(caFile, organization.rootPem);
 });
-afterEach(() => {
+afterEach(async () => {
   server.close();
   server.closeAllConnections();
+  await rm(directory, { recursive: true });
 });
 
 const Done = Type.Object({ done: Type.Boolean() });
@@ -94,4 +106,29 @@ it('follows a list to its end', async () => {
   });
   expect(all).toEqual([1, 2, 3]);
   expect(asked).toEqual(Object.keys(pages));
+});
+
+it('lists the devices of all pages, and those that were asked for on each', async () => {
+  const device = (id: string): DeviceView => ({
+    id,
+    user: 'alice@example.org',
+    role: 'laptop',
+    state: 'lost',
+    enrolledAt: 1,
+    changedAt: 1,
+    certificates: [],
+  });
+  handle = (_request, response, attempt) => {
+    const page = attempt === 1 ? { devices: [device('d-1')], next: 'a&b' } : { devices: [device('d-2')] };
+    response.end(JSON.stringify(page));
+  };
+  const listed = await runPostern(['device', 'list', '--user', 'alice@example.org', '--state', 'lost'], {
+    env: { POSTERN_SERVER: origin, POSTERN_API_KEY: 'x', POSTERN_CA: caFile },
+  });
+  expect(listed).toMatchObject({ code: 0, err: '' });
+  expect(listed.out).toMatch(/d-1 [^]*d-2 /);
+  expect(seen.map(({ url }) => url)).toEqual([
+    '/v1/devices?state=lost&user=alice%40example.org',
+    '/v1/devices?state=lost&user=alice%40example.org&cursor=a%26b',
+  ]);
 });
