@@ -20,6 +20,7 @@ export function addEnrollCommand(program: Command, context: CommandContext): voi
     .option(...stateOption)
     .option('--force', 'enroll anew where the laptop is enrolled already', false)
     .option('--proxy-port <port>', 'port of the local proxy, kept in agent.yaml', parsePort)
+    .addHelpText('after', '\nExample:\n  postern-agent enroll https://control.example.org:8444 TOKEN')
     .action(async (url: string, token: string, options: Options) => {
       const { device, user } = await enrollDevice({
         url,

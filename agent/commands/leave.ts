@@ -10,6 +10,7 @@ export function addLeaveCommand(program: Command, context: CommandContext): void
     .command('leave')
     .description('stop the agent, delete key, certificate and tokens')
     .option(...stateOption)
+    .addHelpText('after', '\nExample:\n  postern-agent leave')
     .action(async (options: { readonly state?: string }) => {
       const device = await forgetDevice(stateDirectoryOf(context, options.state), context.clock);
       context.print(message(context.language, 'left', { device }));

@@ -41,6 +41,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .description('how it is, from a probe through the real path')
     .option(...stateOption)
     .addOption(new Option('-o, --output <format>').choices(['table', 'json']).default('table'))
+    .addHelpText('after', '\nExamples:\n  postern-agent status\n  postern-agent status -o json')
     .action(async (options: { readonly state?: string; readonly output: 'table' | 'json' }) => {
       const paths = checkStateDirectory(stateDirectoryOf(context, options.state));
       const holder = findLockHolder(paths.lock);

@@ -16,6 +16,13 @@ export function addTokenCommand(program: Command, context: CommandContext): void
     .description('print a current session token, for scripts')
     .option(...stateOption)
     .option(...unsafePostureOption)
+    .addHelpText(
+      'after',
+      `
+Example, past the local proxy, in the state directory:
+  curl --cert device.crt --key device.key --cacert ca.crt \\
+    -H "Proxy-Authorization: Bearer $(postern-agent token)" https://APP.example.org:8443/`,
+    )
     .action(async (options: { readonly state?: string; readonly unsafePosture?: string }) => {
       const directory = stateDirectoryOf(context, options.state);
       const paths = checkStateDirectory(directory);

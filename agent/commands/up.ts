@@ -28,6 +28,10 @@ export function addUpCommand(program: Command, context: CommandContext): void {
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
         .default('warn'),
     )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info',
+    )
     .action(async (options: Options) => {
       const stop = Promise.withResolvers<void>();
       const onSignal = (): void => stop.resolve();

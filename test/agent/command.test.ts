@@ -43,6 +43,13 @@ function run(
   });
 }
 
+it('teaches each command with an example in its help', async () => {
+  const commands = [...(await run(['--help'])).out.matchAll(/^ {2}([a-z]+) \[options\]/gm)];
+  expect(commands.length).toBeGreaterThan(6);
+  for (const [, command = ''] of commands)
+    expect((await run([command, '--help'])).out).toMatch(/Examples?[^\n]*:\n {2}[^]*postern-agent /);
+});
+
 /** The agent in the foreground, once it says `ready`. */
 async function up(
   args: readonly string[] = [],
