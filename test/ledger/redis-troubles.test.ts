@@ -226,6 +226,10 @@ describe.skipIf(!hasRedis)(`a Redis in trouble${redisHint}`, () => {
     });
     others.push(() => replica.stop());
     await expect.poll(() => server.cli('info', 'replication'), { timeout: 20_000 }).toContain('state=online');
+    // The master counts it as soon as it has sent the copy; until the replica has read that, it confirms nothing.
+    await expect
+      .poll(() => replica.cli('info', 'replication'), { timeout: 20_000 })
+      .toContain('master_link_status:up');
     await careful.append(first?.hash ?? '', 'test', [networkPut('a')]);
     expect(await open(portAddress(replica.port, { prefix: address.prefix })).head()).toMatchObject({
       sequence: 2,
