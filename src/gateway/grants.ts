@@ -69,12 +69,6 @@ export function createGrants(parts: {
     cut(grant, refusalOfDecision(grant.decision, 'grant-ended'));
   };
 
-  const revalidateConnection = (connection: ClientConnection): void => {
-    for (const grant of connection.grants.snapshot()) decideAgain(grant);
-    // An agent's session without a flow has nothing to cut but itself.
-    if (!isKnownDevice(connection, state())) connection.socket.destroy();
-  };
-
   const reviewConnection = (connection: ClientConnection, time: number): void => {
     for (const grant of connection.grants.snapshot()) {
       if (grant.reviewAt === 0) grant.reviewAt = grant.facts.now + engine.nextReviewSeconds(grant.facts);
@@ -119,10 +113,11 @@ export function createGrants(parts: {
       }
     },
     revalidate(devices) {
-      const concerned = devices === 'all' ? connections.keys() : devices;
-      for (const device of [...concerned]) {
-        for (const connection of [...(connections.get(device) ?? [])]) revalidateConnection(connection);
-      }
+      const concerned = [...(devices === 'all' ? connections.keys() : devices)];
+      const affected = concerned.flatMap((device) => [...(connections.get(device) ?? [])]);
+      // The wires first, all of them: whoever was revoked does not stay while it is written down what that ended.
+      for (const connection of affected) if (!isKnownDevice(connection, state())) connection.socket.destroy();
+      for (const connection of affected) for (const grant of connection.grants.snapshot()) decideAgain(grant);
     },
     review() {
       if (size === 0) return;

@@ -33,7 +33,7 @@ const scale: Scale = flags.quick
       changes: 5,
       administrators: 100,
       changesEach: 4,
-      revocations: 1,
+      revocations: 3,
       tunnels: 1000,
     }
   : {
