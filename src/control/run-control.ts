@@ -170,6 +170,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       fleeting,
       gatewayPorts: () => new Set(gatewayAddresses().map((address) => address.split(':').at(-1) ?? '')),
       sessionKey: () => keys.current('session'),
+      isLedgerAway: () => health.isAway(),
       clock,
       onClose: (step) => closing.push(step),
     });

@@ -18,6 +18,8 @@ export const redirectUri = 'http://127.0.0.1:18230/sign-in';
 export interface SignInLab {
   readonly control: ControlLab;
   readonly provider: ProviderLab;
+  /** Whether the control plane takes its ledger for lost when browsers ask. */
+  isLedgerAway: boolean;
   /** A browser without any cookie yet. */
   browser(): WebBrowser;
   begin(client: Identity, body?: Record<string, unknown>): Promise<Answer>;
@@ -49,6 +51,7 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
         fleeting: { of: (_kind, bounds) => createMemoryFleeting(clock, bounds) },
         gatewayPorts: () => new Set(['8443']),
         sessionKey: () => control.parts.sessionKey(),
+        isLedgerAway: () => lab.isLedgerAway,
         clock,
         onClose: (step) => closing.push(step),
       }),
@@ -58,6 +61,7 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
   const lab: SignInLab = {
     control,
     provider,
+    isLedgerAway: false,
     browser: () => createWebBrowser({ trust: [provider.authorityPem] }),
     begin: (client, body = { flow: 'code', redirectUri }) => ask(client, '/v1/device/sign-in', body),
     complete: (client, transaction, parameters) =>

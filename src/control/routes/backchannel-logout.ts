@@ -43,7 +43,7 @@ export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts): vo
       if (await limit.isBlocked(address)) throw new GatewayError('rate-limited');
       const verified = await parts.signIn.logouts.verify(request.body.logout_token, nowSeconds(parts));
       if ('code' in verified) await limit.failed(address);
-      const { id, subject } = orThrow(verified);
+      const { id, subject, release } = orThrow(verified);
       const { enforcedInMs, workersPending } = await commitEnforced(parts, 'identity-provider', () => ({
         events: [
           {
@@ -54,7 +54,11 @@ export function backchannelLogoutRoute(app: ControlApp, parts: ControlParts): vo
           },
         ],
         value: id,
-      }));
+      })).catch(async (error: unknown) => {
+        // A provider that tries again with the same token must find the user still to be signed out.
+        await release();
+        throw error;
+      });
       request.log.info({ id, enforcedInMs, workersPending }, 'signed out by the identity provider');
       return {};
     },

@@ -70,6 +70,7 @@ export function createBrowserSignIns(parts: {
   /** Ports beside 443 where gateways may be reached. */
   readonly gatewayPorts: () => ReadonlySet<string>;
   readonly sessionKey: () => SigningKey;
+  readonly isLedgerAway: () => boolean;
   /** Epoch seconds. */
   readonly now: () => number;
 }): BrowserSignIns {
@@ -153,6 +154,8 @@ export function createBrowserSignIns(parts: {
     },
 
     async open(proof) {
+      // As for an agent: whoever was revoked or signed out meanwhile would get a token for ten minutes more.
+      if (parts.isLedgerAway()) return refuse('store-unavailable', 'ledger away');
       if (proof.kind === 'code') return redeem(proof.value, proof);
       const value = sealer.open(purposes.cookie, proof.value);
       if (!cookieShape.Check(value))

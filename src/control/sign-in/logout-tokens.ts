@@ -18,10 +18,16 @@ export interface ProviderLogout {
   readonly subject: string;
 }
 
+/** A logout that a token asked for. */
+export interface VerifiedLogout extends ProviderLogout {
+  /** Lets the same token come again: what it asked for could not be done. */
+  readonly release: () => Promise<void>;
+}
+
 /** Logout tokens of OpenID Connect Back-Channel Logout 1.0, each good once. */
 export interface LogoutTokens {
   /** `now` in epoch seconds. Never throws on bad input. */
-  verify(token: string, now: number): Promise<ProviderLogout | Refusal>;
+  verify(token: string, now: number): Promise<VerifiedLogout | Refusal>;
 }
 
 const event = 'http://schemas.openid.net/event/backchannel-logout';
@@ -92,8 +98,11 @@ export function createLogoutTokens(parts: {
       const logout = targetOf(issuer, sub, hasSessions === true ? sid : undefined);
       if (logout === undefined) return refuse('logout-token-invalid', 'it names neither user nor session');
       // Seen until it would be too old anyway.
-      const seenBefore = await parts.seen.claim(String(claims.jti), 'seen', seenMs);
-      return seenBefore === undefined ? logout : refuse('logout-token-used');
+      const jti = String(claims.jti);
+      const seenBefore = await parts.seen.claim(jti, 'seen', seenMs);
+      return seenBefore === undefined
+        ? { ...logout, release: () => parts.seen.drop(jti) }
+        : refuse('logout-token-used');
     },
   };
 }
@@ -109,11 +118,12 @@ function targetOf(issuer: string, sub: unknown, sid: unknown): ProviderLogout | 
   return subject === undefined ? undefined : { id: endedSubject(subjectDigest(issuer, subject)), subject };
 }
 
+/** Its value is a JSON object (section 2.4). */
 const isLogout = (events: unknown): boolean =>
-  typeof events === 'object' &&
-  events !== null &&
-  Object.hasOwn(events, event) &&
-  typeof (events as Record<string, unknown>)[event] === 'object';
+  isObject(events) && Object.hasOwn(events, event) && isObject(events[event]);
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired)

@@ -46,6 +46,7 @@ export async function openSignIn(options: {
   readonly gatewayPorts: () => ReadonlySet<string>;
   /** Signs session tokens now. */
   readonly sessionKey: () => SigningKey;
+  readonly isLedgerAway: () => boolean;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly onClose: (step: () => Promise<void>) => void;
@@ -71,7 +72,7 @@ export async function openSignIn(options: {
   const signIns = createSignIns({ settings, provider, transactions, now });
   const devices = createDeviceSignIns({ settings, signIns, sealer, state, now });
   const { browserUrl: url } = settings;
-  const { gatewayPorts, sessionKey } = options;
+  const { gatewayPorts, sessionKey, isLedgerAway } = options;
   return {
     devices,
     browsers:
@@ -86,6 +87,7 @@ export async function openSignIn(options: {
             state,
             gatewayPorts,
             sessionKey,
+            isLedgerAway,
             now,
           }),
     administrators: createAdministratorSignIns({ signIns, sealer, state, now }),

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { LedgerUnavailable } from '../../../src/ledger/ledger.ts';
 import type { Identity } from '../control-lab.ts';
 import { startSignInLab } from '../sign-in-lab.ts';
 import type { SignInLab } from '../sign-in-lab.ts';
@@ -83,6 +84,7 @@ it.each<[string, () => Promise<string>]>([
   ['of another issuer', () => logoutToken({ iss: 'https://evil.example' })],
   ['that is an ID token with a nonce', () => logoutToken({ nonce: 'x' })],
   ['without the event', () => logoutToken({ events: {} })],
+  ['with nothing as the event', () => logoutToken({ events: { [event]: null } })],
   ['with the event as a word', () => logoutToken({ events: { [event]: 'yes' } })],
   ['without a jti', () => logoutToken({ jti: undefined })],
   ['without a time', () => logoutToken({ iat: undefined })],
@@ -110,6 +112,20 @@ it('takes each logout token once, and a form that says one thing only', async ()
   const asJson = await lab.control.ask('POST', path, { key: null, body: { logout_token: fresh } });
   expect(asJson).toMatchObject({ status: 400, body: { code: 'content-type-malformed' } });
   expect(await send(fresh)).toMatchObject({ status: 200 });
+});
+
+it('signs a user out by the same token later, where the ledger could not be written at first', async () => {
+  const { signIn } = (await lab.signIn(laptop)).body;
+  const token = await logoutToken({ sid: undefined });
+  const append = vi
+    .spyOn(lab.control.ledger, 'append')
+    .mockRejectedValueOnce(new LedgerUnavailable('disk full'));
+  expect(await send(token)).toMatchObject({ status: 503, body: { code: 'store-unavailable' } });
+  append.mockRestore();
+  expect(await lab.token(laptop, signIn)).toMatchObject(passes);
+  expect(await send(token)).toMatchObject({ status: 200 });
+  expect(await lab.token(laptop, signIn)).toMatchObject(ended);
+  expect(await send(token)).toMatchObject({ status: 400, body: { code: 'logout-token-used' } });
 });
 
 it('says of the sign-in that ended only digests', () => {
