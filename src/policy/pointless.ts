@@ -31,6 +31,20 @@ const anything = '';
 const spell = ({ type, id }: EntityName): string => `${type}::${id}`;
 const shelfOf = (principal: string, resource: string): string => JSON.stringify([principal, resource]);
 
+// A policy is read once and looked at again with every change of any other.
+const ownShelves = new WeakMap<readonly Requirement[], string>();
+
+function ownShelf(requirements: readonly Requirement[]): string {
+  let shelf = ownShelves.get(requirements);
+  if (shelf === undefined) {
+    const [principal] = entitiesRequired(requirements, 'principal').map(spell);
+    const [resource] = entitiesRequired(requirements, 'resource').map(spell);
+    shelf = shelfOf(principal ?? anything, resource ?? anything);
+    ownShelves.set(requirements, shelf);
+  }
+  return shelf;
+}
+
 /**
  * Rules that another makes pointless, in their order: all that such a rule permits is permitted or forbidden by another
  * whatever is asked, or all that it forbids is forbidden by another. It compares what policies ask for, part by part, and
@@ -44,9 +58,7 @@ export function findPointless<Of extends Rule>(
 ): Pointless<Of>[] {
   const shelves: Shelves<Of> = new Map();
   for (const [place, rule] of rules.entries()) {
-    const [principal] = entitiesRequired(rule.requirements, 'principal').map(spell);
-    const [resource] = entitiesRequired(rule.requirements, 'resource').map(spell);
-    const shelf = shelfOf(principal ?? anything, resource ?? anything);
+    const shelf = ownShelf(rule.requirements);
     const kept = shelves.get(shelf);
     if (kept === undefined) shelves.set(shelf, [{ rule, place }]);
     else kept.push({ rule, place });
