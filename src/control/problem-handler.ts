@@ -23,6 +23,12 @@ const codesByName: Readonly<Record<string, RefusalCode>> = {
   LedgerCorrupt: 'store-unavailable',
 };
 
+/** What the framework says of a body that it could not even read. */
+const bodyProblems: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'body: is empty; send JSON',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'body: is no JSON, or not all of it',
+};
+
 interface ValidationProblem {
   readonly instancePath: string;
   readonly keyword: string;
@@ -67,7 +73,12 @@ function read(error: Partial<FastifyError> & { problems?: unknown; detail?: unkn
   if (byName !== undefined) return { code: byName, problems: [], detail: undefined };
   // `statusCode` of 500 and above would only say that something else went wrong.
   const byStatus = statusCode === undefined ? undefined : codesByStatus[statusCode];
-  return { code: byStatus ?? 'internal-error', problems: [], detail: undefined };
+  const body = code === undefined ? undefined : bodyProblems[code];
+  return {
+    code: byStatus ?? 'internal-error',
+    problems: body === undefined ? [] : [body],
+    detail: undefined,
+  };
 }
 
 /**

@@ -31,6 +31,9 @@ export interface RouteAdmission {
  */
 export function requireAdministrator(parts: ControlParts): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
+    // Node keeps the first of several and forgets the others; a proxy in front of it may have looked at the last.
+    if ((request.raw.headersDistinct['authorization']?.length ?? 0) > 1)
+      throw new GatewayError('api-key-invalid', { detail: 'Authorization given twice' });
     request.administrator = identify(request.headers.authorization, parts);
     const { roles, scope } = request.routeOptions.config;
     // Routes without either do not start; see administration.ts.

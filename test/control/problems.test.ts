@@ -85,3 +85,26 @@ it('answers what is no HTTP with problem details too, and goes on', async () => 
   expect(answer).toContain('"code":"bad-request"');
   expect(await lab.ask('GET', '/v1/devices')).toMatchObject({ status: 200 });
 });
+
+it('says of a body that cannot be read what is wrong with it', async () => {
+  const json = { 'content-type': 'application/json' };
+  const problemsOf = async (raw: string): Promise<unknown> =>
+    (await lab.ask('POST', '/v1/why', { raw, headers: json })).body['problems'];
+  expect(await problemsOf('{"user":')).toEqual(['body: is no JSON, or not all of it']);
+  expect(await problemsOf('')).toEqual(['body: is empty; send JSON']);
+});
+
+it('refuses two credentials in one request, whichever of them is valid', async () => {
+  const statusWith = async (...keys: string[]): Promise<string | undefined> => {
+    const socket = connect({ host: '127.0.0.1', port: lab.port, ca: lab.organization.rootPem });
+    const headers = keys.map((key) => `Authorization: Bearer ${key}\r\n`).join('');
+    socket.write(`GET /v1/devices HTTP/1.1\r\nHost: a\r\n${headers}Connection: close\r\n\r\n`);
+    let answer = '';
+    for await (const chunk of socket) answer += String(chunk);
+    return /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1];
+  };
+  expect(await statusWith(lab.apiKey)).toBe('200');
+  expect(await statusWith(lab.apiKey, 'x')).toBe('401');
+  expect(await statusWith('x', lab.apiKey)).toBe('401');
+  expect(await statusWith(lab.apiKey, lab.apiKey)).toBe('401');
+});
