@@ -110,9 +110,9 @@ function checkNumber(schema: WrittenSchema, value: unknown): string[] {
   const { minimum = Number.NEGATIVE_INFINITY, maximum = Number.POSITIVE_INFINITY } = schema;
   if (typeof value !== 'number' || !Number.isInteger(value))
     return [`must be a whole number, not ${describe(value)}`];
-  return value >= minimum && value <= maximum
-    ? []
-    : [`must lie between ${minimum} and ${maximum}, not ${value}`];
+  if (value >= minimum && value <= maximum) return [];
+  if (maximum === Number.POSITIVE_INFINITY) return [`must be at least ${minimum}, not ${value}`];
+  return [`must lie between ${minimum} and ${maximum}, not ${value}`];
 }
 
 function checkWord(words: readonly unknown[], value: unknown, path: Path): ShapeProblem[] {

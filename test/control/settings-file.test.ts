@@ -54,6 +54,13 @@ it('reads the settings that are commented out once they are commented in', () =>
   });
 });
 
+it('says what the least is where there is no most', () => {
+  const limits = '  rateLimits:\n    perAddress: 12000\n    perAdministrator: 5';
+  expect(problemsOf(template.replace(/^ {2}# rateLimits:$/m, limits))).toEqual([
+    expect.stringContaining('control.rateLimits.perAdministrator: must be at least 60, not 5'),
+  ]);
+});
+
 it('takes gateways and rate limits of the control plane, and refuses an address with a path and an id twice', () => {
   const withGateways = (...gateways: string[]): string =>
     template.replace(
