@@ -2,7 +2,8 @@ import type { ControlState } from '../domain/control-state.ts';
 import { isFinal } from '../domain/device.ts';
 import type { Device, DeviceState } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
-import type { Administrator, Resource } from '../domain/resources.ts';
+import type { Resource } from '../domain/resources.ts';
+import { narrowAdministrators } from './narrow-administrators.ts';
 
 /** What a ledger that survived says beyond the backup. */
 export interface Difference {
@@ -27,15 +28,22 @@ const severity: Readonly<Record<DeviceState, number>> = {
 
 /**
  * Compares a backup's state with that of a later ledger of the same installation. Grants of the later one (devices,
- * keys, policies) are not taken over: a backup may be restored because of them.
+ * keys, policies) are not taken over: a backup may be restored because of them. `backupHead` is the number of the
+ * backup's last entry.
  */
-export function keepRestrictions(backup: ControlState, survivor: ControlState): Difference {
+export function keepRestrictions(
+  backup: ControlState,
+  survivor: ControlState,
+  backupHead: number,
+): Difference {
+  // Where less could be read than the backup has, it is not known whether an administrator went or had not come yet.
+  const isLater = survivor.head.sequence >= backupHead;
   return {
     events: [
       ...deviceEvents(backup, survivor),
       ...apiKeyEvents(backup, survivor),
       ...signingKeyEvents(backup, survivor),
-      ...administratorEvents(backup, survivor),
+      ...(isLater ? narrowAdministrators(backup, survivor) : []),
       ...signInEvents(backup, survivor),
     ],
     enrolledSince: [...survivor.devices.values()].filter(
@@ -91,33 +99,6 @@ export const withdrawTokens = (backup: ControlState): ControlEvent[] =>
   [...backup.enrollmentTokens.values()]
     .filter(({ usedBy, withdrawnAt }) => usedBy === undefined && withdrawnAt === undefined)
     .map(({ id }) => ({ type: 'enrollment-token-withdrawn', id }));
-
-function* administratorEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
-  for (const [name, before] of backup.administrators) {
-    const after = survivor.administrators.get(name);
-    const kept = after === undefined ? undefined : narrowAdministrator(before, after);
-    if (kept === undefined) yield { type: 'resource-deleted', kind: 'Administrator', name };
-    else if (kept !== before) yield { type: 'resource-put', resource: kept };
-  }
-}
-
-/**
- * Who was an administrator before and after, in the role that was taken from them, if one was; nobody where the members
- * are another claim's.
- */
-function narrowAdministrator(before: Administrator, after: Administrator): Administrator | undefined {
-  const role = after.role === 'owner' ? before.role : after.role;
-  if (!Array.isArray(before.members) || !Array.isArray(after.members)) {
-    if (JSON.stringify(before.members) !== JSON.stringify(after.members)) return undefined;
-    return role === before.role ? before : { ...before, role };
-  }
-  const remaining = new Set(after.members);
-  const members = before.members.filter((member) => remaining.has(member));
-  if (members.length === 0) return undefined;
-  return role === before.role && members.length === before.members.length
-    ? before
-    : { ...before, role, members };
-}
 
 function* signInEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
   for (const [id, { user, at }] of survivor.endedSignIns) {

@@ -79,7 +79,7 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
   const enrolledSince = new Map<string, Device>();
   const changedSince = new Set<string>();
   for (const survivor of survivors) {
-    const difference = keepRestrictions(state, survivor.state);
+    const difference = keepRestrictions(state, survivor.state, manifest.head.sequence);
     events.push(...difference.events);
     await append(staging.path, state, difference.events, options.now);
     for (const device of difference.enrolledSince) enrolledSince.set(device.id, device);

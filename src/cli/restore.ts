@@ -140,6 +140,8 @@ function keptLines({
             return `  signing key ${event.kid} is retired`;
           case 'sign-in-ended':
             return `  the sign-in of ${event.user} is ended`;
+          case 'resource-put':
+            return `  ${event.resource.kind} ${event.resource.name} has only whom both ledgers have in it`;
           case 'resource-deleted':
             return `  ${event.kind} ${event.name} is deleted`;
           default:

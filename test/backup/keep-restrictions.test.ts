@@ -42,6 +42,12 @@ describe('administrators beside a ledger that survived', () => {
       administrator('helpdesk', claim),
     ],
     [
+      'none is left where neither role is within the other: what was given is not taken over either',
+      administrator('helpdesk', [alice]),
+      administrator('security', [alice]),
+      undefined,
+    ],
+    [
       'none is left where all members were taken out',
       administrator('security', [bob]),
       administrator('security', [carol]),
@@ -54,7 +60,7 @@ describe('administrators beside a ledger that survived', () => {
       undefined,
     ],
   ])('%s', (_, before, after, kept) => {
-    const { events } = keepRestrictions(withTeam(before), withTeam(after));
+    const { events } = keepRestrictions(withTeam(before), withTeam(after), 0);
     expect(events).toEqual([
       kept === undefined
         ? { type: 'resource-deleted', kind: 'Administrator', name: 'team' }
@@ -66,7 +72,7 @@ describe('administrators beside a ledger that survived', () => {
     ['a member who came in', administrator('security', [alice]), administrator('security', [alice, bob])],
     ['a role that was widened', administrator('helpdesk', [alice]), administrator('owner', [alice])],
   ])('%s changes nothing', (_, before, after) => {
-    expect(keepRestrictions(withTeam(before), withTeam(after)).events).toEqual([]);
+    expect(keepRestrictions(withTeam(before), withTeam(after), 0).events).toEqual([]);
   });
 });
 
@@ -77,7 +83,7 @@ describe('sign-ins beside a ledger that survived', () => {
     );
 
   it('stay ended also where an earlier end of the same user is known', () => {
-    expect(keepRestrictions(withEnd(100), withEnd(200)).events).toEqual([
+    expect(keepRestrictions(withEnd(100), withEnd(200), 0).events).toEqual([
       {
         type: 'sign-in-ended',
         id: 'subject:x',
@@ -85,6 +91,6 @@ describe('sign-ins beside a ledger that survived', () => {
         reason: 'ended after the backup',
       },
     ]);
-    expect(keepRestrictions(withEnd(200), withEnd(200)).events).toEqual([]);
+    expect(keepRestrictions(withEnd(200), withEnd(200), 0).events).toEqual([]);
   });
 });

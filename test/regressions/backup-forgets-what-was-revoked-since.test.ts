@@ -12,7 +12,10 @@ import type { Lock, Unlock } from '../../src/backup/age-file.ts';
 import { restoreBackup } from '../../src/backup/restore-backup.ts';
 import type { Restored } from '../../src/backup/restore-backup.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
+import type { Role } from '../../src/domain/administration.ts';
+import type { ControlEvent } from '../../src/domain/events.ts';
 import type { DeviceId, UserName } from '../../src/domain/ids.ts';
+import type { Administrator } from '../../src/domain/resources.ts';
 import { append, backUp, keyPair, openLedger, silent } from '../backup/backup-lab.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
@@ -106,6 +109,55 @@ describe('what was revoked after the backup', () => {
     await rm(made.data, { recursive: true });
     const restored = await restore(early);
     expect(statesOf(restored)).toMatchObject({ stolen: 'revoked', lost: 'lost', kept: 'active' });
+  });
+
+  it('leaves administrators thrown out, and those in force who were not', async () => {
+    const administrator = (name: string, role: Role, ...members: string[]): ControlEvent => ({
+      type: 'resource-put',
+      resource: { kind: 'Administrator', name, role, members },
+    });
+    await append(
+      made,
+      administrator('owners', 'owner', 'alice', 'mallory'),
+      administrator('demoted', 'owner', 'bob'),
+      administrator('promoted', 'soc', 'carol'),
+      administrator('moved', 'helpdesk', 'dave'),
+      administrator('emptied', 'security', 'mallory'),
+      administrator('deleted', 'owner', 'mallory'),
+    );
+    file = join(made.directory, 'second.age');
+    await backUp(made, file, key.lock);
+    await append(
+      made,
+      administrator('owners', 'owner', 'alice', 'erin'),
+      administrator('demoted', 'auditor', 'bob'),
+      administrator('promoted', 'owner', 'carol'),
+      administrator('moved', 'soc', 'dave'),
+      administrator('emptied', 'security', 'erin'),
+      { type: 'resource-deleted', kind: 'Administrator', name: 'deleted' },
+    );
+    const { state } = await restore();
+    expect([...state.administrators.values()]).toEqual([
+      { kind: 'Administrator', name: 'owners', role: 'owner', members: ['alice'] },
+      { kind: 'Administrator', name: 'demoted', role: 'auditor', members: ['bob'] },
+      { kind: 'Administrator', name: 'promoted', role: 'soc', members: ['carol'] },
+    ]);
+  });
+
+  it('takes no administrator away because of a ledger of which less is left than the backup has', async () => {
+    const resource: Administrator = {
+      kind: 'Administrator',
+      name: 'owners',
+      role: 'owner',
+      members: ['alice'],
+    };
+    await append(made, { type: 'resource-put', resource });
+    file = join(made.directory, 'second.age');
+    await backUp(made, file, key.lock);
+    await rm(made.data, { recursive: true });
+    await writeFile(join(made.directory, 'text'), 'no ledger');
+    const { state } = await restore(join(made.directory, 'text'));
+    expect([...state.administrators.values()]).toEqual([resource]);
   });
 
   it('is what the restored ledger says to whoever opens it', async () => {
