@@ -66,6 +66,15 @@ describe('policies', () => {
     expect(await shortly(policiesCheck)).toEqual(nothing);
   });
 
+  it('that permit only what can never be are an error, and are none as soon as one can', async () => {
+    await put(policy('never', 'permit (principal, action, resource) when { false };'));
+    expect(await shortly(policiesCheck)).toEqual([
+      'error: the policies allow nothing: none of the permits that are enforced can ever apply',
+    ]);
+    await put(policy('all', 'permit (principal, action, resource);'));
+    expect(await shortly(policiesCheck)).toEqual(['ok: 2 permits; every app has one']);
+  });
+
   it('that leave an app out are named with it; those that leave none out are fine', async () => {
     await put(policy('a', permit('a')));
     expect(await shortly(policiesCheck)).toEqual(['warning: no policy ever permits b']);

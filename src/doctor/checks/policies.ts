@@ -1,5 +1,7 @@
 import { buildPolicyIndex } from '../../policy/policy-index.ts';
 import { parsePolicy } from '../../policy/parsed-policy.ts';
+import { createPolicyTextReader } from '../../policy/policy-readings.ts';
+import type { Policy } from '../../domain/resources.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok, someOf, unknown } from '../finding.ts';
 
@@ -27,6 +29,14 @@ export const policiesCheck: Check = {
           level: 'error',
           what: 'the policies allow nothing: none that is enforced permits anything, so every flow is refused',
           how: 'write a permit, and try it with postern policy check and postern why',
+        },
+      ];
+    if (!canPermit([...state.policies.values()]))
+      return [
+        {
+          level: 'error',
+          what: 'the policies allow nothing: none of the permits that are enforced can ever apply',
+          how: 'postern policy check FILE says why',
         },
       ];
     const found: Finding[] = [];
@@ -67,3 +77,16 @@ export const policiesCheck: Check = {
     return found.length > 0 ? found : ok(`${permits.length} permits; every app has one`);
   },
 };
+
+const readAtOnce = 100;
+
+/** Whether one of them permits something that can be. Mostly one of the first does, so that not all are read. */
+function canPermit(policies: readonly Policy[]): boolean {
+  const texts = policies.filter(({ mode }) => mode !== 'shadow').map(({ cedar }) => cedar);
+  for (let start = 0; start < texts.length; start += readAtOnce) {
+    const some = texts.slice(start, start + readAtOnce);
+    const readingOf = createPolicyTextReader()(some);
+    if (some.some((text) => readingOf(text).rules.some(({ effect }) => effect === 'permit'))) return true;
+  }
+  return false;
+}
