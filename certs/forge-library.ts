@@ -1,7 +1,7 @@
 /**
- * `node-forge` packs and unpacks the formats of the RSA world: PKCS#12 and the envelopes of PKCS#7. It is asked for nothing
- * else. Whether a certificate or a signature is good is never its to say (CVE-2026-33896: a leaf taken for an authority;
- * CVE-2025-12816: one piece of ASN.1 read in two ways), and no private key of ours decrypts in it. Import it from here only.
+ * `node-forge` packs PKCS#12, a format of the RSA world. It is asked for nothing else. Whether a certificate or a signature
+ * is good is never its to say (CVE-2026-33896: a leaf taken for an authority; CVE-2025-12816: one piece of ASN.1 read in
+ * two ways), and no private key of ours decrypts in it. Import it from here only.
  */
 import forge from 'node-forge';
 

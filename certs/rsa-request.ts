@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
-import { DerError, derTag, expectElement, readChildren, readDocument } from './der.ts';
+import { DerError, derTag, expectElement, readChildren, readDocument, readElement } from './der.ts';
 import { encodePem } from './pem.ts';
 import { CertificateRequestError } from './request.ts';
 import { isDeviceRsaKey } from './rsa.ts';
@@ -14,6 +14,13 @@ const hashes: Readonly<Record<string, string>> = {
   '2a864886f70d01010c': 'sha384',
   '2a864886f70d01010d': 'sha512',
 };
+/** challengePassword (RFC 2985, section 5.4.1), as the others. */
+const challengePassword = '2a864886f70d010907';
+/** UTF8String, PrintableString, T61String and IA5String: what writers of this attribute choose among. */
+const textTags: ReadonlySet<number> = new Set([0x0c, 0x13, 0x14, 0x16]);
+const attributesTag = 0xa0;
+const setTag = 0x31;
+
 /** A new RSA key (PKCS#8) of 2,048 bits, which every device can use, and a request for it. */
 export async function createRsaKeyAndRequest(): Promise<{ privateKeyPem: string; csrPem: string }> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -36,14 +43,52 @@ export async function createRsaKeyAndRequest(): Promise<{ privateKeyPem: string;
  * that is taken from it: names and wished-for extensions are not even looked at. Throws CertificateRequestError.
  * @returns the public key as PEM.
  */
-export function parseRsaRequest(der: Buffer): string {
+export const parseRsaRequest = (der: Buffer): string => verifyRequest(der).publicKeyPem;
+
+/**
+ * The same for SCEP, where the request also has the challenge (RFC 8894, section 2.4), if it has one. Proven is only that
+ * whoever has the key wrote it.
+ */
+export function parseChallengedRequest(der: Buffer): {
+  readonly publicKeyPem: string;
+  readonly challenge: string | undefined;
+} {
+  const { publicKeyPem, attributes } = verifyRequest(der);
+  return { publicKeyPem, challenge: readChallenge(attributes) };
+}
+
+function verifyRequest(der: Buffer): { readonly publicKeyPem: string; readonly attributes: Buffer } {
   if (der.length > maxRsaRequestBytes) throw new CertificateRequestError('the request is too large');
-  const { signed, spki, hash, signature } = readRequest(der);
+  const { signed, spki, hash, signature, attributes } = readRequest(der);
   if (!isDeviceRsaKey(spki)) throw new CertificateRequestError('the key is not RSA of 2048 to 4096 bits');
   const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
   if (!verify(hash, signed, publicKey, signature))
     throw new CertificateRequestError('the request is not signed by its own key');
-  return publicKey.export({ format: 'pem', type: 'spki' });
+  return { publicKeyPem: publicKey.export({ format: 'pem', type: 'spki' }), attributes };
+}
+
+function readChallenge(attributes: Buffer): string | undefined {
+  let challenge: string | undefined;
+  try {
+    for (let at = 0; at < attributes.length; ) {
+      const list = expectElement(attributes, at, attributes.length, attributesTag);
+      for (const attribute of readChildren(attributes, list)) {
+        const name = expectElement(attributes, attribute.content, attribute.end, derTag.oid);
+        if (attributes.toString('hex', name.content, name.end) !== challengePassword) continue;
+        const values = expectElement(attributes, name.end, attribute.end, setTag);
+        const text = readElement(attributes, values.content, values.end);
+        // One reader would take the first, another the last.
+        if (challenge !== undefined || text.end !== values.end || !textTags.has(text.tag))
+          throw new DerError('not one challenge');
+        challenge = attributes.toString('latin1', text.content, text.end);
+      }
+      at = list.end;
+    }
+    return challenge;
+  } catch (error) {
+    if (error instanceof DerError) throw new CertificateRequestError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 function readRequest(der: Buffer) {
@@ -67,6 +112,7 @@ function readRequest(der: Buffer) {
       signed: der.subarray(info.start, info.end),
       spki: der.subarray(key.start, key.end),
       hash,
+      attributes: der.subarray(key.end, info.end),
       signature: der.subarray(signature.content + 1, signature.end),
     };
   } catch (error) {

@@ -128,6 +128,9 @@ ledger:
 # and lets PKCS#12 bundles be made. Without it: false.
 # managedDevices: true
 
+# SCEP (RFC 8894) for those devices, at https://CONTROL:8444/v1/scep, with one-time challenges. Without it: false.
+# scep: true
+
 # Where others can fetch the revocation list: a public copy of https://CONTROL:8444/v1/crl/devices.crl. With it, new
 # device certificates say so.
 # revocationList:

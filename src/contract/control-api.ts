@@ -235,6 +235,7 @@ export const CreateEnrollmentTokenRequest = Type.Object(
     ttlSeconds: Type.Optional(Type.Integer({ minimum: 60, maximum: 2_592_000 })),
     role: Type.Optional(Type.Enum(deviceRoles)),
     network: Type.Optional(Type.String()),
+    protocol: Type.Optional(Type.Literal('scep', { description: 'makes a challenge for SCEP' })),
   },
   strict,
 );

@@ -10,6 +10,9 @@ export interface EnrollmentTokenParts {
   readonly secret: string;
 }
 
+/** What the password of a SCEP challenge carries (RFC 8894, section 2.4). Its authority is pinned by the profile of the device. */
+export type ScepChallengeParts = Pick<EnrollmentTokenParts, 'id' | 'secret'>;
+
 const shape = /^pet1\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{12,22})\.([A-Za-z0-9_-]{43})$/;
 
 export const formatEnrollmentToken = (parts: EnrollmentTokenParts): string =>
@@ -21,4 +24,17 @@ export function parseEnrollmentToken(value: string): EnrollmentTokenParts | unde
   if (match === null) return undefined;
   const [, rootFingerprint = '', id = '', secret = ''] = match;
   return { rootFingerprint, id, secret };
+}
+
+// Letters that a PrintableString has, and few: some systems take no more than 64.
+const challengeShape = /^scep1\.([0-9a-f]{16})\.([0-9a-f]{40})$/;
+
+/** `scep1.ID.SECRET`, for the profile that the device management gives to one device. */
+export const formatScepChallenge = ({ id, secret }: ScepChallengeParts): string => `scep1.${id}.${secret}`;
+
+export function parseScepChallenge(value: string): ScepChallengeParts | undefined {
+  const match = challengeShape.exec(value);
+  if (match === null) return undefined;
+  const [, id = '', secret = ''] = match;
+  return { id, secret };
 }

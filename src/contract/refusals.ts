@@ -540,6 +540,22 @@ export const refusals = {
       'Lancez `postern managed-devices init`, puis mettez `managedDevices: true` dans les réglages du serveur.',
     ],
   ),
+  'scep-off': text(
+    404,
+    ['No SCEP here', 'Say `managedDevices: true` and `scep: true` in the settings of the server.'],
+    ['Pas de SCEP ici', 'Mettez `managedDevices: true` et `scep: true` dans les réglages du serveur.'],
+  ),
+  'scep-message-invalid': text(
+    400,
+    [
+      'Not a SCEP message that is taken here',
+      'It must be a signed PKCSReq or RenewalReq (RFC 8894), with AES and SHA-256.',
+    ],
+    [
+      "Ce n'est pas un message SCEP accepté ici",
+      'Il faut un PKCSReq ou RenewalReq signé (RFC 8894), avec AES et SHA-256.',
+    ],
+  ),
   'renewal-too-late': text(
     403,
     ['Certificate expired too long ago to be renewed', enrollAgain.en],

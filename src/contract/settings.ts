@@ -187,6 +187,8 @@ export const Settings = Type.Object(
     signIn: Type.Optional(SignInSettings),
     /** Whether devices under a device management are let in, whom an RSA authority of their own certifies. Not without it. */
     managedDevices: Type.Optional(Type.Boolean()),
+    /** Whether such devices get their certificates by SCEP (RFC 8894). Not without it. */
+    scep: Type.Optional(Type.Boolean()),
     /** Where others find the revocation list; it stands in each new device certificate. */
     revocationList: Type.Optional(
       Type.Object({ url: Type.String({ pattern: '^https?://[!-~]{1,240}$' }) }, strict),

@@ -36,6 +36,7 @@ import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
 import { openApiRoute } from './routes/openapi.ts';
 import { revocationListRoutes } from './routes/revocation-lists.ts';
+import { scepRoutes } from './routes/scep.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { whyRoute } from './routes/why.ts';
@@ -119,6 +120,9 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   });
   await app.register(async (forms) => {
     backchannelLogoutRoute(forms, parts);
+  });
+  await app.register(async (messages) => {
+    scepRoutes(messages, parts);
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;

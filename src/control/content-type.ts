@@ -12,6 +12,12 @@ const mediaTypes = {
     name: 'application/x-www-form-urlencoded',
     shape: /^application\/x-www-form-urlencoded(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?$/i,
   },
+  // RFC 8894, section 4.1, shows none; some systems say that it is octets.
+  pki: {
+    name: 'application/x-pki-message',
+    shape: /^application\/(?:x-pki-message|octet-stream)$/i,
+    isOptional: true,
+  },
 } as const;
 export type MediaType = keyof typeof mediaTypes;
 
@@ -27,11 +33,15 @@ export function checkContentType(
     (_, index, all) => index % 2 === 1 && all[index - 1]?.toLowerCase() === 'content-type',
   );
   const [value] = given;
+  const type = mediaTypes[mediaType];
+  const isOptional = 'isOptional' in type;
   const hasBody =
     message.headers['transfer-encoding'] !== undefined || (message.headers['content-length'] ?? '0') !== '0';
   if (value === undefined)
-    return hasBody ? refuse('content-type-malformed', 'a body without Content-Type') : undefined;
+    return hasBody && !isOptional
+      ? refuse('content-type-malformed', 'a body without Content-Type')
+      : undefined;
   if (given.length > 1) return refuse('content-type-malformed', 'Content-Type given twice');
-  const { shape, name } = mediaTypes[mediaType];
+  const { shape, name } = type;
   return shape.test(value) ? undefined : refuse('content-type-malformed', `send ${name}`);
 }

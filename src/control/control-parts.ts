@@ -58,7 +58,7 @@ export interface ControlParts {
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
   /** Of strangers, by address. */
-  readonly failures: Readonly<Record<'enrollment' | 'logout' | 'administratorSignIn', FailureLimit>>;
+  readonly failures: Readonly<Record<'enrollment' | 'scep' | 'logout' | 'administratorSignIn', FailureLimit>>;
   readonly lostDevices: LostDeviceWatch;
   /** Absent where no identity provider is configured. */
   readonly signIn: SignInParts | undefined;

@@ -27,6 +27,7 @@ import { createFailureLimit } from './failure-limit.ts';
 import { openFleeting } from './fleeting/open-fleeting.ts';
 import { createManagedDevices } from './managed-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
+import { openRegistrationAuthority } from './registration-authority.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -174,6 +175,20 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       clock,
       onClose: (step) => closing.push(step),
     });
+    const { managed } = authorities;
+    const scep =
+      hasApi && managed !== undefined && settings.scep === true
+        ? {
+            registration: await openRegistrationAuthority({
+              directory: data,
+              passphrase: start.passphrase,
+              authority: managed,
+              domain: store.state.domain,
+              now: new Date(clock()),
+            }),
+            renewals: fleeting.of('scep-renewal', { maxEntries: 100_000 }),
+          }
+        : undefined;
     let operatorPort = start.operatorPort ?? settings.operator.port;
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,
@@ -193,12 +208,13 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       rootPem: authorities.rootPem,
       deviceAuthorityPem: authorities.device.certificatePem,
       managed:
-        authorities.managed === undefined
+        managed === undefined
           ? undefined
           : createManagedDevices({
-              authority: authorities.managed,
+              authority: managed,
               state: () => store.state,
               now,
+              scep,
             }),
       graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,
       sessionKey: () => keys.current('session'),
@@ -206,6 +222,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       postures: createPostureMemory(fleeting.of('posture', { maxEntries: 50_000 })),
       failures: {
         enrollment: createFailureLimit(fleeting.of('enrollment-failures', { maxEntries: 10_000 })),
+        scep: createFailureLimit(fleeting.of('scep-failures', { maxEntries: 10_000 })),
         logout: createFailureLimit(fleeting.of('logout-failures', { maxEntries: 10_000 })),
         administratorSignIn: createFailureLimit(fleeting.of('sign-in-failures', { maxEntries: 10_000 })),
       },

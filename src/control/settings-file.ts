@@ -74,7 +74,11 @@ function findProblems(value: unknown, document: Document, lines: LineCounter, na
   const wrong =
     misshapen.length > 0
       ? misshapen
-      : [...findLedgerProblems(value as Settings), ...findTwinGateways(value as Settings)];
+      : [
+          ...findLedgerProblems(value as Settings),
+          ...findTwinGateways(value as Settings),
+          ...findScepProblems(value as Settings),
+        ];
   const found = wrong.map(({ path, message }) => {
     const { line } = lines.linePos(positionOf(document, path.map(String)));
     return { line, text: `${name}:${line}: ${path.length === 0 ? '' : `${formatPath(path)}: `}${message}` };
@@ -89,6 +93,12 @@ function findTwinGateways({ control: { gateways = [] } }: Settings): ShapeProble
       ? []
       : [{ path: ['control', 'gateways', index, 'id'], message: `${id} is listed twice` }],
   );
+}
+
+function findScepProblems({ scep, managedDevices }: Settings): ShapeProblem[] {
+  return scep === true && managedDevices !== true
+    ? [{ path: ['scep'], message: 'needs `managedDevices: true`, whose authority it gives certificates of' }]
+    : [];
 }
 
 /** Where a key stands, or the nearest thing above it that stands somewhere. */

@@ -20,6 +20,8 @@ export interface EnrollmentToken {
   readonly user: UserName;
   readonly role: DeviceRole;
   readonly network?: NetworkName;
+  /** It is the challenge of SCEP, and good for nothing else; without it, for all but that. */
+  readonly protocol?: 'scep';
   /** Epoch seconds. */
   readonly expiresAt: number;
   readonly usedBy?: DeviceId;

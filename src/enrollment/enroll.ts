@@ -23,10 +23,15 @@ export interface EnrolledDevice {
  */
 export function decideEnrollment(
   state: ControlState,
-  request: { readonly token: string; readonly device: DeviceId; readonly now: number },
+  request: {
+    readonly token: string;
+    readonly device: DeviceId;
+    readonly now: number;
+    readonly protocol?: 'scep';
+  },
   certificate: SignedCertificate,
 ): Change<EnrolledDevice> | Refusal {
-  const token = checkEnrollmentToken(state, request.token, request.now);
+  const token = checkEnrollmentToken(state, request.token, request.now, request.protocol);
   if ('code' in token) return token;
   const { device } = request;
   if (state.devices.has(device)) return refuse('conflict', `${device} exists`);
@@ -40,8 +45,8 @@ export function decideEnrollment(
         role: token.role,
         ...(token.network === undefined ? {} : { network: token.network }),
         certificate: certificate.issued,
-        // A connector reports no posture, so there is nothing that it could wait for.
-        ...(token.role === 'laptop' ? { state: 'enrolled' } : {}),
+        // A connector reports no posture, nor does a device management: there is nothing that they could wait for.
+        ...(token.role === 'laptop' && token.protocol === undefined ? { state: 'enrolled' } : {}),
       },
     ],
     value: {

@@ -1,5 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { formatEnrollmentToken, parseEnrollmentToken } from '../contract/enrollment-token.ts';
+import {
+  formatEnrollmentToken,
+  formatScepChallenge,
+  parseEnrollmentToken,
+  parseScepChallenge,
+} from '../contract/enrollment-token.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState, EnrollmentToken } from '../domain/control-state.ts';
@@ -32,6 +37,8 @@ export function createEnrollmentToken(
     readonly user: string;
     readonly role?: DeviceRole;
     readonly network?: string;
+    /** Makes the challenge of SCEP instead. */
+    readonly protocol?: 'scep';
     readonly ttlSeconds?: number;
     /** base64url SHA-256 of the root certificate's DER: what the enrolling machine will trust. */
     readonly rootFingerprint: string;
@@ -39,7 +46,7 @@ export function createEnrollmentToken(
     readonly now: number;
   },
 ): Change<NewEnrollmentToken> | Refusal {
-  const { role = 'laptop', ttlSeconds = defaultTtlSeconds, now } = request;
+  const { role = 'laptop', ttlSeconds = defaultTtlSeconds, protocol, now } = request;
   const user = request.user as UserName;
   const network = request.network as NetworkName | undefined;
   if (user === '') return refuse('invalid-input', 'user: must not be empty');
@@ -63,8 +70,11 @@ export function createEnrollmentToken(
   if (network !== undefined && !state.networks.has(network)) {
     return refuse('invalid-input', `network: there is none of the name ${network}`);
   }
-  const id = randomBytes(12).toString('base64url');
-  const secret = randomBytes(32).toString('base64url');
+  if (protocol === 'scep' && role === 'connector')
+    return refuse('invalid-input', 'role: a connector does not enroll by SCEP');
+  const isScep = protocol === 'scep';
+  const id = isScep ? randomBytes(8).toString('hex') : randomBytes(12).toString('base64url');
+  const secret = isScep ? randomBytes(20).toString('hex') : randomBytes(32).toString('base64url');
   const expiresAt = now + ttlSeconds;
   return {
     events: [
@@ -75,12 +85,15 @@ export function createEnrollmentToken(
         user,
         role,
         ...(network === undefined ? {} : { network }),
+        ...(protocol === undefined ? {} : { protocol }),
         expiresAt,
       },
     ],
     value: {
       id,
-      token: formatEnrollmentToken({ rootFingerprint: request.rootFingerprint, id, secret }),
+      token: isScep
+        ? formatScepChallenge({ id, secret })
+        : formatEnrollmentToken({ rootFingerprint: request.rootFingerprint, id, secret }),
       user,
       expiresAt,
     },
@@ -91,15 +104,16 @@ export function createEnrollmentToken(
 const noHash = Buffer.alloc(32).toString('base64url');
 
 /**
- * The token's facts, if it is good for one enrollment now. One code for every way to be wrong: a stranger learns
+ * The token's facts, if it is good for one enrollment now, by this protocol. One code for every way to be wrong: a stranger learns
  * nothing about which tokens exist.
  */
 export function checkEnrollmentToken(
   state: ControlState,
   token: string,
   now: number,
+  protocol?: 'scep',
 ): EnrollmentToken | Refusal {
-  const parts = parseEnrollmentToken(token);
+  const parts = protocol === 'scep' ? parseScepChallenge(token) : parseEnrollmentToken(token);
   if (parts === undefined) return refuse('enrollment-token-invalid', 'malformed');
   const known = state.enrollmentTokens.get(parts.id);
   const expected = Buffer.from(known?.secretHash ?? noHash, 'base64url');
@@ -107,6 +121,8 @@ export function checkEnrollmentToken(
   const matches = expected.length === given.length && timingSafeEqual(expected, given);
   if (known === undefined) return refuse('enrollment-token-invalid', 'unknown');
   if (!matches) return refuse('enrollment-token-invalid', `wrong secret for ${known.id}`);
+  if (known.protocol !== protocol)
+    return refuse('enrollment-token-invalid', `${known.id} is for another way to enroll`);
   if (known.usedBy !== undefined)
     return refuse('enrollment-token-invalid', `${known.id} was used by ${known.usedBy}`);
   if (known.withdrawnAt !== undefined) return refuse('enrollment-token-invalid', `${known.id} was withdrawn`);

@@ -44,10 +44,12 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
     if (key === undefined) return refuse('not-found', `API key ${id}`);
     return key.revokedAt === undefined ? undefined : refuse('conflict', `API key ${id} is revoked`);
   },
-  'enrollment-token-created': (state, { id, role, network }) => {
+  'enrollment-token-created': (state, { id, role, network, protocol }) => {
     if (state.enrollmentTokens.has(id)) return refuse('conflict', `enrollment token ${id} exists`);
     if ((role === 'connector') !== (network !== undefined))
       return refuse('invalid-input', 'a connector serves one network, others none');
+    if (protocol === 'scep' && role === 'connector')
+      return refuse('invalid-input', 'a connector does not enroll by SCEP');
     return undefined;
   },
   'enrollment-token-withdrawn': (state, { id }) => {
@@ -66,6 +68,9 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
     // The token is the only proof at enrollment: it gives its own user and role, never another's.
     if (token.user !== event.user || token.role !== event.role || token.network !== event.network)
       return refuse('enrollment-token-invalid', 'made for another user, role or network');
+    // What enrolls by SCEP is of the authority of managed devices, and nothing else that enrolls is.
+    if ((token.protocol === 'scep') !== (event.certificate.managed === true))
+      return refuse('enrollment-token-invalid', 'made for another way to enroll');
     if (state.devices.has(event.device)) return refuse('conflict', `device ${event.device} exists`);
     return undefined;
   },

@@ -63,6 +63,7 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     user: Id,
     role: Role,
     network: Type.Optional(Id),
+    protocol: Type.Optional(Type.Literal('scep')),
     expiresAt: EpochSeconds,
   }),
   'enrollment-token-withdrawn': event('enrollment-token-withdrawn', { id: Id }),

@@ -14,6 +14,7 @@ import { parseDocument } from 'yaml';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { hasOpenssl, openssl, opensslHint } from '../lab/openssl.ts';
+import { createScepClient } from '../lab/scep-client.ts';
 import { runPostern } from './run-postern.ts';
 import type { Run } from './run-postern.ts';
 
@@ -37,6 +38,11 @@ beforeAll(async () => {
   await writeFile(at('root.pem'), made.rootPem);
   await writeFile(at('password'), 'correct horse\n');
   const settings = parseDocument(await readFile(made.configFile, 'utf8'));
+  settings.setIn(['scep'], true);
+  await writeFile(made.configFile, String(settings));
+  const alone = await runPostern(['serve', '--role', 'control', '--config', made.configFile]);
+  expect(alone.code).toBe(2);
+  expect(alone.err).toContain('scep: needs `managedDevices: true`');
   settings.setIn(['managedDevices'], true);
   await writeFile(made.configFile, String(settings));
   const early = await runPostern(['serve', '--role', 'control', '--config', made.configFile]);
@@ -134,5 +140,28 @@ describe.skipIf(!hasOpenssl)(`postern device bundle${opensslHint}`, () => {
     );
     expect(denied.code).not.toBe(0);
     expect(() => statSync(at('new.p12'))).toThrow('ENOENT');
+  });
+});
+
+describe.skipIf(!hasOpenssl)(`postern enroll-token create --scep${opensslHint}`, () => {
+  it('gives a challenge with which one device gets its certificate by SCEP, and the next does not', async () => {
+    const key = join(made.data, 'keys/scep-ra.key');
+    expect(statSync(key).mode & 0o077).toBe(0);
+    expect(readFileSync(key).equals(readFileSync(join(made.data, 'keys/managed-authority.key')))).toBe(false);
+    const run = await postern('enroll-token', 'create', '--scep', '--user', 'alice@example.org');
+    expect(run).toMatchObject({ code: 0, err: '' });
+    const [challenge = ''] = run.out.split('\n');
+    expect(challenge.length).toBeLessThanOrEqual(64);
+    expect(run.out).toContain(`https://127.0.0.1:${port}/v1/scep`);
+    const authority = readFileSync(join(made.data, 'certs/managed-authority.crt'), 'utf8');
+    const statuses: (string | undefined)[] = [];
+    for (const device of [0, 1].map(() => createScepClient({ port, rootPem: made.rootPem }))) {
+      const { bytes } = await device.post(await device.message({ challenge }));
+      const { attributes, chainPem } = device.open(bytes, authority);
+      statuses.push(attributes.pkiStatus);
+      if (chainPem !== '') expect(await askToken(chainPem + device.keyPem)).toBe(200);
+      device.remove();
+    }
+    expect(statuses).toEqual(['0', '2']);
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -22,6 +22,7 @@ import { createFailureLimit } from '../../src/control/failure-limit.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createManagedDevices } from '../../src/control/managed-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
+import { openRegistrationAuthority } from '../../src/control/registration-authority.ts';
 import { createRevocationList } from '../../src/control/revocation-list.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
 import { createSigningKeys } from '../../src/control/signing-keys.ts';
@@ -92,6 +93,8 @@ export interface ControlLab {
 export interface ControlLabOptions {
   /** What `postern managed-devices init` makes, where the settings let such devices in. */
   readonly managed?: AuthorityCertificate;
+  /** SCEP for them. */
+  readonly scep?: true;
   /** Makes sign-in, as the settings would. */
   readonly signIn?: (made: {
     readonly organization: Organization;
@@ -107,6 +110,7 @@ export interface ControlLabOptions {
 export async function startControlLab(options: ControlLabOptions = {}): Promise<ControlLab> {
   const organization = await makeOrganization();
   const directory = await mkdtemp(join(tmpdir(), 'postern-control-'));
+  await mkdir(join(directory, 'certs'));
   let skew = 0;
   let made = 0;
   const clock = (): number => Date.now() + skew;
@@ -155,6 +159,19 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
             authority: options.managed,
             state: () => store.state,
             now: () => Math.floor(clock() / 1000),
+            scep:
+              options.scep === true
+                ? {
+                    registration: await openRegistrationAuthority({
+                      directory,
+                      passphrase: undefined,
+                      authority: options.managed,
+                      domain: organization.domain,
+                      now: new Date(clock()),
+                    }),
+                    renewals: createMemoryFleeting(clock, { maxEntries: 100 }),
+                  }
+                : undefined,
           }),
     graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
@@ -163,6 +180,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     postures: createPostureMemory(createMemoryFleeting(clock, { maxEntries: 100 })),
     failures: {
       enrollment: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
+      scep: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
       logout: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
       administratorSignIn: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
     },

@@ -152,7 +152,10 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
       },
     },
   },
-  'POST /v1/enrollment-tokens': { good: at('/v1/enrollment-tokens', { user: 'alice@example.org' }) },
+  'POST /v1/enrollment-tokens': {
+    good: at('/v1/enrollment-tokens', { user: 'alice@example.org' }),
+    refused: { 'scep-off': at('/v1/enrollment-tokens', { user: 'alice@example.org', protocol: 'scep' }) },
+  },
   'GET /v1/changes': { good: at('/v1/changes') },
   'GET /v1/changes/{id}': {
     good: async (lab) => ({ path: `/v1/changes/${await proposed(lab)}` }),

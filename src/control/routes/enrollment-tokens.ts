@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { certificateThumbprint } from '../../../certs/thumbprint.ts';
 import { CreateEnrollmentTokenRequest, CreateEnrollmentTokenResponse } from '../../contract/control-api.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
 import { createEnrollmentToken } from '../../enrollment/enrollment-token.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
@@ -13,7 +14,7 @@ export function enrollmentTokenRoutes(app: ControlApp, parts: ControlParts): voi
   app.post(
     '/v1/enrollment-tokens',
     {
-      config: { roles: ['owner', 'security'] },
+      config: { roles: ['owner', 'security'], refusals: ['scep-off'] },
       schema: {
         summary: 'Make a one-time enrollment token, bound to a user and a role',
         tags: ['devices'],
@@ -22,6 +23,8 @@ export function enrollmentTokenRoutes(app: ControlApp, parts: ControlParts): voi
       },
     },
     async (request) => {
+      if (request.body.protocol === 'scep' && parts.managed?.scep === undefined)
+        throw new GatewayError('scep-off');
       const now = nowSeconds(parts);
       const { value } = await commitEnforced(parts, actorOf(request), (state) =>
         createEnrollmentToken(state, { ...request.body, rootFingerprint, now }),
