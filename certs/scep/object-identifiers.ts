@@ -9,9 +9,11 @@ export const oid = {
   rsaEncryption: '2a864886f70d010101',
   rsaOaep: '2a864886f70d010107',
   sha256WithRsa: '2a864886f70d01010b',
+  sha384WithRsa: '2a864886f70d01010c',
   sha512WithRsa: '2a864886f70d01010d',
   sha1: '2b0e03021a',
   sha256: '608648016503040201',
+  sha384: '608648016503040202',
   sha512: '608648016503040203',
   aes128: '608648016503040102',
   aes256: '60864801650304012a',
@@ -24,4 +26,4 @@ export const oid = {
 } as const;
 
 /** The hashes that sign here. SHA-1 and MD5 are not among them. */
-export type SigningHash = 'sha256' | 'sha512';
+export type SigningHash = 'sha256' | 'sha384' | 'sha512';

@@ -7,9 +7,14 @@ import * as der from './elements.ts';
 import { oid } from './object-identifiers.ts';
 import type { SigningHash } from './object-identifiers.ts';
 
-const hashes: Readonly<Record<string, SigningHash>> = { [oid.sha256]: 'sha256', [oid.sha512]: 'sha512' };
+const hashes: Readonly<Record<string, SigningHash>> = {
+  [oid.sha256]: 'sha256',
+  [oid.sha384]: 'sha384',
+  [oid.sha512]: 'sha512',
+};
 const signatures: Readonly<Record<SigningHash, string>> = {
   sha256: oid.sha256WithRsa,
+  sha384: oid.sha384WithRsa,
   sha512: oid.sha512WithRsa,
 };
 const maxCertificates = 4;
@@ -26,7 +31,7 @@ export interface SignedMessage {
 
 /**
  * Reads SignedData (RFC 5652, section 5) with one signer and signed attributes, and verifies the signature with the
- * certificate that came along: by OpenSSL, RSA of 2,048 bits or more with SHA-256 or SHA-512. Throws DerError for all that
+ * certificate that came along: by OpenSSL, RSA of 2,048 bits or more with SHA-256 or longer. Throws DerError for all that
  * is not so.
  */
 export function verifySignedData(message: Buffer): SignedMessage {
@@ -93,7 +98,7 @@ function readSigner(message: Buffer, info: DerElement) {
   )
     throw new DerError('not a signer with signed attributes');
   const hash = hashes[der.leadingOid(message, digest).id];
-  if (hash === undefined) throw new DerError('hash is neither SHA-256 nor SHA-512');
+  if (hash === undefined) throw new DerError('hash is not SHA-256, SHA-384 or SHA-512');
   const { id } = der.leadingOid(message, algorithm);
   if (id !== oid.rsaEncryption && id !== signatures[hash])
     throw new DerError('signature is not RSA with its hash');
@@ -156,7 +161,7 @@ export function buildSignedData(parts: {
   const signature = sign(hash, signed, privateKey);
   const implicit = Buffer.from(signed);
   implicit[0] = der.tag.context0;
-  const hashAlgorithm = der.algorithm(hash === 'sha256' ? oid.sha256 : oid.sha512);
+  const hashAlgorithm = der.algorithm(oid[hash]);
   const signer = der.sequence(
     der.smallInteger(1),
     der.issuerAndSerial(certificate.raw),

@@ -37,7 +37,7 @@ export interface CertRep {
 export interface MessageOptions {
   readonly type?: string;
   readonly challenge?: string;
-  readonly hash?: 'sha1' | 'sha256' | 'sha512';
+  readonly hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   readonly cipher?: string;
   readonly oaep?: true;
   /** The envelope in BER, with lengths that are indefinite and strings in pieces. */
@@ -140,6 +140,7 @@ export function createScepClient(server: { readonly port: number; readonly rootP
     const digestOid = {
       sha1: '1.3.14.3.2.26',
       sha256: '2.16.840.1.101.3.4.2.1',
+      sha384: '2.16.840.1.101.3.4.2.2',
       sha512: '2.16.840.1.101.3.4.2.3',
     }[hash];
     const text = (value: string) => primitive(Type.PRINTABLESTRING, value);

@@ -8,8 +8,11 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { answerScep } from '../answer-scep.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 
-/** GetCACaps (RFC 8894, section 3.5.2). DES3 and SHA-1 are not taken, so they are not offered. */
-const capabilities = ['AES', 'POSTPKIOperation', 'SHA-256', 'SHA-512', 'Renewal', 'SCEPStandard'];
+/**
+ * GetCACaps (RFC 8894, section 3.5.2). DES3 and SHA-1 are not taken, so they are not offered. SHA-384 has no keyword there;
+ * strongSwan 5.9.8 finds neither AES nor SHA-256 without it.
+ */
+const capabilities = ['AES', 'POSTPKIOperation', 'SHA-256', 'SHA-384', 'SHA-512', 'Renewal', 'SCEPStandard'];
 const maxMessageBytes = 32_768;
 const messageType = 'application/x-pki-message';
 const authorityType = 'application/x-x509-ca-ra-cert';
