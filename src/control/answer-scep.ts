@@ -101,6 +101,8 @@ export async function answerScep(
       publicKey,
       now,
     });
+    // A device sends the very same message again: it must not find it used up by a ledger that was away.
+    if (isRefusal(certified) && certified.code === 'store-unavailable') await renewals.drop(once);
   }
   if (isRefusal(certified)) return fail(certified);
   const chain = certified.certificateChainPem

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AuthorityCertificate } from '../../certs/signer.ts';
 import { identifyDevice } from '../../src/identity/device-identity.ts';
+import { LedgerUnavailable } from '../../src/ledger/ledger.ts';
 import { startApplication } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import { httpOn } from '../lab/http-client.ts';
@@ -186,11 +187,15 @@ describe.skipIf(!hasOpenssl)(`SCEP${opensslHint}`, () => {
     expect(await phone.post(await phone.message({ nonce: 'short' }))).toMatchObject({ status: 400 });
   });
 
-  it('renews for the key of a certificate in force, once a message, and not when its device is revoked', async () => {
+  it('renews for the key of a certificate in force, once a message, and not when the ledger is away or its device revoked', async () => {
     const device = newClient();
     const { chainPem } = await transact({ challenge: await challenge() }, device);
     const signer = { chainPem, keyPem: device.keyPem };
     const message = await device.message({ type: '17', signer });
+    const append = vi.spyOn(lab.ledger, 'append').mockRejectedValueOnce(new LedgerUnavailable('disk full'));
+    const tooEarly = device.open((await device.post(message)).bytes, managed.certificatePem, signer);
+    expect(tooEarly.attributes.pkiStatus).toBe('2');
+    append.mockRestore();
     const renewed = device.open((await device.post(message)).bytes, managed.certificatePem, signer);
     expect(renewed.attributes.pkiStatus).toBe('0');
     const again = device.open((await device.post(message)).bytes, managed.certificatePem, signer);
