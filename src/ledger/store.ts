@@ -8,6 +8,7 @@ import { isRebasing, LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './
 import type { Ledger } from './ledger.ts';
 import { loadState } from './load-state.ts';
 import { replaceState } from './replace-state.ts';
+import { pause } from './pause.ts';
 import { writeSnapshot } from './snapshot-file.ts';
 import { verifyQuietly } from './verify-quietly.ts';
 
@@ -266,16 +267,4 @@ export async function openLedgerStore(
       await ledger.close();
     },
   };
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
 }

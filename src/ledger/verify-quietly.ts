@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { LedgerHead } from '../domain/control-state.ts';
 import { LedgerCorrupt } from './ledger.ts';
 import type { LedgerReader } from './ledger.ts';
+import { pause } from './pause.ts';
 
 const entriesAtOnce = 1000;
 
@@ -23,7 +23,7 @@ export async function verifyQuietly(
       if (hash === head.hash) return;
       throw new LedgerCorrupt(sequence, `ledger entry ${sequence} is not the one that the snapshot knows`);
     }
-    if (sequence % entriesAtOnce === 0) await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+    if (sequence % entriesAtOnce === 0) await pause(pauseMs, signal);
   }
   if (!signal.aborted)
     throw new LedgerCorrupt(head.sequence, `ledger ends before entry ${head.sequence}, which it had`);

@@ -2,6 +2,7 @@ import type { ControlState } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
 import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from '../ledger.ts';
 import type { RebasingLedger, StoredLedger } from '../ledger.ts';
+import { pause } from '../pause.ts';
 import { createWaiters } from '../sqlite/waiters.ts';
 import { giveBack, recoverFork } from './recover.ts';
 import type { Recovery } from './recover.ts';
@@ -189,16 +190,4 @@ export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Pr
       replica.close();
     },
   };
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
 }
