@@ -566,10 +566,16 @@ export const refusals = {
     ['Renewal for another key', 'An expired certificate is renewed for its own key only.'],
     ['Renouvellement pour une autre clé', 'Un certificat expiré ne se renouvelle que pour sa propre clé.'],
   ),
-  'renewal-key-reused': text(
-    409,
-    ['Certificate already renewed', 'Use the newest certificate.'],
-    ['Certificat déjà renouvelé', 'Utilisez le certificat le plus récent.'],
+  'renewal-elsewhere': text(
+    403,
+    [
+      'Renewed in another way',
+      'A device under a device management renews by SCEP (RenewalReq) or takes a new PKCS#12 bundle; all others renew by `postern-agent up`.',
+    ],
+    [
+      "Se renouvelle d'une autre façon",
+      'Un appareil géré par une MDM se renouvelle par SCEP (RenewalReq) ou reçoit un nouveau fichier PKCS#12 ; tous les autres par `postern-agent up`.',
+    ],
   ),
   'invalid-input': text(
     400,

@@ -23,15 +23,19 @@ export function requireDevice(
   roles: readonly DeviceRole[],
   graceSeconds = 0,
 ): (request: FastifyRequest) => Promise<void> {
-  const authority = new X509Certificate(parts.deviceAuthorityPem);
+  const { managed } = parts;
+  const authorities = [
+    parts.deviceAuthorityPem,
+    ...(managed === undefined ? [] : [managed.authorityPem]),
+  ].map((pem) => new X509Certificate(pem));
   return async (request) => {
     const { socket } = request.raw;
     const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
     if (!(socket instanceof TLSSocket) || certificate === undefined)
       throw new GatewayError('certificate-missing');
-    const untrusted = checkTrust(socket, certificate, graceSeconds === 0 ? undefined : authority);
+    const untrusted = checkTrust(socket, certificate, graceSeconds === 0 ? [] : authorities);
     if (untrusted !== undefined) throw new GatewayError(untrusted.code, { detail: untrusted.detail ?? '' });
-    const options = { roles, managedAuthorityPem: parts.managed?.authorityPem };
+    const options = { roles, managedAuthorityPem: managed?.authorityPem };
     const now = nowSeconds(parts);
     let identified = identifyDevice(certificate, parts.store.state, now, { ...options, graceSeconds });
     if (isRefusal(identified) && identified.code === 'certificate-expired' && graceSeconds > 0)
@@ -57,12 +61,12 @@ export function requireDevice(
 function checkTrust(
   socket: TLSSocket,
   certificate: X509Certificate,
-  authority: X509Certificate | undefined,
+  authorities: readonly X509Certificate[],
 ): Refusal | undefined {
   if (socket.authorized) return undefined;
   const reason = String(socket.authorizationError);
-  if (reason !== 'CERT_HAS_EXPIRED' || authority === undefined) return refuse(codeOf(reason), reason);
-  return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+  if (reason !== 'CERT_HAS_EXPIRED' || authorities.length === 0) return refuse(codeOf(reason), reason);
+  return authorities.some((by) => certificate.checkIssued(by) && certificate.verify(by.publicKey))
     ? undefined
     : refuse('certificate-untrusted', 'expired, and of another authority');
 }

@@ -63,6 +63,13 @@ export interface Device {
   readonly certificates: readonly IssuedCertificate[];
 }
 
+/**
+ * Whether the authority of managed devices certifies it. That is a fact of the device, from its first certificate to its
+ * last: the two authorities are trusted by different people for different things, so none leads to the other.
+ */
+export const isManagedDevice = ({ certificates }: Pick<Device, 'certificates'>): boolean =>
+  certificates.some(({ managed }) => managed === true);
+
 /** One step in the life of a device. */
 export interface DeviceChange {
   /** Epoch seconds. */

@@ -4,6 +4,7 @@ import { backdatedSeconds } from '../../certs/profiles.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import { isManagedDevice } from '../domain/device.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import { identifyDevice, isManagedCertificate } from '../identity/device-identity.ts';
@@ -46,7 +47,9 @@ export function decideAdoption(
   const { serial, thumbprint, issuer, notBefore, notAfter } = checked;
   const id = checked.device as DeviceId;
   const issuedAt = notBefore + backdatedSeconds;
-  const live = state.devices.get(id)?.certificates.filter((known) => known.notAfter >= now).length ?? 0;
+  const device = state.devices.get(id);
+  if (device !== undefined && isManagedDevice(device) !== isManaged) return identified;
+  const live = device?.certificates.filter((known) => known.notAfter >= now).length ?? 0;
   const isLost = state.lostTimes.some(({ from, to }) => from <= issuedAt && issuedAt <= to);
   if (!isLost || live >= maxLiveCertificates) return identified;
   const issued = { serial, thumbprint, notAfter, ...(isManaged ? { managed: true as const } : {}) };

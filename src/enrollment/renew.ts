@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
-import { finalStates, isFinal } from '../domain/device.ts';
+import { finalStates, isFinal, isManagedDevice } from '../domain/device.ts';
 import type { Device } from '../domain/device.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import type { CertificateSigner, SignedCertificate } from './certificate-signer.ts';
@@ -24,6 +24,8 @@ export interface RenewalRequest {
   readonly certificate: VerifiedCertificate;
   /** Of that certificate. */
   readonly publicKey: KeyObject;
+  /** Whether the authority of managed devices issues what is asked for. */
+  readonly isManaged: boolean;
   /** For how long after its end a certificate may be renewed. */
   readonly graceSeconds: number;
   /** Users can sign in, so one who does ends the quarantine of a late renewal; otherwise a person has to. */
@@ -40,16 +42,18 @@ export const maxLiveCertificates = 6;
 
 /**
  * The device, if this certificate may be renewed: any that the ledger knows and that is in force, or was until a while
- * ago, because the answer to an earlier renewal may have been lost. Quarantine does not end by it, and nothing revoked
- * comes back.
+ * ago, because the answer to an earlier renewal may have been lost. Quarantine does not end by it, nothing revoked
+ * comes back, and no device leaves its authority for the other.
  */
 export function checkRenewal(
   state: ControlState,
-  { certificate: presented, graceSeconds, now }: RenewalRequest,
+  { certificate: presented, isManaged, graceSeconds, now }: RenewalRequest,
 ): { readonly device: Device; readonly isLate: boolean } | Refusal {
   const device = state.devices.get(presented.device);
   if (device === undefined) return refuse('device-unknown', presented.device);
   if (isFinal(device)) return refuse(finalStates[device.state], `${device.id} is ${device.state}`);
+  if (isManagedDevice(device) !== isManaged)
+    return refuse('renewal-elsewhere', `${device.id} is ${isManaged ? 'not ' : ''}under a device management`);
   const issued = device.certificates.find((certificate) => certificate.thumbprint === presented.thumbprint);
   if (issued === undefined) return refuse('certificate-unknown', `${presented.serial} of ${device.id}`);
   if (now > issued.notAfter + graceSeconds)

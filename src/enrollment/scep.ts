@@ -41,7 +41,7 @@ export async function renewByScep(
   signer: CertificateSigner,
   request: ProvenKey & { readonly certificate: VerifiedCertificate; readonly publicKey: KeyObject },
 ): Promise<RenewedCertificate | Refusal> {
-  const renewal = { ...request, graceSeconds: 0, hasSignIn: false };
+  const renewal = { ...request, isManaged: true, graceSeconds: 0, hasSignIn: false };
   const checked = checkRenewal(store.state, renewal);
   if ('code' in checked) return checked;
   const { id, role } = checked.device;

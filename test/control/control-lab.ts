@@ -74,7 +74,7 @@ export interface ControlLab {
     path: string,
     options?: {
       body?: unknown;
-      raw?: string;
+      raw?: string | Buffer;
       headers?: Record<string, string | string[]>;
       /** As the administrator, unless told otherwise. */
       key?: string | null;

@@ -12,6 +12,8 @@ import { writeFilesAtomically } from '../../agent/state/atomic-file.ts';
 import { formatSettings } from '../../agent/state/settings-file.ts';
 import { createStateDirectory } from '../../agent/state/state-directory.ts';
 import { createKeyAndRequest, createRequest } from '../../certs/request.ts';
+import type { UserName } from '../../src/domain/ids.ts';
+import { issueManagedDevice, makeManagedAuthority } from '../lab/managed.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import { startControlLab } from './control-lab.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
@@ -90,6 +92,35 @@ it('refuses one that expired too long ago, one for another key, and one of a los
     body: { code: 'device-lost' },
   });
   expect(lab.store.state.head.sequence).toBe(sequence);
+});
+
+it('sends a device under a device management to its own way, in time and late, and knows no strangers among those', async () => {
+  const authority = await makeManagedAuthority();
+  const managed = await startControlLab({ managed: authority });
+  try {
+    const askAs = async (client: Identity) => {
+      const csr = (await createKeyAndRequest()).csrPem;
+      return managed.ask('POST', '/v1/device/renew', { key: null, client, body: { csr } });
+    };
+    for (const ago of [1, 95]) {
+      const at = Math.floor(Date.now() / 1000) - (ago * day) / 1000;
+      const phone = await issueManagedDevice(authority, `d-phone-${ago}`, at);
+      expect((await askAs(phone)).body.code).toBe('device-unknown');
+      const user = 'alice@example.org' as UserName;
+      await managed.store.commit('api-key:admin', () => ({
+        events: [{ type: 'device-bundle-made', device: phone.id, user, certificate: phone.issued }],
+        value: {},
+      }));
+      expect(await askAs(phone)).toMatchObject({ status: 403, body: { code: 'renewal-elsewhere' } });
+      expect(managed.store.state.devices.get(phone.id)?.certificates).toEqual([phone.issued]);
+    }
+    const stranger = await issueManagedDevice(await makeManagedAuthority(), 'd-phone-95', 1_000_000_000);
+    expect((await askAs(stranger)).body.code).toBe('certificate-untrusted');
+    const laptop = await managed.enroll();
+    expect((await askAs(laptop)).status).toBe(200);
+  } finally {
+    await managed.close();
+  }
 });
 
 it('believes no expired certificate of another authority that names one of our laptops', async () => {

@@ -1,4 +1,8 @@
+import { derTag, encodeDer } from '../../certs/der.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
+import { createRsaKeyAndRequest } from '../../certs/rsa-request.ts';
+import { oid } from '../../certs/scep/object-identifiers.ts';
+import { buildSignedData } from '../../certs/scep/signed-data.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { isLastingOwner } from '../../src/control/api-key.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
@@ -9,6 +13,8 @@ export interface Example {
   readonly body?: unknown;
   /** A body that is a form, for the routes whose form some standard prescribes. */
   readonly form?: string;
+  /** A body that is neither JSON nor a form. */
+  readonly message?: Buffer;
   readonly key?: string | null;
   readonly client?: Identity;
 }
@@ -16,7 +22,7 @@ export interface Example {
 /** How an operation is asked for what it gives, and for each refusal that it alone has. */
 export interface OperationExamples {
   readonly good: (lab: ControlLab) => Promise<Example>;
-  /** Its good answer takes an identity provider, or an authority of RSA: the suites that have one try it. */
+  /** Its good answer takes an identity provider: the suites that have one try it. */
   readonly needsSetup?: true;
   readonly refused?: Readonly<Partial<Record<RefusalCode, (lab: ControlLab) => Promise<Example>>>>;
 }
@@ -70,6 +76,32 @@ const ofDevice = (path: string, body?: unknown) => async (lab: ControlLab) => ({
   ...(body === undefined ? {} : { body }),
 });
 
+/** A pkiMessage that is signed as it should be, and answered with a failure: nothing is in it. */
+function scepMessage({ parts }: ControlLab): Buffer {
+  const signer = parts.managed?.scep?.registration;
+  if (signer === undefined) throw new TypeError('a lab without SCEP');
+  const printable = (text: string): Buffer => encodeDer(0x13, Buffer.from(text));
+  return buildSignedData({
+    ...signer,
+    hash: 'sha256',
+    content: Buffer.from('0500', 'hex'),
+    attributes: [
+      [oid.transactionId, printable('walk')],
+      [oid.messageType, printable('19')],
+      [oid.senderNonce, encodeDer(derTag.octetString, Buffer.alloc(16))],
+    ],
+  });
+}
+const scepGarbage: Example = { path: '/v1/scep?operation=PKIOperation&message=MAA%3D', key: null };
+const scepGarbagePosted: Example = {
+  path: '/v1/scep?operation=PKIOperation',
+  message: Buffer.from('3000', 'hex'),
+};
+const afterScepFailures = (example: Example) => async (lab: ControlLab) => {
+  for (let i = 0; i < 25; i++) await lab.ask('GET', scepGarbage.path, { key: null });
+  return example;
+};
+
 /**
  * One entry for each operation that the document has: a new route needs one, so that what its description promises is
  * tried.
@@ -78,12 +110,46 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   'GET /.well-known/postern/jwks.json': { good: at('/.well-known/postern/jwks.json') },
   'GET /v1/crl/devices.crl': { good: at('/v1/crl/devices.crl') },
   'GET /v1/crl/devices.pem': { good: at('/v1/crl/devices.pem') },
+  'GET /v1/crl/managed-devices.crl': { good: at('/v1/crl/managed-devices.crl') },
+  'GET /v1/crl/managed-devices.pem': { good: at('/v1/crl/managed-devices.pem') },
+  'GET /v1/scep': {
+    good: at('/v1/scep?operation=GetCACaps'),
+    refused: {
+      'scep-message-invalid': async () => scepGarbage,
+      'rate-limited': afterScepFailures(scepGarbage),
+    },
+  },
+  'POST /v1/scep': {
+    good: async (lab) => ({
+      path: '/v1/scep?operation=PKIOperation',
+      key: null,
+      message: scepMessage(lab),
+    }),
+    refused: {
+      'invalid-input': at('/v1/scep?operation=none'),
+      'content-type-malformed': at('/v1/scep?operation=PKIOperation', {}),
+      'scep-message-invalid': async () => scepGarbagePosted,
+      'rate-limited': afterScepFailures(scepGarbagePosted),
+    },
+  },
   'POST /v1/enroll': {
     good: async (lab) => ({
       path: '/v1/enroll',
       key: null,
       body: { token: await lab.token(), csr: (await createKeyAndRequest()).csrPem },
     }),
+    refused: {
+      'enrollment-token-invalid': async () => ({
+        path: '/v1/enroll',
+        key: null,
+        body: { token: 'none', csr: (await createKeyAndRequest()).csrPem },
+      }),
+      'rate-limited': async (lab) => {
+        const body = { token: 'none', csr: (await createKeyAndRequest()).csrPem };
+        for (let i = 0; i < 25; i++) await lab.ask('POST', '/v1/enroll', { key: null, body });
+        return { path: '/v1/enroll', key: null, body };
+      },
+    },
   },
   'POST /v1/sign-in/backchannel-logout': {
     good: async () => ({ path: '/v1/sign-in/backchannel-logout', key: null, form: 'logout_token=x' }),
@@ -91,6 +157,19 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   },
   'POST /v1/device/renew': {
     good: async (lab) => ofDevice('/v1/device/renew', { csr: (await createKeyAndRequest()).csrPem })(lab),
+    refused: {
+      'renewal-elsewhere': async (lab) => {
+        const { csrPem, privateKeyPem: keyPem } = await createRsaKeyAndRequest();
+        const body = { user: 'alice@example.org', csr: csrPem };
+        const { certificate } = (await lab.ask('POST', '/v1/device-bundles', { body })).body;
+        return {
+          path: '/v1/device/renew',
+          key: null,
+          client: { chainPem: String(certificate), keyPem },
+          body: { csr: (await createKeyAndRequest()).csrPem },
+        };
+      },
+    },
   },
   'POST /v1/device/token': { good: ofDevice('/v1/device/token', {}) },
   'GET /v1/device/config': { good: ofDevice('/v1/device/config') },
@@ -104,8 +183,10 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   },
   'POST /v1/sign-out': { good: at('/v1/sign-out'), needsSetup: true },
   'POST /v1/device-bundles': {
-    good: at('/v1/device-bundles', { user: 'alice@example.org', csr: 'x' }),
-    needsSetup: true,
+    good: async () => ({
+      path: '/v1/device-bundles',
+      body: { user: 'alice@example.org', csr: (await createRsaKeyAndRequest()).csrPem },
+    }),
   },
   'POST /v1/device/sign-in': { good: ofDevice('/v1/device/sign-in', {}), needsSetup: true },
   'POST /v1/device/sign-in/complete': {
@@ -153,8 +234,7 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     },
   },
   'POST /v1/enrollment-tokens': {
-    good: at('/v1/enrollment-tokens', { user: 'alice@example.org' }),
-    refused: { 'scep-off': at('/v1/enrollment-tokens', { user: 'alice@example.org', protocol: 'scep' }) },
+    good: at('/v1/enrollment-tokens', { user: 'alice@example.org', protocol: 'scep' }),
   },
   'GET /v1/changes': { good: at('/v1/changes') },
   'GET /v1/changes/{id}': {

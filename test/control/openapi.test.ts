@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeManagedAuthority } from '../lab/managed.ts';
 import { startControlLab } from './control-lab.ts';
 import type { ControlLab } from './control-lab.ts';
 
 let lab: ControlLab;
 beforeAll(async () => {
-  lab = await startControlLab();
+  // With all that settings can turn on.
+  lab = await startControlLab({ managed: await makeManagedAuthority(), scep: true });
 });
 afterAll(() => lab.close());
 
@@ -74,7 +76,11 @@ it('says what each route takes and gives, and which proof it wants; and each wan
     'GET /.well-known/postern/jwks.json',
     'GET /v1/crl/devices.crl',
     'GET /v1/crl/devices.pem',
+    'GET /v1/crl/managed-devices.crl',
+    'GET /v1/crl/managed-devices.pem',
+    'GET /v1/scep',
     'POST /v1/enroll',
+    'POST /v1/scep',
     'POST /v1/sign-in/administrator',
     'POST /v1/sign-in/administrator/complete',
     'POST /v1/sign-in/backchannel-logout',

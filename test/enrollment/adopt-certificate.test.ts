@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyAndRequest, parseRequest } from '../../certs/request.ts';
-import type { DeviceId } from '../../src/domain/ids.ts';
+import type { DeviceId, UserName } from '../../src/domain/ids.ts';
 import { adoptCertificate } from '../../src/enrollment/adopt-certificate.ts';
 import { enroll } from '../../src/enrollment/enroll.ts';
 import { identifyDevice } from '../../src/identity/device-identity.ts';
+import { issueManagedDevice, makeManagedAuthority } from '../lab/managed.ts';
 import { openEnrollmentLab, valueOf } from './enrollment-lab.ts';
 import type { EnrollmentLab } from './enrollment-lab.ts';
 
@@ -48,6 +49,29 @@ describe('a certificate that a restored ledger does not know', () => {
     const { head } = lab.store.state;
     expect(await adoptCertificate(lab.store, certificate, asked)).toEqual(adopted);
     expect(lab.store.state.head).toEqual(head);
+  });
+
+  it('stays unknown where it is of the other authority than the device has', async () => {
+    const authority = await makeManagedAuthority();
+    const { chainPem } = await issueManagedDevice(authority, id, now - day);
+    const options = { ...asked, managedAuthorityPem: authority.certificatePem };
+    expect(await adoptCertificate(lab.store, new X509Certificate(chainPem), options)).toMatchObject({
+      code: 'certificate-unknown',
+    });
+    const phone = await issueManagedDevice(authority, 'd-phone', now - 3 * day);
+    await lab.commit({
+      type: 'device-bundle-made',
+      device: phone.id,
+      user: 'alice@example.org' as UserName,
+      certificate: phone.issued,
+    });
+    expect(await adoptCertificate(lab.store, await forgotten(phone.id, now - day), options)).toMatchObject({
+      code: 'certificate-unknown',
+    });
+    const own = await issueManagedDevice(authority, 'd-phone', now - day);
+    expect(await adoptCertificate(lab.store, new X509Certificate(own.chainPem), options)).toMatchObject({
+      device: phone.id,
+    });
   });
 
   it('stays unknown where the ledger knew all that was issued then', async () => {

@@ -4,14 +4,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKeyAndRequest, createRequest } from '../../certs/request.ts';
 import type { Refusal } from '../../src/contract/refusals.ts';
 import type { ChosenState } from '../../src/domain/device.ts';
-import type { DeviceId } from '../../src/domain/ids.ts';
+import type { DeviceId, UserName } from '../../src/domain/ids.ts';
 import type { VerifiedCertificate } from '../../src/domain/subject.ts';
 import type { CertificateSigner } from '../../src/enrollment/certificate-signer.ts';
 import { enroll } from '../../src/enrollment/enroll.ts';
 import { acceptAwaited } from '../../src/enrollment/accept-posture.ts';
-import { maxLiveCertificates, renew } from '../../src/enrollment/renew.ts';
+import { decideRenewal, maxLiveCertificates, renew } from '../../src/enrollment/renew.ts';
 import type { RenewedCertificate } from '../../src/enrollment/renew.ts';
+import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import { identifyDevice } from '../../src/identity/device-identity.ts';
+import { renewByScep } from '../../src/enrollment/scep.ts';
+import { issueManagedDevice, makeManagedAuthority } from '../lab/managed.ts';
 import { openEnrollmentLab, valueOf } from './enrollment-lab.ts';
 import type { EnrollmentLab } from './enrollment-lab.ts';
 
@@ -52,7 +55,14 @@ async function renewWith(
   options: { signer?: CertificateSigner; at?: number; csrPem?: string } = {},
 ): Promise<RenewedCertificate | Refusal> {
   const csrPem = options.csrPem ?? (await createKeyAndRequest()).csrPem;
-  const asked = { certificate, publicKey, csrPem, graceSeconds: 30 * day, hasSignIn: false };
+  const asked = {
+    certificate,
+    publicKey,
+    csrPem,
+    isManaged: false,
+    graceSeconds: 30 * day,
+    hasSignIn: false,
+  };
   return renew(lab.store, options.signer ?? lab.signer, { ...asked, now: options.at ?? now });
 }
 
@@ -214,5 +224,75 @@ describe('renewal after the end of the certificate', () => {
     const refused = await renewWith(laptop, { at: atOnceAfter(laptop), csrPem });
     expect(refused).toMatchObject({ code: `device-${state}` });
     expect(stateOf(laptop)?.certificates).toHaveLength(1);
+  });
+});
+
+describe('a device under a device management', () => {
+  /** Two doors, an authority behind each: a device renews at its own. */
+  async function bothKinds() {
+    const authority = await makeManagedAuthority();
+    const { id, chainPem, keyPem, issued } = await issueManagedDevice(authority, `d-phone-${issuedPhones++}`);
+    await lab.commit({
+      type: 'device-bundle-made',
+      device: id,
+      user: 'alice@example.org' as UserName,
+      certificate: issued,
+    });
+    const options = { managedAuthorityPem: authority.certificatePem };
+    const certificate = valueOf(identifyDevice(new X509Certificate(chainPem), lab.store.state, now, options));
+    const signer = authoritySigner(authority, 'example.org', { isManaged: true });
+    const { publicKey } = new X509Certificate(chainPem);
+    const byScep = (who: Pick<Laptop, 'certificate' | 'publicKey'>) =>
+      renewByScep(lab.store, signer, {
+        ...who,
+        publicKeyPem: createPublicKey(keyPem).export({ format: 'pem', type: 'spki' }),
+        now,
+      });
+    return { phone: { id, certificate, publicKey }, byScep };
+  }
+  let issuedPhones = 1;
+  const authoritiesOf = (id: DeviceId): boolean[] | undefined =>
+    lab.store.state.devices.get(id)?.certificates.map(({ managed }) => managed === true);
+
+  it('renews by SCEP, and is refused by the authority of the others, in time and late', async () => {
+    const { phone, byScep } = await bothKinds();
+    const refused = {
+      code: 'renewal-elsewhere',
+      detail: `${phone.id} is under a device management`,
+    };
+    expect(await renewWith(phone)).toEqual(refused);
+    expect(await renewWith(phone, { at: phone.certificate.notAfter + 1 })).toEqual(refused);
+    expect(authoritiesOf(phone.id)).toEqual([true]);
+    valueOf(await byScep(phone));
+    expect(authoritiesOf(phone.id)).toEqual([true, true]);
+  });
+
+  it('shares its authority with no laptop that renews by SCEP', async () => {
+    const { byScep } = await bothKinds();
+    const laptop = await enrollLaptop();
+    expect(await byScep(laptop)).toEqual({
+      code: 'renewal-elsewhere',
+      detail: `${laptop.id} is not under a device management`,
+    });
+    valueOf(await renewWith(laptop));
+    expect(authoritiesOf(laptop.id)).toEqual([false, false]);
+  });
+
+  it('is not moved by a signature that was made while its state was another', async () => {
+    const { phone } = await bothKinds();
+    const isManaged = false;
+    const asked = { ...phone, isManaged, graceSeconds: 0, hasSignIn: false, now };
+    const { chainPem, issued } = await lab.signer.signDevice({
+      device: phone.id,
+      role: 'laptop',
+      publicKeyPem: createPublicKey((await createKeyAndRequest()).privateKeyPem).export({
+        format: 'pem',
+        type: 'spki',
+      }),
+      now,
+    });
+    expect(decideRenewal(lab.store.state, asked, { chainPem, issued })).toMatchObject({
+      code: 'renewal-elsewhere',
+    });
   });
 });

@@ -35,6 +35,7 @@ const renewWith = async (certificate: VerifiedCertificate, chainPem = '', at = n
   const asked = {
     certificate,
     publicKey,
+    isManaged: false,
     graceSeconds: 30 * 86_400,
     hasSignIn: false,
     csrPem: await newRequest(),

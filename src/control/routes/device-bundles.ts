@@ -14,7 +14,10 @@ export function deviceBundleRoute(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/device-bundles',
     {
-      config: { roles: ['owner', 'security'] },
+      config: {
+        roles: ['owner', 'security'],
+        refusals: ['managed-devices-off', 'certificate-request-invalid'],
+      },
       bodyLimit: 32_768,
       schema: {
         summary: 'Certify an RSA key made for a device under a device management',

@@ -9,7 +9,7 @@ import { deviceOf, presentedBy, requireDevice } from '../require-device.ts';
 /**
  * POST /v1/device/renew: a new certificate for a device that proves its present one, or one that ended a while ago.
  * Its handshake is the proof either way: TLS 1.3 has the client sign the transcript of this very connection, so nothing
- * that was recorded before can be shown again.
+ * that was recorded before can be shown again. A device under a device management is refused: its authority is another.
  */
 export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
   const { graceSeconds } = parts;
@@ -18,6 +18,7 @@ export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
     {
       onRequest: requireDevice(parts, deviceRoles, graceSeconds),
       bodyLimit: 32_768,
+      config: { refusals: ['certificate-request-invalid', 'renewal-elsewhere'] },
       schema: {
         summary: 'Renew the certificate of the device that asks',
         tags: ['devices'],
@@ -30,7 +31,8 @@ export function deviceRenewRoute(app: ControlApp, parts: ControlParts): void {
       const certificate = deviceOf(request);
       const { publicKey } = presentedBy(request);
       const hasSignIn = parts.signIn !== undefined;
-      const asked = { certificate, publicKey, graceSeconds, hasSignIn, csrPem: request.body.csr };
+      const { csr: csrPem } = request.body;
+      const asked = { certificate, publicKey, isManaged: false, graceSeconds, hasSignIn, csrPem };
       const { value } = await awaitEnforced(
         parts,
         renew(parts.store, parts.signer, { ...asked, now: nowSeconds(parts) }),

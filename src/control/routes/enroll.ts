@@ -12,6 +12,7 @@ export function enrollRoute(app: ControlApp, parts: ControlParts): void {
     '/v1/enroll',
     {
       bodyLimit: 32_768,
+      config: { refusals: ['enrollment-token-invalid', 'certificate-request-invalid', 'rate-limited'] },
       schema: {
         summary: 'Enroll a device with a one-time token',
         tags: ['devices'],
