@@ -30,7 +30,7 @@ export type OpenedTunnel =
  * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
  * session that dies meanwhile and a token that ended are each worth one more try.
  */
-export async function openTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
+async function openTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
   const { carrier, limits } = context;
   let last: OpenedTunnel = { refusal: 'agent-not-connected' };
   for (let attempt = 0; attempt < 2; attempt += 1) {
@@ -70,6 +70,14 @@ export async function openTunnel(context: ProxyContext, target: HostPort): Promi
   return last;
 }
 
+/** The same, for a host that a program named: only hosts of applications get as far as the gateway. */
+export async function openAppTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
+  const app = await findApp(context, target.host);
+  return app === undefined
+    ? { refusal: 'application-unknown', detail: target.host }
+    : openTunnel(context, target);
+}
+
 /** Answers `CONNECT host:port` of a program on the laptop. */
 export async function handleConnect(
   context: ProxyContext,
@@ -81,10 +89,7 @@ export async function handleConnect(
   socket.on('error', () => socket.destroy());
   const target = parseHostPort(requestTarget);
   if (target === undefined) return answerProblemOn(socket, { code: 'bad-request', language });
-  if ((await findApp(context, target.host)) === undefined) {
-    return answerProblemOn(socket, { code: 'application-unknown', language, detail: target.host });
-  }
-  const opened = await openTunnel(context, target);
+  const opened = await openAppTunnel(context, target);
   if ('refusal' in opened) {
     const { refusal: code, detail } = opened;
     return answerProblemOn(socket, { code, language, ...(detail === undefined ? {} : { detail }) });

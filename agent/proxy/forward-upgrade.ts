@@ -1,8 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { joinTunnel, openTunnel } from './connect-tunnel.ts';
-import { findApp } from './find-app.ts';
+import { joinTunnel, openAppTunnel } from './connect-tunnel.ts';
 import { fieldLines } from './headers.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -38,8 +37,7 @@ export async function forwardUpgrade(
   ) {
     return refuse('bad-request');
   }
-  if ((await findApp(context, target.host)) === undefined) return refuse('application-unknown');
-  const opened = await openTunnel(context, target);
+  const opened = await openAppTunnel(context, target);
   if ('refusal' in opened) return refuse(opened.refusal);
   if ('answer' in opened) {
     const { status, contentType, body } = opened.answer;

@@ -1,15 +1,17 @@
 import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError } from '../agent-error.ts';
 import { handleConnect } from './connect-tunnel.ts';
+import { onFirstByte } from './first-byte.ts';
 import { forwardRequest } from './forward-request.ts';
 import { forwardUpgrade } from './forward-upgrade.ts';
 import { answerPage } from './pages.ts';
 import { answerProblem, answerProblemOn } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
+import { beginsSocks5, handleSocks5 } from './socks5/handle-socks5.ts';
 
 export interface LocalProxy {
   readonly port: number;
@@ -22,8 +24,8 @@ const address = '127.0.0.1';
 const isAbsoluteForm = (request: IncomingMessage): boolean => !(request.url ?? '').startsWith('/');
 
 /**
- * The proxy that programs of this laptop use: CONNECT and absolute-form requests for hosts of applications go to the
- * gateway, everything else is refused. A request in origin form is for the agent's own pages. Nothing comes back to
+ * The proxy that programs of this laptop use: CONNECT, SOCKS5 and absolute-form requests for hosts of applications go to
+ * the gateway, everything else is refused. A request in origin form is for the agent's own pages. Nothing comes back to
  * here by itself: what leaves is in CONNECT or HTTP/2 to the gateway, and an application that points at this port gets
  * a page that refuses its Host.
  * @throws the error of listen, such as EADDRINUSE.
@@ -41,9 +43,15 @@ export async function startLocalProxy(context: ProxyContext, wantedPort: number)
   });
   server.maxConnections = limits.maxConnections;
   const sockets = new Set<Duplex>();
-  server.on('connection', (socket) => {
+  const serveHttp = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    onFirstByte(socket, limits.headersTimeoutMs, (first) => {
+      if (beginsSocks5(first)) onSocket(handleSocks5(context, socket), socket);
+      else for (const serve of serveHttp) serve.call(server, socket);
+    });
   });
   let port = 0;
 

@@ -8,7 +8,8 @@ import { buildStatusPage } from './status-page.ts';
 /**
  * The agent's own pages, for requests in origin form. They only show; nothing here changes anything. A web page
  * elsewhere must not learn from them which applications there are: the Host must be ours by number or `localhost`
- * (another name means DNS rebinding), and no other site may embed them.
+ * (another name means DNS rebinding), and no other site may embed or ask for them. Browsers say which site asks in
+ * Sec-Fetch-Site, older ones in Origin at least where a script would read the answer or send something.
  */
 export async function answerPage(
   context: ProxyContext,
@@ -20,8 +21,10 @@ export async function answerPage(
     answerProblem(response, request.headers.accept, { code, language: context.language });
   const { host } = request.headers;
   if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) return refuse('server-name-unknown');
-  const site = request.headers['sec-fetch-site'];
-  if (site !== undefined && site !== 'none' && site !== 'same-origin') return refuse('denied');
+  const { origin, 'sec-fetch-site': site } = request.headers;
+  const isForeign = origin !== undefined && origin !== `http://${host}`;
+  if (isForeign || (site !== undefined && site !== 'none' && site !== 'same-origin'))
+    return refuse('cross-site-request');
   const page = request.url === undefined ? undefined : pages[request.url];
   if (page === undefined) return refuse('not-found');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse('method-not-allowed');
@@ -44,6 +47,6 @@ const pages: Readonly<Record<string, Page>> = Object.assign(Object.create(null) 
   '/proxy.pac': ({ carrier }, port) =>
     Promise.resolve({
       type: 'application/x-ns-proxy-autoconfig',
-      body: buildPac(carrier.config.apps().hosts, port),
+      body: buildPac(carrier.config.apps(), port),
     }),
 } satisfies Record<string, Page>);

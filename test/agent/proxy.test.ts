@@ -311,6 +311,7 @@ it('gives a PAC that sends the hosts of applications to the proxy, and nothing e
   runInNewContext(body, sandbox);
   const find = (host: string): string | undefined => sandbox.FindProxyForURL?.(`http://${host}/`, host);
   const proxy = `PROXY 127.0.0.1:${laptop.port}`;
+  const socks = `SOCKS5 127.0.0.1:${laptop.port}; SOCKS 127.0.0.1:${laptop.port}`;
   expect(
     [
       'grants.apps.example.org',
@@ -319,7 +320,7 @@ it('gives a PAC that sends the hosts of applications to the proxy, and nothing e
       'apps.example.org',
       'constructor',
     ].map(find),
-  ).toEqual([proxy, proxy, proxy, 'DIRECT', 'DIRECT']);
+  ).toEqual([proxy, proxy, socks, 'DIRECT', 'DIRECT']);
 });
 
 it('lets curl through by proxy, and refuses it a host that is no application', async () => {

@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest';
-import { assert, double, nat, property } from 'fast-check';
+import { array, assert, constantFrom, double, nat, property, string, uint8Array } from 'fast-check';
 import { startStopwatch } from '../../agent/clock.ts';
 import { languageOf } from '../../agent/language.ts';
 import { message, messageKeys, stateMessage } from '../../agent/messages.ts';
 import { parseProblemText } from '../../agent/control/problem.ts';
+import { buildAppHosts } from '../../agent/proxy/app-hosts.ts';
 import { buildPac } from '../../agent/proxy/pac.ts';
+import { parseGreeting, parseSocksRequest } from '../../agent/proxy/socks5/messages.ts';
 import { hostAgrees, parseAbsoluteTarget } from '../../agent/proxy/request-target.ts';
 import { fullJitter, reconnectLimits, refusedLimits, slowJitter } from '../../agent/session/backoff.ts';
 import { formatHostPort, parseHostPort } from '../../agent/session/host-port.ts';
@@ -136,6 +138,37 @@ it.each([
 });
 
 it('puts nothing into the PAC but the table of hosts and the port', () => {
-  const pac = buildPac(['a.example', '");evil("'], 8118);
-  expect(pac).toContain('{"a.example":1,"\\");evil(\\"":1}');
+  const app = (host: string, protocol: string) => ({ name: 'a', host, protocol, ports: [] });
+  const apps = [app('a.example', 'http'), app('");evil("', 'http'), app('B.example', 'tcp')];
+  const pac = buildPac(buildAppHosts(apps), 8118);
+  expect(pac.split('\n')[0]).toBe('var applications = {"a.example":1,"b.example":2};');
+});
+
+it('reads a SOCKS request the same however it was cut, and never beyond its end', () => {
+  const name = string({ unit: constantFrom('a', 'b', 'z', '0', '-', '.'), minLength: 1, maxLength: 253 });
+  assert(
+    property(name, nat(65_534), uint8Array({ maxLength: 20 }), (host, port, behind) => {
+      const [high, low] = [(port + 1) >> 8, (port + 1) & 255];
+      const request = Buffer.from([5, 1, 0, 3, host.length, ...Buffer.from(host), high, low]);
+      for (let cut = 0; cut < request.length; cut += 1)
+        expect(parseSocksRequest(request.subarray(0, cut))).toBe('incomplete');
+      expect(parseSocksRequest(Buffer.from([...request, ...behind]))).toEqual({
+        command: 1,
+        target: { host, port: port + 1 },
+        length: request.length,
+      });
+    }),
+    { numRuns: 50 },
+  );
+});
+
+it('takes any bytes for a SOCKS message, the beginning of one or none, without throwing', () => {
+  assert(
+    property(array(nat(255), { maxLength: 300 }), (rest) => {
+      for (const bytes of [Buffer.from(rest), Buffer.from([5, ...rest]), Buffer.from([5, 1, 0, ...rest])]) {
+        for (const parsed of [parseGreeting(bytes), parseSocksRequest(bytes)])
+          if (typeof parsed === 'object') expect(parsed.length).toBeLessThanOrEqual(bytes.length);
+      }
+    }),
+  );
 });

@@ -1,0 +1,63 @@
+import type { Socket } from 'node:net';
+import { refusals } from '../../../src/contract/refusals.ts';
+import { parseProblemText } from '../../control/problem.ts';
+import { joinTunnel, openAppTunnel } from '../connect-tunnel.ts';
+import type { OpenedTunnel } from '../connect-tunnel.ts';
+import type { ProxyContext } from '../proxy-context.ts';
+import {
+  methodAnswer,
+  noAuthentication,
+  parseGreeting,
+  parseSocksRequest,
+  replyOf,
+  socks5Version,
+} from './messages.ts';
+import { readMessage } from './read-message.ts';
+import { reply, replyOfRefusal } from './replies.ts';
+
+const connectCommand = 0x01;
+
+/**
+ * A SOCKS5 client (RFC 1928): CONNECT to hosts of applications, by name. What the client sends behind its request goes
+ * into the tunnel once that is open, and nowhere else.
+ */
+export async function handleSocks5(context: ProxyContext, socket: Socket): Promise<void> {
+  const { limits } = context;
+  socket.on('error', () => socket.destroy());
+  const refuse = (answer: Buffer): void => endSocks(socket, answer, limits.headersTimeoutMs);
+  const signal = AbortSignal.timeout(limits.headersTimeoutMs);
+  const failed = (): 'ended' => 'ended';
+
+  const greeting = await readMessage(socket, parseGreeting, signal).catch(failed);
+  if (greeting === 'ended') return void socket.destroy();
+  if (greeting === 'malformed') return refuse(methodAnswer(false));
+  if (!greeting.methods.includes(noAuthentication)) return refuse(methodAnswer(false));
+  socket.write(methodAnswer(true));
+
+  const request = await readMessage(socket, parseSocksRequest, signal).catch(failed);
+  if (request === 'ended') return void socket.destroy();
+  if (request === 'malformed') return refuse(replyOf(reply.generalFailure));
+  // BIND would make the laptop listen for strangers.
+  if (request.command !== connectCommand) return refuse(replyOf(reply.commandNotSupported));
+  if (request.target === undefined) return refuse(replyOf(reply.addressTypeNotSupported));
+
+  const opened = await openAppTunnel(context, request.target);
+  if (!('stream' in opened)) return refuse(replyOf(replyToRefused(opened)));
+  socket.write(replyOf(reply.succeeded));
+  joinTunnel(socket, opened.stream, Buffer.alloc(0));
+}
+
+export const beginsSocks5 = (firstByte: number): boolean => firstByte === socks5Version;
+
+function replyToRefused(refused: Exclude<OpenedTunnel, { readonly stream: unknown }>): number {
+  if ('refusal' in refused) return replyOfRefusal(refused.refusal, refusals[refused.refusal].status);
+  const { status, body } = refused.answer;
+  return replyOfRefusal(parseProblemText(status, body.toString('utf8')).code, status);
+}
+
+/** A refused client is given the time to read why (RFC 1928, section 6: no more than ten seconds), and not for ever. */
+function endSocks(socket: Socket, answer: Buffer, limitMs: number): void {
+  socket.setTimeout(Math.min(limitMs, 10_000), () => socket.destroy());
+  socket.end(answer);
+  socket.resume();
+}
