@@ -42,6 +42,8 @@ export interface Lock {
   readonly oaepHash: string | undefined;
 }
 export interface Envelope {
+  /** Whom of those that were asked for it is for. */
+  readonly recipient: X509Certificate;
   readonly lock: Lock;
   readonly wrappedKey: Buffer;
   readonly iv: Buffer;
@@ -49,10 +51,10 @@ export interface Envelope {
 }
 
 /**
- * Reads the outside of EnvelopedData (RFC 5652, section 6) for one recipient among those that it has. Throws DerError, and
- * UnsupportedAlgorithm for ciphers and key transports that are not ours.
+ * Reads the outside of EnvelopedData (RFC 5652, section 6) for the first of our certificates among its recipients. Throws
+ * DerError, and UnsupportedAlgorithm for ciphers and key transports that are not ours.
  */
-export function readEnvelope(message: Buffer, recipient: X509Certificate): Envelope {
+export function readEnvelope(message: Buffer, ours: readonly X509Certificate[]): Envelope {
   const data = der.readContentInfo(message, oid.envelopedData);
   const [version, recipients, encrypted, ...rest] = readChildren(message, data);
   if (
@@ -62,7 +64,7 @@ export function readEnvelope(message: Buffer, recipient: X509Certificate): Envel
     rest.length > 0
   )
     throw new DerError('not an envelope');
-  const { transport, wrappedKey } = findRecipient(message, recipients, recipient);
+  const { recipient, transport, wrappedKey } = findRecipient(message, recipients, ours);
   const { id, end } = der.leadingOid(message, encrypted);
   const [algorithm, body, ...more] = readChildren(message, { ...encrypted, content: end });
   if (id !== oid.data || algorithm === undefined || body === undefined || more.length > 0)
@@ -74,6 +76,7 @@ export function readEnvelope(message: Buffer, recipient: X509Certificate): Envel
   if (iv?.tag !== derTag.octetString || iv.end - iv.content !== 16 || others.length > 0)
     throw new DerError('not an initialization vector');
   return {
+    recipient,
     lock: { cipher, transport, oaepHash: readTransport(transport) },
     wrappedKey,
     iv: der.contentOf(message, iv),
@@ -81,15 +84,18 @@ export function readEnvelope(message: Buffer, recipient: X509Certificate): Envel
   };
 }
 
-function findRecipient(message: Buffer, recipients: DerElement, recipient: X509Certificate) {
-  const wanted = der.issuerAndSerial(recipient.raw);
+function findRecipient(message: Buffer, recipients: DerElement, ours: readonly X509Certificate[]) {
+  const wanted = ours.map((recipient) => ({ recipient, name: der.issuerAndSerial(recipient.raw) }));
   for (const info of readChildren(message, recipients, 4)) {
     if (info.tag !== derTag.sequence) continue;
     const [, identifier, transport, key] = readChildren(message, info);
-    if (identifier === undefined || !der.sliceOf(message, identifier).equals(wanted)) continue;
+    if (identifier === undefined) continue;
+    const bytes = der.sliceOf(message, identifier);
+    const recipient = wanted.find(({ name }) => bytes.equals(name))?.recipient;
+    if (recipient === undefined) continue;
     if (transport?.tag !== derTag.sequence || key?.tag !== derTag.octetString)
       throw new DerError('not a recipient');
-    return { transport: der.sliceOf(message, transport), wrappedKey: der.contentOf(message, key) };
+    return { recipient, transport: der.sliceOf(message, transport), wrappedKey: der.contentOf(message, key) };
   }
   throw new DerError('the envelope is not for us');
 }

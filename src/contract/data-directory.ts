@@ -22,9 +22,9 @@ export const dataDirectory = {
   /** Made by `postern managed-devices init`. */
   managedAuthorityCertificate: 'certs/managed-authority.crt',
   managedAuthorityKey: 'keys/managed-authority.key',
-  /** Of SCEP, made at the first start that has it in its settings. */
-  scepCertificate: 'certs/scep-ra.crt',
-  scepKey: 'keys/scep-ra.key',
+  /** `SERIAL.crt` and `SERIAL.key` of SCEP, made at the first start that has it in its settings, and anew each year. */
+  scepCertificates: 'certs/scep',
+  scepKeys: 'keys/scep',
   /** `session-KID.key` and `assertion-KID.key`, made and retired by the control plane. */
   signingKeys: 'keys/signing',
 } as const;

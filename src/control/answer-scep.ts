@@ -23,9 +23,10 @@ import type { ControlParts } from './control-parts.ts';
 import type { FleetingStore } from './fleeting/fleeting-store.ts';
 import type { ManagedDevices } from './managed-devices.ts';
 import { isRefusal } from './refused.ts';
+import type { RegistrationAuthorities } from './registration-authorities.ts';
 
 export interface ScepParts {
-  readonly registration: MessageSigner;
+  readonly registrations: RegistrationAuthorities;
   /** Renewals that were answered, so that one that is recorded is not answered again. */
   readonly renewals: FleetingStore;
 }
@@ -51,9 +52,11 @@ interface Certified {
 export async function answerScep(
   parts: ControlParts,
   managed: ManagedDevices,
-  { registration, renewals }: ScepParts,
+  { registrations, renewals }: ScepParts,
   request: ScepRequest,
 ): Promise<ScepAnswer> {
+  // Whoever wrote to an earlier one is answered by that.
+  let registration: MessageSigner = registrations.current();
   const fail = (refusal: Refusal, failure: FailInfo = failInfo.badRequest): ScepAnswer => ({
     certRep: writeCertRep(registration, request, { failure }),
     refusal,
@@ -71,7 +74,12 @@ export async function answerScep(
 
   let envelope: Envelope;
   try {
-    envelope = readEnvelope(request.content(), registration.certificate);
+    const accepted = registrations.accepted(now);
+    envelope = readEnvelope(
+      request.content(),
+      accepted.map(({ certificate }) => certificate),
+    );
+    registration = accepted.find(({ certificate }) => certificate === envelope.recipient) ?? registration;
   } catch (error) {
     if (error instanceof UnsupportedAlgorithm)
       return fail(refuse('scep-message-invalid', error.message), failInfo.badAlg);

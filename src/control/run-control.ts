@@ -27,7 +27,7 @@ import { createFailureLimit } from './failure-limit.ts';
 import { openFleeting } from './fleeting/open-fleeting.ts';
 import { createManagedDevices } from './managed-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
-import { openRegistrationAuthority } from './registration-authority.ts';
+import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -179,12 +179,14 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const scep =
       hasApi && managed !== undefined && settings.scep === true
         ? {
-            registration: await openRegistrationAuthority({
+            registrations: await openRegistrationAuthorities({
               directory: data,
               passphrase: start.passphrase,
               authority: managed,
               domain: store.state.domain,
-              now: new Date(clock()),
+              shared: fleeting.of('scep-registration', { maxEntries: 1 }),
+              now: now(),
+              logger,
             }),
             renewals: fleeting.of('scep-renewal', { maxEntries: 100_000 }),
           }
@@ -304,6 +306,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       if (hasApi || isShared) await keys.rotate(now());
       await gatewayCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
+      await scep?.registrations.renewIfDue(now());
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));

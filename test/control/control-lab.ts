@@ -22,7 +22,7 @@ import { createFailureLimit } from '../../src/control/failure-limit.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createManagedDevices } from '../../src/control/managed-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
-import { openRegistrationAuthority } from '../../src/control/registration-authority.ts';
+import { openRegistrationAuthorities } from '../../src/control/registration-authorities.ts';
 import { createRevocationList } from '../../src/control/revocation-list.ts';
 import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
 import { createSigningKeys } from '../../src/control/signing-keys.ts';
@@ -93,8 +93,8 @@ export interface ControlLab {
 export interface ControlLabOptions {
   /** What `postern managed-devices init` makes, where the settings let such devices in. */
   readonly managed?: AuthorityCertificate;
-  /** SCEP for them. */
-  readonly scep?: true;
+  /** SCEP for them; with a certificate of its own that was made some time ago, in epoch seconds. */
+  readonly scep?: true | { readonly madeAt: number };
   /** Makes sign-in, as the settings would. */
   readonly signIn?: (made: {
     readonly organization: Organization;
@@ -160,14 +160,16 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
             state: () => store.state,
             now: () => Math.floor(clock() / 1000),
             scep:
-              options.scep === true
+              options.scep !== undefined
                 ? {
-                    registration: await openRegistrationAuthority({
+                    registrations: await openRegistrationAuthorities({
                       directory,
                       passphrase: undefined,
                       authority: options.managed,
                       domain: organization.domain,
-                      now: new Date(clock()),
+                      shared: createMemoryFleeting(clock, { maxEntries: 1 }),
+                      now: options.scep === true ? Math.floor(clock() / 1000) : options.scep.madeAt,
+                      logger,
                     }),
                     renewals: createMemoryFleeting(clock, { maxEntries: 100 }),
                   }

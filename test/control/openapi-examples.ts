@@ -78,7 +78,7 @@ const ofDevice = (path: string, body?: unknown) => async (lab: ControlLab) => ({
 
 /** A pkiMessage that is signed as it should be, and answered with a failure: nothing is in it. */
 function scepMessage({ parts }: ControlLab): Buffer {
-  const signer = parts.managed?.scep?.registration;
+  const signer = parts.managed?.scep?.registrations.current();
   if (signer === undefined) throw new TypeError('a lab without SCEP');
   const printable = (text: string): Buffer => encodeDer(0x13, Buffer.from(text));
   return buildSignedData({

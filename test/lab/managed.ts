@@ -5,8 +5,10 @@ import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { IssuedCertificate } from '../../src/domain/device.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 
-export const makeManagedAuthority = (domain = 'example.org'): Promise<AuthorityCertificate> =>
-  createManagedAuthority({ domain, now: new Date() });
+export const makeManagedAuthority = (
+  domain = 'example.org',
+  now = new Date(),
+): Promise<AuthorityCertificate> => createManagedAuthority({ domain, now });
 
 export interface ManagedDevice {
   readonly id: DeviceId;

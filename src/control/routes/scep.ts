@@ -37,10 +37,9 @@ export function scepRoutes(app: ControlApp, parts: ControlParts): void {
   const scep = managed?.scep;
   if (managed === undefined || scep === undefined) return;
   const limit = parts.failures.scep;
-  const certificates = certificatesOnly([
-    scep.registration.certificate.raw,
-    new X509Certificate(managed.authorityPem).raw,
-  ]);
+  const authority = new X509Certificate(managed.authorityPem).raw;
+  const certificates = (): Buffer =>
+    certificatesOnly([scep.registrations.current().certificate.raw, authority]);
   app.removeAllContentTypeParsers();
   // Some systems name no type at all. There is one parser, and no schema that it could lead past.
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: maxMessageBytes }, (_request, body, done) =>
@@ -102,7 +101,7 @@ export function scepRoutes(app: ControlApp, parts: ControlParts): void {
         case 'GetCACaps':
           return reply.header('content-type', 'text/plain').send(`${capabilities.join('\n')}\n`);
         case 'GetCACert':
-          return reply.header('content-type', authorityType).send(certificates);
+          return reply.header('content-type', authorityType).send(certificates());
         case 'PKIOperation':
           return operate(request, reply, decodeBase64(message));
       }

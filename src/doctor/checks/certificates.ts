@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { connect } from 'node:tls';
+import { dataDirectory } from '../../contract/data-directory.ts';
 import type { DoctorFacts } from '../facts.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok } from '../finding.ts';
@@ -11,7 +12,7 @@ import { reachableHost } from '../read-server.ts';
 const dayMs = 86_400_000;
 
 /** Authorities are renewed by people, who need time; what is served is renewed by itself at two thirds of its life. */
-const limits = { authority: 180 * dayMs, served: 3 * dayMs };
+const limits = { authority: 180 * dayMs, served: 3 * dayMs, scep: 90 * dayMs };
 
 /** Which of our certificates have expired or are about to: those on disk, and what the running server shows. */
 export const certificatesCheck: Check = {
@@ -34,6 +35,17 @@ export const certificatesCheck: Check = {
         ),
       );
     }
+    const scep = newestOfScep(facts);
+    if (scep !== undefined)
+      found.push(
+        ...judge(
+          'certificate of SCEP',
+          scep,
+          facts.now,
+          limits.scep,
+          'it renews itself; start the server, and see its log for why it did not',
+        ),
+      );
     for (const what of facts.server === undefined ? [] : (['gateway', 'control'] as const)) {
       const shown = await showCertificate(facts, what);
       if (shown === undefined) continue;
@@ -50,6 +62,16 @@ export const certificatesCheck: Check = {
     return found.length > 0 ? found : ok('none expires soon');
   },
 };
+
+/** Those before it are good until their end, which is nobody's concern. */
+function newestOfScep({ settings, directory }: DoctorFacts): X509Certificate | undefined {
+  const folder = join(directory, dataDirectory.scepCertificates);
+  if (settings.scep !== true || !existsSync(folder)) return undefined;
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.crt'))
+    .map((name) => new X509Certificate(readFileSync(join(folder, name))))
+    .toSorted((a, b) => Date.parse(b.validTo) - Date.parse(a.validTo))[0];
+}
 
 function judge(
   name: string,
