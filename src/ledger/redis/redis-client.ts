@@ -12,7 +12,7 @@ export interface RedisTimeouts {
 }
 
 /** Soon, then once a second, not all at the same moment. */
-const retryDelay = (attempt: number): number =>
+export const retryDelay = (attempt: number): number =>
   Math.min(25 * 2 ** attempt, 1000) * (0.75 + Math.random() / 4);
 
 /**
@@ -51,8 +51,6 @@ export function createRedisClient(address: RedisAddress, timeouts: RedisTimeouts
         ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
         ...(tlsOptions === undefined ? {} : { sentinelTLS: tlsOptions, enableTLSForSentinelMode: true }),
         sentinelRetryStrategy: retryDelay,
-        // A zone that is gone closes no connection: the sentinels tell of the new master.
-        failoverDetector: true,
       });
     case 'cluster':
       return new Cluster(

@@ -3,6 +3,7 @@ import type { RedisAddress } from './redis-address.ts';
 import { createRedisClient } from './redis-client.ts';
 import type { RedisClient, RedisTimeouts } from './redis-client.ts';
 import { ledgerError } from './redis-errors.ts';
+import { watchSentinels } from './sentinel-watch.ts';
 
 /** One connection to Redis, or one to each node of a cluster; connects when first used, and again by itself. */
 export interface RedisConnection {
@@ -27,10 +28,16 @@ export function openRedisConnection(
   let lastError: Error | undefined;
   let generation = 0;
   let isClosed = false;
-  for (const event of ['error', 'node error']) client.on(event, (error: Error) => (lastError = error));
+  for (const event of ['error', 'node error', 'sentinelError'])
+    client.on(event, (error: Error) => {
+      // What each sentinel said was told one by one before.
+      if (!error.message.startsWith('All sentinels are unreachable')) lastError = error;
+    });
+  let watch: { close(): void } | undefined;
   client.on('ready', () => {
     generation += 1;
     lastError = undefined;
+    if (!isClosed) watch ??= watchSentinels(address, timeouts, () => client.disconnect(true));
   });
 
   let becomingReady: Promise<void> | undefined;
@@ -76,6 +83,7 @@ export function openRedisConnection(
     },
     close() {
       isClosed = true;
+      watch?.close();
       client.disconnect();
     },
   };
