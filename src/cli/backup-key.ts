@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Lock, Unlock } from '../backup/age-file.ts';
 import { CliError, exitCodes } from './cli-error.ts';
-import { readPassphrase } from './passphrase.ts';
+import { readPassphrase, readSecretFile } from './passphrase.ts';
 import { askSecret } from './prompt.ts';
 
 /** Few enough to type, too many to try. */
@@ -52,12 +51,7 @@ export async function readUnlock({ passphraseFile, identity }: UnlockOptions): P
     const passphrase = await readPassphrase(passphraseFile, 'POSTERN_BACKUP_PASSPHRASE_FILE');
     return { passphrase: passphrase ?? (await askSecret('Passphrase of the backup: ')) };
   }
-  let text: string;
-  try {
-    text = await readFile(identity, 'utf8');
-  } catch (error) {
-    throw new CliError(exitCodes.invalid, `${identity} cannot be read: ${(error as Error).message}`);
-  }
+  const text = await readSecretFile(identity);
   const identities = text.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('#'));
   if (identities.length === 0) throw new CliError(exitCodes.invalid, `${identity} holds no identity`);
   return { identities };

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -52,7 +52,7 @@ it('answers 1 for a backup with one bit flipped, and 2 for what is no file', asy
   const { recipient, identity } = await keyPair();
   const file = join(out, 'b.age');
   const identityFile = join(made.directory, 'identity');
-  await writeFile(identityFile, `# created by age-keygen\n${identity}\n`);
+  await writeFile(identityFile, `# created by age-keygen\n${identity}\n`, { mode: 0o600 });
   expect(await backup(file, '--config', made.configFile, '--recipient', recipient)).toMatchObject({
     code: 0,
   });
@@ -81,6 +81,13 @@ it('writes nothing for a short passphrase, none, a wrong recipient, a file that 
     expect(refused, sentence).toMatchObject({ code: 2, out: '' });
     expect(refused.err).toContain(sentence);
   }
+  for (const mode of [0o640, 0o604, 0o602]) {
+    await chmod(passphraseFile, mode);
+    const open = await backup(file, ...config);
+    expect(open).toMatchObject({ code: 2, out: '' });
+    expect(open.err).toContain(`other users of this machine may read or change: chmod 600 ${passphraseFile}`);
+  }
+  await chmod(passphraseFile, 0o600);
   await writeFile(passphraseFile, 'short\n');
   expect((await backup(file, ...config)).err).toContain('at least 12 characters');
   const unasked = await runPostern(['backup', file, ...config]);

@@ -36,7 +36,7 @@ const postern = (...args: string[]): Promise<Run> =>
 beforeAll(async () => {
   made = await makeInstallation();
   await writeFile(at('root.pem'), made.rootPem);
-  await writeFile(at('password'), 'correct horse\n');
+  await writeFile(at('password'), 'correct horse\n', { mode: 0o600 });
   const settings = parseDocument(await readFile(made.configFile, 'utf8'));
   settings.setIn(['scep'], true);
   await writeFile(made.configFile, String(settings));

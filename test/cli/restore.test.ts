@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -233,6 +233,8 @@ it('refuses in clear words what it does not restore, and makes no directory', as
   expect(damaged.err).toContain('it was altered or cut off');
   await writeFile(join(made.directory, 'passphrase'), 'another passphrase\n');
   expect((await postern('restore', file, '--data', target)).err).toContain('the passphrase does not open it');
+  await chmod(join(made.directory, 'passphrase'), 0o644);
+  expect((await postern('restore', file, '--data', target)).err).toContain('chmod 600');
   expect((await postern('restore', join(target, 'none'), '--data', target)).code).toBe(2);
   await expect(readFile(target)).rejects.toMatchObject({ code: 'ENOENT' });
 });
