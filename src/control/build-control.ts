@@ -126,7 +126,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
   });
   await app.register(async (administration) => {
     const scope = administration as unknown as ControlApp;
-    const limiters = await createRateLimiters(scope, parts.rateLimits);
+    const limiters = createRateLimiters(parts);
     scope.addHook('onRequest', limiters.perAddress);
     const guarded = guardAdministration(scope, parts);
     scope.addHook('onRequest', limiters.perAdministrator);

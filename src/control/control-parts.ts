@@ -19,6 +19,7 @@ import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
 import type { FailureLimit } from './failure-limit.ts';
+import type { FleetingStore } from './fleeting/fleeting-store.ts';
 import type { ManagedDevices } from './managed-devices.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { RateLimits } from './rate-limits.ts';
@@ -71,6 +72,8 @@ export interface ControlParts {
   readonly gateways: () => readonly GatewayAddress[];
   readonly answers: AnswerMemory;
   readonly rateLimits: RateLimits;
+  /** Of administrators, for these limits. */
+  readonly requestCounts: FleetingStore;
   /**
    * The store cannot be asked what others have changed: what would rely on the newest state is refused. Changes are
    * refused by the store itself.

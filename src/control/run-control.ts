@@ -15,7 +15,7 @@ import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
 import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
-import { defaultRateLimits } from './rate-limits.ts';
+import { countedAtOnce, defaultRateLimits } from './rate-limits.ts';
 import { installationOf, renderMetrics } from './metrics.ts';
 import { createNetworkAnnouncer } from './network-announcer.ts';
 import { checkDataDirectory, dataPathOf } from './open-data-directory.ts';
@@ -236,6 +236,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         : createAnswerMemory(),
       gateways: () => gatewaysOf(settings, operatorPort),
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
+      requestCounts: fleeting.of('requests', countedAtOnce),
       isLedgerAway: () => health.isAway(),
       clock,
       approvals: settings.changes?.approvals ?? 1,

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import type { AuthorityCertificate } from '../../certs/signer.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { createAnswerMemory } from '../../src/control/answer-memory.ts';
-import { defaultRateLimits } from '../../src/control/rate-limits.ts';
+import { countedAtOnce, defaultRateLimits } from '../../src/control/rate-limits.ts';
 import type { RateLimits } from '../../src/control/rate-limits.ts';
 import { openAccessLog } from '../../src/control/access-log.ts';
 import type { AccessLog } from '../../src/control/access-log.ts';
@@ -193,6 +193,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     gateways: () => options.gateways ?? [],
     answers: createAnswerMemory(),
     rateLimits: options.rateLimits ?? defaultRateLimits,
+    requestCounts: createMemoryFleeting(clock, countedAtOnce),
     clock,
     approvals: options.approvals ?? 1,
     enforcementTimeoutMs: 100,

@@ -20,6 +20,7 @@ export interface Installation {
     method: string,
     path: string,
     body?: unknown,
+    headers?: Readonly<Record<string, string>>,
   ): Promise<{ status: number; body: ReturnType<typeof JSON.parse> }>;
   readonly remove: () => Promise<void>;
 }
@@ -47,7 +48,7 @@ export async function makeInstallation(passphrase?: string): Promise<Installatio
     configFile,
     apiKey,
     rootPem,
-    async api(port, method, path, body) {
+    async api(port, method, path, body, headers) {
       const payload = body === undefined ? undefined : JSON.stringify(body);
       const outgoing = request({
         host: '127.0.0.1',
@@ -58,6 +59,7 @@ export async function makeInstallation(passphrase?: string): Promise<Installatio
         agent: false,
         headers: {
           authorization: `Bearer ${apiKey}`,
+          ...headers,
           ...(payload === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
