@@ -17,6 +17,7 @@ import type { Staging } from './empty-directory.ts';
 import { keepRestrictions, withdrawTokens } from './keep-restrictions.ts';
 import { findSurvivors, readSurvivor } from './read-survivor.ts';
 import type { Survivor } from './read-survivor.ts';
+import { rejectProposals } from './reject-proposals.ts';
 import { verifyBackup } from './take-backup.ts';
 import type { BackupSummary, Progress } from './take-backup.ts';
 
@@ -75,6 +76,7 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
     { type: 'installation-restored', from: knownUntil(manifest.createdAt, survivors) },
   ];
   events.push(...withdrawTokens(state));
+  events.push(...rejectProposals(state, survivors, manifest.head.sequence));
   await append(staging.path, state, events, options.now);
   const enrolledSince = new Map<string, Device>();
   const changedSince = new Set<string>();

@@ -24,6 +24,10 @@ export function registerApiKey(program: Command): void {
 Roles: owner everything; security devices and policies; helpdesk quarantine and why; soc flows, and reading;
 auditor reads all and changes nothing.
 
+A key stands for the person who made it, signed in or with a key of theirs: where changes take two people, none of that person's
+keys and sign-ins approves what another of them proposed. Of the key that \`postern init\` or a restore makes, and of those
+made with it, no person is known: with them such changes are neither proposed nor approved.
+
 Examples:
   postern api-key create --name ci --role security --ttl 90d
   postern api-key create --name inventory --role auditor --scope devices:read
@@ -78,12 +82,13 @@ function registerList(group: Command): void {
     );
     printData(options.output, apiKeys, () =>
       tableLines(
-        ['ID', 'NAME', 'ROLE', 'SCOPES', 'MADE', 'UNTIL', 'REVOKED'],
+        ['ID', 'NAME', 'ROLE', 'SCOPES', 'PERSON', 'MADE', 'UNTIL', 'REVOKED'],
         apiKeys.map((key) => [
           key.id,
           key.name,
           key.role,
           key.scopes?.join(' ') ?? 'all',
+          key.person ?? '',
           formatTime(key.createdAt),
           key.expiresAt === undefined ? '' : formatTime(key.expiresAt),
           key.revokedAt === undefined ? '' : formatTime(key.revokedAt),

@@ -119,10 +119,12 @@ function keptLines({
   changedSince,
 }: ReturnType<typeof describe>): string[] {
   const kept = appended.filter(
-    ({ type }) => type !== 'installation-restored' && type !== 'enrollment-token-withdrawn',
+    ({ type }) =>
+      type !== 'installation-restored' && type !== 'enrollment-token-withdrawn' && type !== 'change-rejected',
   );
   const renewed = kept.filter(({ type }) => type === 'device-certificate-renewed').length;
   const tokens = appended.filter(({ type }) => type === 'enrollment-token-withdrawn').length;
+  const proposals = appended.filter(({ type }) => type === 'change-rejected').length;
   return [
     '',
     survivors.length === 0
@@ -153,6 +155,11 @@ function keptLines({
     ...(tokens === 0
       ? []
       : [`${tokens} enrollment tokens that were not used yet are withdrawn: make new ones.`]),
+    ...(proposals === 0
+      ? []
+      : [
+          `${proposals} changes that waited for a second person are rejected: propose anew what is still wanted.`,
+        ]),
     ...enrolledSince.map(
       ({ id, user }) => `Device ${id} of ${user} was enrolled after the backup: enroll it again.`,
     ),

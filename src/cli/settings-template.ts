@@ -136,8 +136,8 @@ ledger:
 # revocationList:
 #   url: http://pki.example.org/devices.crl
 
-# How many administrators a change of policies, groups or administrators takes: with 2 it waits until a second one approves
-# it (docs/policy-changes.md). Without this section: 1.
+# How many people a change of policies, groups or administrators takes: with 2 it waits until a second one approves it. They
+# are told apart by sign-in, so make at least two administrators before (docs/policy-changes.md). Without this section: 1.
 # changes:
 #   approvals: 2
 

@@ -10,6 +10,8 @@ const EpochSeconds = Type.Integer({ description: 'epoch seconds' });
 const summary = {
   id: Type.String(),
   proposedBy: Type.String(),
+  /** The person behind that. Without it nobody can approve. */
+  person: Type.Optional(Type.String()),
   proposedAt: EpochSeconds,
   expiresAt: EpochSeconds,
   changes: Type.Array(PlannedChange),

@@ -262,6 +262,8 @@ export const ApiKeyView = Type.Object(
     name: Type.String(),
     role: Type.Enum(roles),
     scopes: Type.Optional(Type.Array(Type.String())),
+    /** Who made it, signed in or by another key; absent where that is not known. */
+    person: Type.Optional(Type.String()),
     createdAt: EpochSeconds,
     expiresAt: Type.Optional(EpochSeconds),
     revokedAt: Type.Optional(EpochSeconds),

@@ -594,10 +594,24 @@ export const refusals = {
   ),
   'own-proposal': text(
     403,
-    ['A second administrator is needed', 'Nobody approves what they proposed: ask another administrator.'],
     [
-      'Un second administrateur est nécessaire',
-      "Personne n'approuve ce qu'il a proposé : demandez à un autre administrateur.",
+      'A second person is needed',
+      'Nobody approves what they proposed, with whatever key or sign-in: ask another person who administers.',
+    ],
+    [
+      'Une seconde personne est nécessaire',
+      "Personne n'approuve ce qu'il a proposé, quelle que soit la clé ou la connexion : demandez à une autre personne qui administre.",
+    ],
+  ),
+  'person-unknown': text(
+    403,
+    [
+      'It is not known which person this is',
+      'A change that takes two people is proposed and approved by people: sign in (`postern login`), or take an API key that someone made who had signed in.',
+    ],
+    [
+      "On ne sait pas de quelle personne il s'agit",
+      "Une modification qui demande deux personnes est proposée et approuvée par des personnes : connectez-vous (`postern login`), ou prenez une clé d'API créée par quelqu'un qui s'était connecté.",
     ],
   ),
   'proposal-stale': text(

@@ -3,6 +3,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import type { ResourceEvent } from '../domain/events.ts';
+import { personOf } from '../domain/person.ts';
 import { isGuardedKind } from '../domain/proposal.ts';
 import type { ProposedChange } from '../domain/proposal.ts';
 import type { ResourceKind } from '../domain/resources.ts';
@@ -63,6 +64,11 @@ function propose<Value>(
   events: readonly ResourceEvent[],
   value: Value,
 ): Change<Committed<Value>> | Refusal {
+  if (personOf(state.apiKeys, actor) === undefined)
+    return refuse(
+      'person-unknown',
+      `nobody knows which person is behind ${actor}, so nobody could be the second one`,
+    );
   const changes = events.map((event) => proposedChange(state, event));
   const pending = [...state.proposals.values()].filter(({ expiresAt }) => expiresAt > now);
   // Who asks twice waits once.

@@ -39,6 +39,8 @@ export interface ApiKey {
   readonly role: Role;
   /** What of its role the key is for; all of it without. */
   readonly scopes?: readonly Scope[];
+  /** Who made it, or made the key that made it; see `personOf`. */
+  readonly person?: UserName;
   /** Epoch seconds. */
   readonly createdAt: number;
   readonly expiresAt?: number;

@@ -1,3 +1,4 @@
+import type { UserName } from './ids.ts';
 import type { Resource, ResourceKind } from './resources.ts';
 
 /** One part of a change that waits. `was` is the entity tag of what it replaces; absent where there was nothing. */
@@ -10,6 +11,8 @@ export interface Proposal {
   readonly id: string;
   /** As the ledger names who did it. */
   readonly proposedBy: string;
+  /** The person behind that, where one is known: nobody else can be told apart from them otherwise. */
+  readonly person?: UserName;
   /** Epoch seconds. */
   readonly proposedAt: number;
   /** Epoch seconds; nobody can approve it from then on. */

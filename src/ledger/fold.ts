@@ -2,7 +2,8 @@ import type { ControlState } from '../domain/control-state.ts';
 import { maxDeviceChanges } from '../domain/device.ts';
 import type { Device, DeviceChange } from '../domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
-import type { DeviceId } from '../domain/ids.ts';
+import type { DeviceId, UserName } from '../domain/ids.ts';
+import { personOf } from '../domain/person.ts';
 import { endedSignInSeconds } from '../domain/sign-in.ts';
 import type { EndedSignIn } from '../domain/sign-in.ts';
 import { genesisHead, headOf, verifyPlace } from './chain.ts';
@@ -15,7 +16,7 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 4;
+export const foldVersion = 5;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
@@ -103,7 +104,7 @@ export function applyEvent(
       return;
     case 'api-key-created': {
       const { type: _, role = 'owner', ...key } = event;
-      state.apiKeys.set(event.id, { ...key, role, createdAt: now });
+      state.apiKeys.set(event.id, { ...key, role, ...behind(state, origin), createdAt: now });
       return;
     }
     case 'api-key-revoked':
@@ -186,7 +187,15 @@ export function applyEvent(
       const { id, changes, expiresAt } = event;
       for (const [key, proposal] of state.proposals)
         if (proposal.expiresAt <= now) state.proposals.delete(key);
-      state.proposals.set(id, { id, proposedBy: origin.actor, proposedAt: now, expiresAt, changes });
+      const proposedBy = origin.actor;
+      state.proposals.set(id, {
+        id,
+        proposedBy,
+        ...behind(state, origin),
+        proposedAt: now,
+        expiresAt,
+        changes,
+      });
       return;
     }
     case 'change-approved':
@@ -203,6 +212,12 @@ export function applyEvent(
       state.lostTimes = [...state.lostTimes, { from: event.from, to: now }];
       return;
   }
+}
+
+/** What is known of it when it happens stays so, whatever becomes of the key. */
+function behind({ apiKeys }: ControlState, { actor }: { readonly actor: string }): { person?: UserName } {
+  const person = personOf(apiKeys, actor);
+  return person === undefined ? {} : { person };
 }
 
 /** By then no sign-in and no token is left that the forgotten ones could be asked about. */

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApiKey } from '../../src/control/api-key.ts';
+import type { Role } from '../../src/domain/administration.ts';
 import { startControlLab } from '../control/control-lab.ts';
 import type { ControlLab, ControlLabOptions } from '../control/control-lab.ts';
 import { runPostern } from './run-postern.ts';
@@ -17,8 +18,8 @@ export interface PolicyLab {
   run(args: readonly string[], options?: { key?: string; env?: Record<string, string> }): Promise<Run>;
   /** Applies resources over the API and gives the version that it made. */
   apply(resources: readonly object[], options?: { prune?: boolean }): Promise<string>;
-  /** A further administrator's key. */
-  key(name: string): Promise<string>;
+  /** A further administrator's key, made by somebody who had signed in. */
+  key(name: string, person?: string, role?: Role): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -61,9 +62,9 @@ export async function startPolicyLab(options: ControlLabOptions = {}): Promise<P
       if (answer.status !== 200) throw new Error(answer.text);
       return answer.body.version as string;
     },
-    async key(name) {
-      const { key, event } = createApiKey({ name, role: 'security' });
-      await control.store.commit('test', () => ({ events: [event], value: true }));
+    async key(name, person = `${name}@example.org`, role = 'security') {
+      const { key, event } = createApiKey({ name, role });
+      await control.store.commit(`user:${person}`, () => ({ events: [event], value: true }));
       return key;
     },
     async close() {

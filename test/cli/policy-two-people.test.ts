@@ -6,9 +6,11 @@ import type { PolicyLab } from './policy-lab.ts';
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
 let lab: PolicyLab;
+let first: string;
 let second: string;
 beforeAll(async () => {
   lab = await startPolicyLab({ approvals: 2 });
+  first = await lab.key('first');
   second = await lab.key('second');
 });
 afterAll(() => lab.close());
@@ -38,8 +40,8 @@ const file = (): Promise<string> =>
   lab.file('proposal.yaml', `kind: Policy\nname: finance-grants\ncedar: ${JSON.stringify(changed)}\n`);
 const textNow = (): string | undefined => lab.control.store.state.policies.get('finance-grants')?.cedar;
 
-async function propose(): Promise<string> {
-  const { code, out, err } = await lab.run(['apply', '-f', await file()]);
+async function propose(key = first): Promise<string> {
+  const { code, out, err } = await lab.run(['apply', '-f', await file()], { key });
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const [, id = ''] =
     /^Waits for a second administrator: (c-\S+) \(until .*\)\. Nothing was changed yet\.$/m.exec(out) ?? [];
@@ -52,13 +54,15 @@ it('lets a change of a policy wait, and makes it when another administrator appr
   const id = await propose();
   expect(textNow()).toBe(permit);
   const listed = await lab.run(['policy', 'pending']);
-  expect(listed.out).toMatch(new RegExp(`^${id} +api-key:admin +\\S+ \\S+ +\\S+ \\S+ +1$`, 'm'));
+  expect(listed.out).toMatch(
+    new RegExp(`^${id} +api-key:first \\(first@example\\.org\\) +\\S+ \\S+ +\\S+ \\S+ +1$`, 'm'),
+  );
   const shown = await lab.run(['policy', 'pending', id]);
   expect(shown.out).toContain(`-cedar: ${permit}`);
   expect(shown.out).toContain(`+cedar: ${changed}`);
-  const own = await lab.run(['policy', 'approve', id]);
+  const own = await lab.run(['policy', 'approve', id], { key: first });
   expect(own.code).toBe(1);
-  expect(own.err).toContain('api-key:admin proposed it');
+  expect(own.err).toContain('first@example.org proposed it');
   expect(textNow()).toBe(permit);
   const approved = await lab.run(['policy', 'approve', id], { key: second });
   expect(approved.code).toBe(0);
@@ -66,11 +70,11 @@ it('lets a change of a policy wait, and makes it when another administrator appr
   expect(textNow()).toBe(changed);
   expect(await lab.run(['policy', 'approve', id], { key: second })).toMatchObject({ code: 2 });
   const history = await lab.run(['policy', 'history', '--limit', '1', '-o', 'json']);
-  expect(JSON.parse(history.out)).toMatchObject([{ actor: 'api-key:second', proposedBy: 'api-key:admin' }]);
+  expect(JSON.parse(history.out)).toMatchObject([{ actor: 'api-key:second', proposedBy: 'api-key:first' }]);
 });
 
 it('says in JSON that it waits, and waits once however often it is asked', async () => {
-  const { out } = await lab.run(['apply', '-f', await file(), '-o', 'json']);
+  const { out } = await lab.run(['apply', '-f', await file(), '-o', 'json'], { key: first });
   const { applied, waiting } = JSON.parse(out) as { applied: boolean; waiting: { id: string } };
   expect(applied).toBe(false);
   expect(await propose()).toBe(waiting.id);
@@ -79,7 +83,7 @@ it('says in JSON that it waits, and waits once however often it is asked', async
 
 it('lets deletions and rollbacks wait too, and applies at once what touches no policy, group or administrator', async () => {
   const version = String(lab.control.store.state.head.sequence);
-  const deleted = await lab.run(['delete', 'policy', 'finance-grants']);
+  const deleted = await lab.run(['delete', 'policy', 'finance-grants'], { key: first });
   expect(deleted).toMatchObject({ code: 0, err: '' });
   expect(deleted.out).toMatch(/^Waits for a second administrator: c-/);
   expect(textNow()).toBe(permit);
@@ -87,7 +91,7 @@ it('lets deletions and rollbacks wait too, and applies at once what touches no p
     events: [{ type: 'resource-deleted', kind: 'Policy', name: 'finance-grants' }],
     value: true,
   }));
-  const rolled = await lab.run(['policy', 'rollback', version]);
+  const rolled = await lab.run(['policy', 'rollback', version], { key: first });
   expect(rolled.out).toContain('Waits for a second administrator: c-');
   expect(textNow()).toBeUndefined();
   const app = await lab.file(
@@ -138,10 +142,63 @@ it('takes an owner to approve who administers', async () => {
     'owner.yaml',
     'kind: Administrator\nname: admins\nrole: owner\nmembers: [mallory@example.org]\n',
   );
-  const { out } = await lab.run(['apply', '-f', owner]);
+  const owners = await lab.key('owner-key', 'first@example.org', 'owner');
+  const { out } = await lab.run(['apply', '-f', owner], { key: owners });
   const [, id = ''] = /administrator: (c-\S+)/.exec(out) ?? [];
   const refused = await lab.run(['policy', 'approve', id], { key: second });
   expect(refused.code).toBe(1);
   expect(refused.err).toContain('this takes owner');
   expect(lab.control.store.state.administrators.size).toBe(0);
+});
+
+it('takes no two keys of one person for two people, whichever of them proposes', async () => {
+  const owners = await lab.key('of-carol', 'carol@example.org', 'owner');
+  const made = await lab.control.ask('POST', '/v1/api-keys', {
+    key: owners,
+    body: { name: 'carol-ci', role: 'security' },
+  });
+  expect(made.body).toMatchObject({ apiKey: { name: 'carol-ci', person: 'carol@example.org' } });
+  const machine = String(made.body.key);
+  for (const [proposer, approver] of [
+    [owners, machine],
+    [machine, owners],
+  ] as const) {
+    const id = await propose(proposer);
+    const refused = await lab.run(['policy', 'approve', id], { key: approver });
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('carol@example.org proposed it (api-key:');
+    expect(textNow()).toBe(permit);
+    await lab.run(['policy', 'reject', id, '--reason', 'tried'], { key: approver });
+  }
+  const id = await propose(machine);
+  expect(await lab.run(['policy', 'approve', id], { key: second })).toMatchObject({ code: 0 });
+  expect(textNow()).toBe(changed);
+});
+
+it('lets nobody propose or approve of whom no person is known, as with the first key and what it made', async () => {
+  const made = await lab.control.makeKey({ role: 'owner' });
+  for (const key of [lab.control.apiKey, made]) {
+    const refused = await lab.run(['apply', '-f', await file()], { key });
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('It is not known which person this is');
+    expect(lab.control.store.state.proposals.size).toBe(0);
+    const id = await propose();
+    expect(await lab.run(['policy', 'approve', id], { key })).toMatchObject({ code: 1 });
+    expect(textNow()).toBe(permit);
+    expect(await lab.run(['policy', 'reject', id, '--reason', 'tried'], { key })).toMatchObject({ code: 0 });
+  }
+});
+
+it('lets nobody approve what one of whom no person is known had proposed, as a ledger of before may have it', async () => {
+  const cedar = permit.replace('alice', 'mallory');
+  const resource = policyResource('finance-grants', cedar) as never;
+  const expiresAt = Math.floor(lab.control.parts.clock() / 1000) + 600;
+  await lab.control.store.commit('api-key:admin', () => ({
+    events: [{ type: 'change-proposed', id: 'c-old', expiresAt, changes: [{ resource }] }],
+    value: true,
+  }));
+  const refused = await lab.run(['policy', 'approve', 'c-old'], { key: second });
+  expect(refused.code).toBe(1);
+  expect(refused.err).toContain('nobody knows which person is behind api-key:admin');
+  expect(textNow()).toBe(permit);
 });

@@ -4,7 +4,7 @@ import { createRsaKeyAndRequest } from '../../certs/rsa-request.ts';
 import { oid } from '../../certs/scep/object-identifiers.ts';
 import { buildSignedData } from '../../certs/scep/signed-data.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { isLastingOwner } from '../../src/control/api-key.ts';
+import { createApiKey, isLastingOwner } from '../../src/control/api-key.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
 
 /** A request of one operation. Parameters of the path are written out. */
@@ -52,7 +52,7 @@ async function applied(lab: ControlLab, resources: readonly object[], path: stri
 }
 let made = 0;
 /** A change that waits for a second administrator. */
-async function proposed(lab: ControlLab, { by = 'api-key:another', was = '' } = {}): Promise<string> {
+async function proposed(lab: ControlLab, { by = 'user:bob@example.org', was = '' } = {}): Promise<string> {
   const id = `c-${(made += 1)}`;
   const resource = { kind: 'Group' as const, name: id, members: ['alice@example.org'] };
   const changes = [{ resource, ...(was === '' ? {} : { was }) }];
@@ -63,6 +63,20 @@ async function proposed(lab: ControlLab, { by = 'api-key:another', was = '' } = 
   }));
   return id;
 }
+/** A key that somebody made who had signed in. */
+async function keyOf(lab: ControlLab, person: string): Promise<string> {
+  const { key, event } = createApiKey({ name: `ex-${(made += 1)}`, role: 'owner' });
+  await lab.store.commit(`user:${person}`, () => ({ events: [event], value: key }));
+  return key;
+}
+const approve = async (
+  lab: ControlLab,
+  of: Parameters<typeof proposed>[1],
+  by: string,
+): Promise<Example> => ({
+  path: `/v1/changes/${await proposed(lab, of)}/approve`,
+  key: await keyOf(lab, by),
+});
 const makeKey = async (lab: ControlLab): Promise<{ id: string; name: string }> => {
   const { body } = await lab.ask('POST', '/v1/api-keys', {
     body: { name: `ex-${(made += 1)}`, role: 'soc' },
@@ -242,15 +256,12 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     refused: ofNone('/v1/changes/none'),
   },
   'POST /v1/changes/{id}/approve': {
-    good: async (lab) => ({ path: `/v1/changes/${await proposed(lab)}/approve` }),
+    good: (lab) => approve(lab, {}, 'carol@example.org'),
     refused: {
       ...ofNone('/v1/changes/none/approve'),
-      'own-proposal': async (lab) => ({
-        path: `/v1/changes/${await proposed(lab, { by: 'api-key:admin' })}/approve`,
-      }),
-      'proposal-stale': async (lab) => ({
-        path: `/v1/changes/${await proposed(lab, { was: '"of another"' })}/approve`,
-      }),
+      'own-proposal': (lab) => approve(lab, {}, 'bob@example.org'),
+      'person-unknown': (lab) => approve(lab, { by: 'api-key:admin' }, 'carol@example.org'),
+      'proposal-stale': (lab) => approve(lab, { was: '"of another"' }, 'carol@example.org'),
     },
   },
   'POST /v1/changes/{id}/reject': {

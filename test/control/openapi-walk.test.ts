@@ -133,7 +133,9 @@ let keysUsed = 0;
 /** An idempotency key that somebody else's request, or this one, is under way with. */
 async function claimed(described: Described, good: Example, fingerprint: string): Promise<Answer> {
   const key = `claimed-${(keysUsed += 1)}`;
-  await lab.parts.answers.claim(`api-key:admin ${key}`, fingerprint, lab.parts.clock());
+  const [, id = ''] = good.key?.split('.') ?? [];
+  const actor = `api-key:${lab.store.state.apiKeys.get(id)?.name ?? 'admin'}`;
+  await lab.parts.answers.claim(`${actor} ${key}`, fingerprint, lab.parts.clock());
   return send(lab, described, good, { headers: { 'idempotency-key': key } });
 }
 
@@ -194,6 +196,17 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       good,
       fingerprintOf({ method: described.method, url: good.path, headers: {}, body: good.body }),
     ),
+  'person-unknown': async (described) => {
+    const two = await startControlLab();
+    try {
+      const { good } = examples[described.name] as OperationExamples;
+      const example = await good(two);
+      Object.assign(two.parts, { approvals: 2 });
+      return await send(two, described, example);
+    } finally {
+      await two.close();
+    }
+  },
   'store-unavailable': async (described) => {
     const gone = await startControlLab(everything);
     try {

@@ -32,7 +32,10 @@ export interface SignInLab {
   close(): Promise<void>;
 }
 
-export async function startSignInLab(overrides: Partial<SignInSettings> = {}): Promise<SignInLab> {
+export async function startSignInLab(
+  overrides: Partial<SignInSettings> = {},
+  { approvals = 1 }: { readonly approvals?: ControlParts['approvals'] } = {},
+): Promise<SignInLab> {
   const provider = await startIdentityProvider();
   const data = await mkdtemp(join(tmpdir(), 'postern-sign-in-'));
   const secret = join(data, 'client.secret');
@@ -42,6 +45,7 @@ export async function startSignInLab(overrides: Partial<SignInSettings> = {}): P
   const settings = provider.settings({ clientSecretFile: secret, authorities, ...overrides });
   const closing: (() => Promise<void>)[] = [];
   const control = await startControlLab({
+    approvals,
     signIn: ({ organization, store, clock }): Promise<ControlParts['signIn']> =>
       openSignIn({
         settings,

@@ -3,7 +3,8 @@
  * every laptop, API key and administrator that was thrown out today; whoever is thrown out has only to wait for, or to
  * cause, a restore. Here the ledger that went on after the backup is asked wherever any of it survived, also cut off
  * or damaged: what it took from someone stays taken, and nothing that it gave is given. One-time tokens of the backup
- * enroll nobody any more, since nobody can tell which of them were used.
+ * enroll nobody any more, since nobody can tell which of them were used; and a change that a second person rejected since
+ * waits for approval again nowhere.
  */
 import { cp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -45,6 +46,13 @@ beforeEach(async () => {
   await backUp(made, file, key.lock);
 });
 afterEach(() => made.remove());
+
+const proposed = (id: string): ControlEvent => ({
+  type: 'change-proposed',
+  id,
+  expiresAt: Math.floor(Date.now() / 1000) + 86_400,
+  changes: [{ resource: { kind: 'Network', name: id, attach: { direct: true } } }],
+});
 
 const restore = (...survivors: readonly string[]): Promise<Restored> =>
   restoreBackup({ file, unlock: key.unlock, directory, survivors, now: Date.now(), progress: silent });
@@ -92,6 +100,34 @@ describe('what was revoked after the backup', () => {
     expect([...restored.state.networks.keys()]).toEqual(['finance']);
     expect(restored.enrolledSince.map(({ id }) => id)).toEqual(['intruder']);
     expect(restored.changedSince).toEqual(['Network backdoor']);
+  });
+
+  it('does not wait for approval again, where it was rejected or nobody can tell, and waits on where it did', async () => {
+    const old = join(made.directory, 'old');
+    await append(made, ...['rejected', 'approved', 'waiting'].map(proposed));
+    await backUp(made, file, key.lock);
+    await append(
+      made,
+      { type: 'change-rejected', id: 'rejected', reason: 'opens payroll to everyone' },
+      { type: 'change-approved', id: 'approved' },
+      networkPut('approved'),
+      proposed('later'),
+    );
+    await cp(made.data, old, { recursive: true });
+    const told = await restore(old);
+    expect([...told.state.proposals.keys()]).toEqual(['waiting']);
+    expect([...told.state.networks.keys()]).toEqual(['finance']);
+    expect(told.changedSince).toEqual(['Network approved']);
+    await rm(directory, { recursive: true });
+    // One whose end is cut off cannot tell what was rejected last.
+    await rm(join(old, 'ledger.db.head'));
+    await rm(made.data, { recursive: true });
+    const cut = await restore(old);
+    expect([...cut.state.proposals.keys()]).toEqual([]);
+    await rm(directory, { recursive: true });
+    const untold = await restore();
+    expect([...untold.state.proposals.keys()]).toEqual([]);
+    expect(untold.appended.filter(({ type }) => type === 'change-rejected')).toHaveLength(3);
   });
 
   it('stays revoked without being told where: the directory of the backup is asked by itself', async () => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { PendingChangeDetail, PendingChanges, RejectChangeResponse } from '../../contract/changes.ts';
+import type { PendingChange } from '../../contract/changes.ts';
 import { ApplyResponse } from '../../contract/control-api.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { addConnection, connectApi } from '../api-client.ts';
@@ -23,7 +24,7 @@ export function registerPolicyPending(group: Command): void {
     .addHelpText(
       'after',
       `
-With \`changes: { approvals: 2 }\` in postern.yaml, a change of policies, groups or administrators waits for a second one.
+With \`changes: { approvals: 2 }\` in postern.yaml, a change of policies, groups or administrators waits for a second person.
 
 Examples:
   postern policy pending
@@ -39,7 +40,7 @@ Examples:
             ['ID', 'BY', 'SINCE', 'UNTIL', 'CHANGES'],
             changes.map((change) => [
               change.id,
-              change.proposedBy,
+              proposer(change),
               formatTime(change.proposedAt),
               formatTime(change.expiresAt),
               String(change.changes.length),
@@ -51,7 +52,7 @@ Examples:
       const change = await api.call('GET', pathOf(id), PendingChangeDetail);
       const present = await fetchResources(api);
       printData(options.output, change, () => [
-        `${change.id}, proposed by ${printable(change.proposedBy)}, waits until ${formatTime(change.expiresAt)}`,
+        `${change.id}, proposed by ${printable(proposer(change))}, waits until ${formatTime(change.expiresAt)}`,
         ...change.changes.map(changeLine),
         ...diffLines(compareResources(present, afterwards(present, change)), 'now', change.id),
       ]);
@@ -61,14 +62,16 @@ Examples:
 export function registerPolicyApprove(group: Command): void {
   const command = group
     .command('approve')
-    .description('make a change that another administrator proposed')
+    .description('make a change that another person proposed')
     .argument('<id>', 'as policy pending lists it');
   addOutput(addConnection(command))
     .addHelpText(
       'after',
       `
 It is checked again against what there is now. A change that touches what has changed since is refused, with what differs.
-Nobody approves what they proposed.
+Nobody approves what they proposed, by whatever sign-in or API key: a key stands for the person who made it. Keys of which no
+person is known (that of \`postern init\` or of a restore, and what was made with them) approve nothing, and nothing that they
+proposed is approved.
 
 Example:
   postern policy approve c-x2k7Qw91Lm3a`,
@@ -98,6 +101,10 @@ export function registerPolicyReject(group: Command): void {
       printLine(`Rejected ${rejected.id}. Nothing was changed.`);
     });
 }
+
+/** Who did it, and who is behind that where it was a key. */
+const proposer = ({ proposedBy, person }: PendingChange): string =>
+  person === undefined || proposedBy === `user:${person}` ? proposedBy : `${proposedBy} (${person})`;
 
 const pathOf = (id: string): string => `/v1/changes/${encodeURIComponent(id)}`;
 

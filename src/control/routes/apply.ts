@@ -6,14 +6,14 @@ import { formatPath } from '../../domain/check-shape.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { administratorsWrite } from '../administration.ts';
-import { commitChange } from '../commit-change.ts';
+import { commitPlan } from '../commit-plan.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
 import type { Plan } from '../plan-resources.ts';
 import { preconditionOf, resourcesEtag } from '../preconditions.ts';
 import { orThrow } from '../refused.ts';
-import { actorOf, requireAdmission } from '../require-administrator.ts';
+import { requireAdmission } from '../require-administrator.ts';
 
 const maxApplyBytes = 16 * 1_048_576;
 
@@ -40,7 +40,12 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
     '/v1/apply',
     {
       bodyLimit: maxApplyBytes,
-      config: { roles: ['owner', 'security'], scope: 'resources:write', honorsIfMatch: true },
+      config: {
+        roles: ['owner', 'security'],
+        scope: 'resources:write',
+        honorsIfMatch: true,
+        refusals: ['person-unknown'],
+      },
       schema: {
         summary: 'Apply resources: all of them or none',
         tags: ['resources'],
@@ -61,29 +66,11 @@ export function applyRoute(app: ControlApp, parts: ControlParts): void {
         return planned;
       };
       const { store } = parts;
-      const answer = (applied: boolean, planned: Plan, waiting?: ApplyResponse['waiting']): ApplyResponse => {
-        reply.header('etag', resourcesEtag(store.state));
-        return planAnswer(applied, planned, store.state.head, waiting);
-      };
-      if (dryRun) return answer(false, plan(store.state));
-      const {
-        value: made,
-        enforcedInMs,
-        workersPending,
-      } = await commitChange(parts, actorOf(request), (state) => {
-        const planned = plan(state);
-        return { events: planned.events, value: planned };
-      });
-      const { value, waiting } = made;
-      if (waiting !== undefined) {
-        request.log.info({ actor: actorOf(request), change: waiting.id }, 'change proposed');
-        return answer(false, value, waiting);
-      }
-      request.log.info(
-        { actor: actorOf(request), events: value.events.length, enforcedInMs, workersPending },
-        'resources applied',
-      );
-      return answer(true, value);
+      const answer = dryRun
+        ? planAnswer(false, plan(store.state), store.state.head)
+        : await commitPlan(parts, request, plan, 'resources applied');
+      reply.header('etag', resourcesEtag(store.state));
+      return answer;
     },
   );
 }

@@ -11,6 +11,7 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { ControlState } from '../../domain/control-state.ts';
+import { personOf } from '../../domain/person.ts';
 import { targetOf } from '../../domain/proposal.ts';
 import type { Proposal } from '../../domain/proposal.ts';
 import { mapOfKind } from '../../ledger/resource-maps.ts';
@@ -77,10 +78,13 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
   app.post(
     '/v1/changes/:id/approve',
     {
-      config: { roles: deciders, refusals: ['not-found', 'own-proposal', 'proposal-stale'] },
+      config: {
+        roles: deciders,
+        refusals: ['not-found', 'own-proposal', 'person-unknown', 'proposal-stale'],
+      },
       schema: {
         summary:
-          'Make the change, if another administrator proposed it and nothing that it touches has changed since',
+          'Make the change, if another person proposed it and nothing that it touches has changed since',
         tags: ['changes'],
         params: Id,
         response: { 200: ApplyResponse },
@@ -94,7 +98,8 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
         if (proposal === undefined) return absent(id);
         if (proposal.changes.some((change) => targetOf(change).kind === 'Administrator'))
           requireAdmission(request, administratorsWrite);
-        if (proposal.proposedBy === actor) return refuse('own-proposal', `${actor} proposed it`);
+        const same = checkSecondPerson(state, proposal, actor);
+        if (same !== undefined) return same;
         const stale = findStale(state, proposal);
         if (stale.length > 0) return refuse('proposal-stale', stale.join('; '));
         const plan = planProposal(state, proposal, parts);
@@ -134,9 +139,10 @@ export function changeRoutes(app: ControlApp, parts: ControlParts): void {
 const putsOf = ({ changes }: Proposal) =>
   changes.flatMap((change) => ('resource' in change ? [change.resource] : []));
 
-const summaryOf = ({ id, proposedBy, proposedAt, expiresAt, changes }: Proposal) => ({
+const summaryOf = ({ id, proposedBy, person, proposedAt, expiresAt, changes }: Proposal) => ({
   id,
   proposedBy,
+  ...(person === undefined ? {} : { person }),
   proposedAt,
   expiresAt,
   changes: changes.map((change): PlannedChange => {
@@ -145,6 +151,23 @@ const summaryOf = ({ id, proposedBy, proposedAt, expiresAt, changes }: Proposal)
     return { action, kind, name };
   }),
 });
+
+/** Two keys, or a key and a sign-in, may be one person's: only two known persons are two. */
+function checkSecondPerson(state: ControlState, proposal: Proposal, actor: string): Refusal | undefined {
+  const { proposedBy, person: proposer } = proposal;
+  const approver = personOf(state.apiKeys, actor);
+  if (proposer === undefined)
+    return refuse(
+      'person-unknown',
+      `nobody knows which person is behind ${proposedBy}, who proposed it: let a person propose it anew`,
+    );
+  if (approver === undefined) return refuse('person-unknown', `nobody knows which person is behind ${actor}`);
+  if (approver !== proposer) return undefined;
+  return refuse(
+    'own-proposal',
+    `${proposer} proposed it${proposedBy === actor ? '' : ` (${proposedBy}), and is behind ${actor} too`}`,
+  );
+}
 
 /** What is not any more as it was when the change was proposed: who approves must have seen what is replaced. */
 function findStale(state: ControlState, { changes }: Proposal): string[] {

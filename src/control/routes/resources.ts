@@ -85,7 +85,7 @@ export function resourceRoutes(app: ControlApp, parts: ControlParts): void {
       config: {
         roles: ['owner', 'security'],
         honorsIfMatch: true,
-        refusals: ['not-found', 'in-use'],
+        refusals: ['not-found', 'in-use', 'person-unknown'],
       },
       schema: {
         summary: 'Delete one resource that nothing refers to',

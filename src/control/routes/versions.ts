@@ -4,13 +4,12 @@ import { ResourcesAtVersion, ResourceVersions, RollbackRequest } from '../../con
 import type { ControlState } from '../../domain/control-state.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
-import { commitChange } from '../commit-change.ts';
+import { commitPlan } from '../commit-plan.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { planAnswer, planOrThrow } from '../plan-answer.ts';
 import { planResources } from '../plan-resources.ts';
 import type { Plan } from '../plan-resources.ts';
 import { orThrow } from '../refused.ts';
-import { actorOf } from '../require-administrator.ts';
 import type { ResourceHistory } from '../resource-history.ts';
 
 const readers = ['owner', 'security', 'soc', 'auditor'] as const;
@@ -85,7 +84,11 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
   app.post(
     '/v1/versions/:version/rollback',
     {
-      config: { roles: ['owner', 'security'], scope: 'resources:write', refusals: ['not-found'] },
+      config: {
+        roles: ['owner', 'security'],
+        scope: 'resources:write',
+        refusals: ['not-found', 'person-unknown'],
+      },
       schema: {
         summary: 'Put the policies back to those of a version; apps, groups and devices stay as they are',
         tags: ['policies'],
@@ -101,24 +104,7 @@ export function versionRoutes(app: ControlApp, parts: ControlParts, history: Res
         const { state } = parts.store;
         return planAnswer(false, plan(state), state.head);
       }
-      const {
-        value: made,
-        enforcedInMs,
-        workersPending,
-      } = await commitChange(parts, actorOf(request), (state) => {
-        const planned = plan(state);
-        return { events: planned.events, value: planned };
-      });
-      const { value, waiting } = made;
-      if (waiting !== undefined) {
-        request.log.info({ actor: actorOf(request), change: waiting.id }, 'change proposed');
-        return planAnswer(false, value, parts.store.state.head, waiting);
-      }
-      request.log.info(
-        { actor: actorOf(request), version: request.params.version, enforcedInMs, workersPending },
-        'policies rolled back',
-      );
-      return planAnswer(true, value, parts.store.state.head);
+      return commitPlan(parts, request, plan, 'policies rolled back');
     },
   );
 }
