@@ -1,5 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
+import { hearLaterErrors } from './hear-later-errors.ts';
 import type { RedisAddress } from './redis-address.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -20,6 +21,13 @@ export const retryDelay = (attempt: number): number =>
  * nothing twice: an append that is sent again would meet its own entries and call them another's.
  */
 export function createRedisClient(address: RedisAddress, timeouts: RedisTimeouts): RedisClient {
+  const client = makeClient(address, timeouts);
+  if (client instanceof Redis) hearLaterErrors(client);
+  else client.on('+node', hearLaterErrors);
+  return client;
+}
+
+function makeClient(address: RedisAddress, timeouts: RedisTimeouts): RedisClient {
   const { topology, tls, username, password, sentinelUsername, sentinelPassword } = address;
   const tlsOptions = tls === undefined ? undefined : { ...tls, minVersion: 'TLSv1.2' as const };
   const common = {
@@ -47,6 +55,8 @@ export function createRedisClient(address: RedisAddress, timeouts: RedisTimeouts
         ...single,
         sentinels: topology.sentinels.map((node) => ({ ...node })),
         name: topology.master,
+        // Those of the settings, by the names that their certificates are for: sentinels tell of each other by number.
+        updateSentinels: false,
         ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
         ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
         ...(tlsOptions === undefined ? {} : { sentinelTLS: tlsOptions, enableTLSForSentinelMode: true }),

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { hearLaterErrors } from './hear-later-errors.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { retryDelay } from './redis-client.ts';
 import type { RedisTimeouts } from './redis-client.ts';
@@ -30,7 +31,7 @@ export function watchSentinels(
       connectTimeout: connectMs,
       retryStrategy: retryDelay,
     });
-    client.on('error', () => undefined);
+    hearLaterErrors(client);
     // The name, then the old address and the new one.
     client.on('message', (_, text: string) => {
       if (text.split(' ', 1)[0] === master) onSwitch();
