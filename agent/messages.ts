@@ -58,6 +58,18 @@ const catalog = {
     en: 'The control plane {url} cannot be reached: {reason}',
     fr: 'Le plan de contrôle {url} est injoignable : {reason}',
   },
+  'control-unable': {
+    en: 'The control plane {url} answers that it cannot just now: {title} ({code}). Nothing is wrong with this laptop; try again later.',
+    fr: "Le plan de contrôle {url} répond qu'il ne le peut pas pour le moment : {title} ({code}). Cet ordinateur n'est pas en cause ; réessayez plus tard.",
+  },
+  'control-foreign': {
+    en: 'What answers at {url} is not the control plane that this laptop is enrolled with: {reason}. In a hotel or a train, sign in to its network first. Otherwise the address leads to something else, or someone is in between.',
+    fr: "Ce qui répond à {url} n'est pas le plan de contrôle auprès duquel cet ordinateur est enrôlé : {reason}. À l'hôtel ou dans un train, connectez-vous d'abord à leur réseau. Sinon, l'adresse mène ailleurs, ou quelqu'un s'interpose.",
+  },
+  'control-not-understood': {
+    en: 'What answers at {url} does not speak as a control plane does: {reason}. The address is of something else, or what stands in front of the control plane is in trouble; tell the security team.',
+    fr: "Ce qui répond à {url} ne parle pas comme un plan de contrôle : {reason}. L'adresse est celle d'autre chose, ou ce qui précède le plan de contrôle est en panne ; prévenez l'équipe sécurité.",
+  },
   'control-untrusted': {
     en: 'What answers at {url} could not prove to be the control plane: {reason}. The token was not sent.',
     fr: "Ce qui répond à {url} n'a pas prouvé être le plan de contrôle : {reason}. Le jeton n'a pas été envoyé.",
@@ -153,6 +165,14 @@ const catalog = {
   'state-control-unreachable': {
     en: 'the control plane does not answer',
     fr: 'le plan de contrôle ne répond pas',
+  },
+  'state-control-unable': {
+    en: 'the control plane answers that it cannot just now',
+    fr: "le plan de contrôle répond qu'il ne le peut pas pour le moment",
+  },
+  'state-control-foreign': {
+    en: 'what answers is not the control plane; in a hotel or a train, sign in to its network first',
+    fr: "ce qui répond n'est pas le plan de contrôle ; à l'hôtel ou dans un train, connectez-vous d'abord à leur réseau",
   },
   'state-gateway-unreachable': { en: 'the gateway does not answer', fr: 'la passerelle ne répond pas' },
   'state-refused': { en: 'refused', fr: 'refusé' },

@@ -10,7 +10,7 @@ import { loadSettings } from '../state/settings-file.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
 import { stateDirectoryOf, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
-import { explainControlError } from './explain-control-error.ts';
+import { explainControlError } from '../control/explain-control-error.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
 
 interface Options {

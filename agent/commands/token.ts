@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { AgentError } from '../agent-error.ts';
 import { createDeviceApi } from '../control/device-api.ts';
-import { explainControlError } from './explain-control-error.ts';
+import { explainControlError } from '../control/explain-control-error.ts';
 import { loadCredentials } from '../state/credentials.ts';
 import { loadSignIn } from '../state/kept-sign-in.ts';
 import { loadSettings } from '../state/settings-file.ts';

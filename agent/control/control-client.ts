@@ -10,14 +10,32 @@ import type { PeerProblem } from './problem.ts';
 
 const maxAnswerBytes = 8 * 1024 * 1024;
 
-/** The control plane could not be asked: no network, no answer, or not proven to be ours. */
+/** Nothing answered: no name, no route, refused, broken off, or not in time. */
 export class ControlUnreachable extends Error {
   override readonly name = 'ControlUnreachable';
-  /** True when something answered that is not our control plane. */
-  readonly untrusted: boolean;
   constructor(cause: unknown) {
     super(describeError(cause), { cause });
-    this.untrusted = cause instanceof UntrustedPeer;
+  }
+}
+
+/** Something answered that is not the control plane of this laptop, or does not speak as one does. */
+export class ControlForeign extends Error {
+  override readonly name = 'ControlForeign';
+  /** Whether it proved its name to the authority of this laptop: then it is ours, and what stands in front of it is wrong. */
+  readonly isProven: boolean;
+  constructor(cause: unknown, { isProven }: { readonly isProven: boolean }) {
+    super(describeError(cause), { cause });
+    this.isProven = isProven;
+  }
+}
+
+/** It answered that it cannot, for a reason of its own. */
+export class ControlUnable extends Error {
+  override readonly name = 'ControlUnable';
+  readonly problem: PeerProblem;
+  constructor(problem: PeerProblem) {
+    super(problem.title);
+    this.problem = problem;
   }
 }
 
@@ -29,6 +47,24 @@ export class ControlRefused extends Error {
     super(problem.title);
     this.problem = problem;
   }
+}
+
+/** What kept a verified connection from being made. What does not speak TLS, or not 1.3, is not the control plane either. */
+export const connectionFailure = (error: unknown): ControlForeign | ControlUnreachable =>
+  error instanceof UntrustedPeer || codeOf(error).startsWith('ERR_SSL_')
+    ? new ControlForeign(error, { isProven: false })
+    : new ControlUnreachable(error);
+
+/** Garbage where the control plane's HTTP should be has a code of the parser. */
+const exchangeFailure = (error: unknown): ControlForeign | ControlUnreachable =>
+  error instanceof AnswerTooLarge || codeOf(error).startsWith('HPE_')
+    ? new ControlForeign(error, { isProven: true })
+    : new ControlUnreachable(error);
+
+const codeOf = (error: unknown): string => (error as { code?: string }).code ?? '';
+
+class AnswerTooLarge extends Error {
+  override readonly message = 'answer too large';
 }
 
 export interface ControlTarget {
@@ -49,8 +85,8 @@ export const controlAddress = (origin: URL): { host: string; port: number } => (
 
 /**
  * One request to the control plane over a connection of its own: a few an hour are not worth a pool, and each finds
- * the newest certificate. The answer is checked against its schema; what does not fit counts as unreachable.
- * @throws ControlUnreachable, ControlRefused
+ * the newest certificate. The answer is checked against its schema; what does not fit is not the control plane's.
+ * @throws ControlUnreachable, ControlForeign, ControlUnable, ControlRefused
  */
 export async function callControl<Schema extends TSchema>(
   target: ControlTarget,
@@ -61,33 +97,46 @@ export async function callControl<Schema extends TSchema>(
 ): Promise<Static<Schema>> {
   const origin = new URL(target.url);
   const timeoutMs = target.timeoutMs ?? 15_000;
-  let answer: { status: number; text: string };
-  try {
-    const socket = await connectVerified(controlAddress(origin), {
-      authorityPem: target.authorityPem,
-      ...(target.client === undefined ? {} : { client: target.client }),
-      protocol: 'http/1.1',
-      timeoutMs,
-      ...(target.signal === undefined ? {} : { signal: target.signal }),
-    });
-    answer = await exchange(socket, origin, method, path, body, timeoutMs, target.signal);
-  } catch (error) {
-    throw new ControlUnreachable(error);
-  }
+  const socket = await connectVerified(controlAddress(origin), {
+    authorityPem: target.authorityPem,
+    ...(target.client === undefined ? {} : { client: target.client }),
+    protocol: 'http/1.1',
+    timeoutMs,
+    ...(target.signal === undefined ? {} : { signal: target.signal }),
+  }).catch((error: unknown) => {
+    throw connectionFailure(error);
+  });
+  const answer = await exchange(socket, origin, method, path, body, timeoutMs, target.signal).catch(
+    (error: unknown) => {
+      throw exchangeFailure(error);
+    },
+  );
+  return readAnswer(answer, schema);
+}
+
+interface ControlAnswer {
+  readonly status: number;
+  readonly mediaType: string;
+  readonly text: string;
+}
+
+function readAnswer<Schema extends TSchema>(
+  { status, mediaType, text }: ControlAnswer,
+  schema: Schema,
+): Static<Schema> {
   let value: unknown;
   try {
-    value = JSON.parse(answer.text);
+    value = JSON.parse(text);
   } catch {
     value = undefined;
   }
-  if (answer.status >= 200 && answer.status < 300) {
-    if (Value.Check(schema, value)) return value;
-    throw new ControlUnreachable(new Error('answer not understood'));
-  }
-  const problem = parseProblem(answer.status, value);
+  if (status >= 200 && status < 300 && Value.Check(schema, value)) return value;
+  const problem = parseProblem(status, value);
+  // Any server says 404 or 502; one of ours says with a code why.
+  if (status < 400 || problem.code === 'unknown')
+    throw new ControlForeign(new Error(`HTTP ${status}, ${mediaType}`), { isProven: true });
   // A refusal is a stable code with its status; 5xx is a control plane that is ill, not one that says no.
-  if (answer.status >= 500) throw new ControlUnreachable(new Error(problem.title));
-  throw new ControlRefused(problem);
+  throw status >= 500 ? new ControlUnable(problem) : new ControlRefused(problem);
 }
 
 function exchange(
@@ -98,7 +147,7 @@ function exchange(
   body: unknown,
   timeoutMs: number,
   signal: AbortSignal | undefined,
-): Promise<{ status: number; text: string }> {
+): Promise<ControlAnswer> {
   const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
   return new Promise((resolve, reject) => {
     const ended = AbortSignal.any([
@@ -130,13 +179,18 @@ function exchange(
       let length = 0;
       response.on('data', (chunk: Buffer) => {
         length += chunk.length;
-        if (length > maxAnswerBytes) return fail(new Error('answer too large'));
+        if (length > maxAnswerBytes) return fail(new AnswerTooLarge());
         chunks.push(chunk);
       });
       response.once('error', fail);
       response.once('end', () => {
         socket.destroy();
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
+        const [mediaType = ''] = (response.headers['content-type'] ?? '').split(';');
+        resolve({
+          status: response.statusCode ?? 0,
+          mediaType: /^[\w.+/-]{1,100}$/.test(mediaType) ? mediaType : 'no media type',
+          text: Buffer.concat(chunks).toString('utf8'),
+        });
       });
     });
     outgoing.end(payload);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { parseEnrollmentToken } from '../../src/contract/enrollment-token.ts';
-import { AgentError, describeError } from '../agent-error.ts';
+import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { callEnroll } from '../control/device-api.ts';
-import { controlAddress, ControlRefused, ControlUnreachable } from '../control/control-client.ts';
+import { connectionFailure, controlAddress, ControlForeign } from '../control/control-client.ts';
+import { explainControlError } from '../control/explain-control-error.ts';
 import { writeFilesAtomically } from '../state/atomic-file.ts';
 import { findLockHolder } from '../state/lock.ts';
 import { defaultProxyPort, formatSettings } from '../state/settings-file.ts';
@@ -94,8 +95,7 @@ async function pinAuthority(origin: URL, fingerprint: string, timeoutMs: number)
   try {
     found = await findAuthority(controlAddress(origin), fingerprint, timeoutMs);
   } catch (error) {
-    const reason = describeError(error);
-    throw new AgentError(3, 'control-unreachable', { url: origin.origin, reason }, error);
+    throw explainControlError(connectionFailure(error), origin.origin);
   }
   if (found.ok) return found.authorityPem;
   const seen = found.seen.at(-1) ?? '-';
@@ -111,19 +111,8 @@ async function askForCertificate(
   try {
     return await callEnroll(url, authorityPem, token, csrPem);
   } catch (error) {
-    if (error instanceof ControlUnreachable) {
-      if (error.untrusted)
-        throw new AgentError(1, 'control-untrusted', { url, reason: error.message }, error);
-      throw new AgentError(3, 'control-unreachable', { url, reason: error.message }, error);
-    }
-    if (error instanceof ControlRefused) {
-      throw new AgentError(
-        1,
-        'control-refused',
-        { code: error.problem.code, title: error.problem.title },
-        error,
-      );
-    }
-    throw error;
+    if (error instanceof ControlForeign && !error.isProven)
+      throw new AgentError(1, 'control-untrusted', { url, reason: error.message }, error);
+    throw explainControlError(error, url);
   }
 }

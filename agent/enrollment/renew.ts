@@ -1,7 +1,7 @@
 import { renewalTime } from '../../certs/profiles.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import type { DeviceApi } from '../control/device-api.ts';
-import { ControlUnreachable } from '../control/control-client.ts';
+import { ControlForeign } from '../control/control-client.ts';
 import type { Random } from '../session/backoff.ts';
 import { buildCredentials } from '../state/credentials.ts';
 import type { Credentials } from '../state/credentials.ts';
@@ -24,7 +24,7 @@ export interface Renewed {
  * Gets a new certificate for the same key over mTLS. Keeping the key leaves no moment in which key and certificate on
  * disk do not fit, and a key in a TPM cannot be made anew on each renewal. A certificate that expired does for this, for
  * as long as the control plane has patience. The answer is checked as at enrollment.
- * @throws what DeviceApi throws; ControlUnreachable for an answer that is of no use.
+ * @throws what DeviceApi throws; ControlForeign for an answer that is of no use.
  */
 export async function renewCertificate(
   api: DeviceApi,
@@ -40,7 +40,7 @@ export async function renewCertificate(
   if (root === undefined) throw new TypeError('no authority');
   const issued = { ...credentials, chainPem: answer.certificate, ...expected };
   const problem = certificateProblem(issued, certificateThumbprint(root.raw), now);
-  if (problem !== undefined) throw new ControlUnreachable(new Error(problem));
+  if (problem !== undefined) throw new ControlForeign(new Error(problem), { isProven: true });
   return {
     credentials: buildCredentials(credentials.keyPem, answer.certificate, credentials.authorityPem),
     isLate: answer.late === true,

@@ -1,5 +1,10 @@
 import { describeError } from '../agent-error.ts';
-import { ControlRefused, ControlUnreachable } from '../control/control-client.ts';
+import {
+  ControlForeign,
+  ControlRefused,
+  ControlUnable,
+  ControlUnreachable,
+} from '../control/control-client.ts';
 import type { PeerProblem } from '../control/problem.ts';
 
 /** Each has a name that `status` shows and a sentence in the catalog of messages. */
@@ -7,6 +12,8 @@ export type CarrierState =
   | 'connecting'
   | 'connected'
   | 'control-unreachable'
+  | 'control-unable'
+  | 'control-foreign'
   | 'gateway-unreachable'
   | 'refused'
   | 'sign-in-required'
@@ -65,7 +72,12 @@ export function classifyFailure(error: unknown, certificateExpired: boolean): Fa
     const slow = finalCodes.has(problem.code);
     return { state: stateOfRefusal(problem), reason: problem.title, problem, slow };
   }
+  if (error instanceof ControlUnable) {
+    const { problem } = error;
+    return { state: 'control-unable', reason: problem.title, problem, slow: false };
+  }
   const reason = describeError(error);
+  if (error instanceof ControlForeign) return { state: 'control-foreign', reason, slow: false };
   // It may well renew the certificate once it can be asked.
   if (error instanceof ControlUnreachable) return { state: 'control-unreachable', reason, slow: false };
   if (certificateExpired) return { state: 'certificate-expired', reason, slow: true };

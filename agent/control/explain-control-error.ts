@@ -1,0 +1,19 @@
+import { AgentError } from '../agent-error.ts';
+import { ControlForeign, ControlRefused, ControlUnable, ControlUnreachable } from './control-client.ts';
+
+/** What a person is told when the control plane refuses or cannot be asked; other errors stay as they are. */
+export function explainControlError(error: unknown, url: string): unknown {
+  if (error instanceof ControlRefused) {
+    const { code, title } = error.problem;
+    return new AgentError(1, 'control-refused', { code, title }, error);
+  }
+  if (error instanceof ControlUnable) {
+    const { code, title } = error.problem;
+    return new AgentError(1, 'control-unable', { url, code, title }, error);
+  }
+  const values = { url, reason: (error as Error).message };
+  if (error instanceof ControlForeign)
+    return new AgentError(3, error.isProven ? 'control-not-understood' : 'control-foreign', values, error);
+  if (error instanceof ControlUnreachable) return new AgentError(3, 'control-unreachable', values, error);
+  return error;
+}
