@@ -59,3 +59,29 @@ function encodeInteger(value: bigint): Buffer {
   const octets = Buffer.from(digits.padStart(digits.length + (digits.length % 2), '0'), 'hex');
   return encodeDer(derTag.integer, (octets[0] ?? 0) >= 0x80 ? Buffer.alloc(1) : Buffer.alloc(0), octets);
 }
+
+/** What somebody else keeps of a list of ours. Times in epoch seconds. */
+export interface ReadRevocationList {
+  readonly thisUpdate: number;
+  /** Absent where a list does not end, which ours do. */
+  readonly nextUpdate: number | undefined;
+  /** Upper-case hexadecimal without leading zeros. */
+  readonly serials: ReadonlySet<string>;
+  /** Whether the authority's key signed it: to find out what a list is, not to trust it. */
+  readonly isSignedBy: (authorityPem: string) => Promise<boolean>;
+}
+
+/** Reads a list, DER or PEM. @throws Error for what is none. */
+export function readRevocationList(bytes: Uint8Array): ReadRevocationList {
+  const text = Buffer.from(bytes).toString('latin1');
+  const list = new x509.X509Crl(text.startsWith('-----BEGIN') ? text : Uint8Array.from(bytes));
+  const seconds = (date: Date): number => Math.floor(date.getTime() / 1000);
+  return {
+    thisUpdate: seconds(list.thisUpdate),
+    nextUpdate: list.nextUpdate === undefined ? undefined : seconds(list.nextUpdate),
+    serials: new Set(
+      list.entries.map(({ serialNumber }) => serialNumber.toUpperCase().replace(/^0+(?=.)/, '')),
+    ),
+    isSignedBy: (authorityPem) => list.verify({ publicKey: new x509.X509Certificate(authorityPem) }),
+  };
+}

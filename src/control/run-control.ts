@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -56,6 +57,7 @@ export interface ControlProcess {
 
 /** How often signing keys and certificates are looked at. */
 const housekeepingMs = 600_000;
+const announceMs = 15_000;
 const enforcementTimeoutMs = 2000;
 const defaultGraceDays = 30;
 
@@ -316,6 +318,22 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       clearInterval(timer);
       isDraining = true;
     });
+
+    const announce = (): void => {
+      fleeting
+        .announce({
+          id: `${hostname()} ${data}`,
+          name: hostname(),
+          gateway: settings.gateway.name,
+          role: start.role,
+          version: packageFile.version,
+          clockMs: clock(),
+        })
+        .catch((error: unknown) => logger.debug({ err: error }, 'other servers not told of this one'));
+    };
+    announce();
+    const announcing = setInterval(announce, announceMs);
+    closing.push(() => clearInterval(announcing));
 
     const listening = { controlPort: api?.port, operatorPort: operator.port };
     send({ type: 'ready', ...listening });

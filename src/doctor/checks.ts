@@ -11,7 +11,9 @@ import { networksCheck } from './checks/networks.ts';
 import { policiesCheck } from './checks/policies.ts';
 import { portsCheck } from './checks/ports.ts';
 import { redisCheck } from './checks/redis.ts';
+import { revocationListsCheck } from './checks/revocation-lists.ts';
 import { serverCheck } from './checks/server.ts';
+import { serversCheck } from './checks/servers.ts';
 import { upstreamsCheck } from './checks/upstreams.ts';
 import { versionsCheck } from './checks/versions.ts';
 import type { Check } from './finding.ts';
@@ -20,12 +22,14 @@ import type { Check } from './finding.ts';
 export const checks: readonly Check[] = [
   serverCheck,
   versionsCheck,
+  serversCheck,
   clockCheck,
   portsCheck,
   namesCheck,
   diskCheck,
   keyFilesCheck,
   certificatesCheck,
+  revocationListsCheck,
   ledgerCheck,
   redisCheck,
   networksCheck,

@@ -6,7 +6,11 @@ export interface RunningServer {
   readonly ready: boolean;
   /** What keeps it from passing flows. */
   readonly waitingFor: readonly string[];
+  /** What must be seen to although it may not keep flows from passing. */
+  readonly troubles: readonly string[];
   readonly version: string;
+  /** How far its clock is ahead of ours, as the Date of its answer tells it, which counts whole seconds. */
+  readonly aheadMs: number | undefined;
 }
 
 const limitMs = 2000;
@@ -21,19 +25,45 @@ export async function readServer(
   rootPem: string,
 ): Promise<RunningServer | undefined> {
   const host = reachableHost(listen);
-  const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const read = async (path: string): Promise<string> =>
-    (await fetch(`${origin}${path}`, { signal: AbortSignal.timeout(limitMs), redirect: 'error' })).text();
   try {
-    const readiness = JSON.parse(await read('/readyz')) as { ready?: unknown; waitingFor?: unknown };
-    if (typeof readiness.ready !== 'boolean' || !Array.isArray(readiness.waitingFor)) return undefined;
-    const [, version, installation] =
-      /^postern_build_info\{version="([^"]{1,40})",.*installation="([0-9a-f]+)"/m.exec(
-        await read('/metrics'),
-      ) ?? [];
-    if (installation !== installationOf(rootPem)) return undefined;
-    return { ready: readiness.ready, waitingFor: readiness.waitingFor.map(String), version: version ?? '' };
+    return await readOperator(`http://${host.includes(':') ? `[${host}]` : host}:${port}`, rootPem);
   } catch {
     return undefined;
+  }
+}
+
+/** @throws Error with a sentence where nothing answers there, or something else than a server of this installation. */
+export async function readOperator(origin: string, rootPem: string): Promise<RunningServer> {
+  const read = async (path: string): Promise<Response> => {
+    try {
+      return await fetch(`${origin}${path}`, { signal: AbortSignal.timeout(limitMs), redirect: 'error' });
+    } catch (error) {
+      const { cause, name } = error as Error & { cause?: NodeJS.ErrnoException };
+      throw new Error(`does not answer (${cause?.code ?? name})`, { cause: error });
+    }
+  };
+  const [readyz, metrics] = await Promise.all([read('/readyz'), read('/metrics')]);
+  const answered = Date.parse(readyz.headers.get('date') ?? '');
+  const { ready, waitingFor, troubles = [] } = parseReadiness(await readyz.text());
+  const [, version, installation] =
+    /^postern_build_info\{version="([^"]{1,40})",.*installation="([0-9a-f]+)"/m.exec(await metrics.text()) ??
+    [];
+  if (typeof ready !== 'boolean' || !Array.isArray(waitingFor) || installation === undefined)
+    throw new Error('is something else than a server of Postern');
+  if (installation !== installationOf(rootPem)) throw new Error('is of another installation');
+  return {
+    ready,
+    waitingFor: waitingFor.map(String),
+    troubles: Array.isArray(troubles) ? troubles.map(String) : [],
+    version: version ?? '',
+    aheadMs: Number.isNaN(answered) ? undefined : answered + 500 - Date.now(),
+  };
+}
+
+function parseReadiness(text: string): { ready?: unknown; waitingFor?: unknown; troubles?: unknown } {
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return {};
   }
 }

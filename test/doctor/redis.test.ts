@@ -1,23 +1,41 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { announceServer } from '../../src/control/fleeting/server-presence.ts';
 import { openLedger } from '../../src/control/open-ledger.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
 import { clockCheck } from '../../src/doctor/checks/clock.ts';
 import { ledgerCheck } from '../../src/doctor/checks/ledger.ts';
 import { redisCheck } from '../../src/doctor/checks/redis.ts';
+import { serversCheck } from '../../src/doctor/checks/servers.ts';
 import { copyLedger } from '../../src/ledger/copy-ledger.ts';
 import type { StoredLedger } from '../../src/ledger/ledger.ts';
+import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';
+import { openRedisConnection } from '../../src/ledger/redis/redis-connection.ts';
+import { ledgerKey } from '../../src/ledger/redis/redis-ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { freshPrefix } from '../lab/redis-ledgers.ts';
 import { hasRedis, redisHint, startRedis } from '../lab/servers/redis.ts';
 import type { RedisServer } from '../lab/servers/redis.ts';
+import { startServing } from '../lab/serving.ts';
 import { find, inShort, set } from './doctor-lab.ts';
+
+// Some start a server, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
   let server: RedisServer;
   let made: Installation;
+  const fillFromEmbedded = async (): Promise<void> => {
+    const source = openSqliteLedger(join(made.data, 'ledger.db'));
+    const target = openLedger(loadSettings(made.configFile), made.configFile) as StoredLedger;
+    await copyLedger(source, target);
+    await target.close();
+    await source.close();
+  };
   beforeAll(async () => {
     server = await startRedis();
   });
@@ -27,11 +45,7 @@ describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
     await set(made, ['ledger'], {
       redis: { url: `redis://127.0.0.1:${server.port}`, prefix: freshPrefix() },
     });
-    const source = openSqliteLedger(join(made.data, 'ledger.db'));
-    const target = openLedger(loadSettings(made.configFile), made.configFile) as StoredLedger;
-    await copyLedger(source, target);
-    await target.close();
-    await source.close();
+    await fillFromEmbedded();
     for (const [name, value] of [
       ['appendonly', 'yes'],
       ['appendfsync', 'always'],
@@ -88,10 +102,113 @@ describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
     });
   });
 
-  it('that is away is an error, with the address', async () => {
+  const serveOnce = async (): Promise<void> => {
+    const serving = await startServing(made.configFile, 'control');
+    await serving.kill();
+  };
+  const key = (): string => {
+    const { ledger } = loadSettings(made.configFile);
+    return ledger !== undefined && 'redis' in ledger ? ledgerKey(ledger.redis.prefix) : '';
+  };
+
+  it('that is away is an error with the address, and no reason to touch the ledger', async () => {
     await set(made, ['ledger', 'redis', 'url'], 'redis://127.0.0.1:1');
-    expect(inShort(await find(redisCheck, made))).toEqual([
-      expect.stringMatching(/^error: .*127\.0\.0\.1:1/),
+    expect(await find(redisCheck, made)).toEqual([
+      {
+        level: 'error',
+        what: 'Redis at redis://127.0.0.1:1 does not answer: nothing listens there (ECONNREFUSED 127.0.0.1 port 1)',
+        how: 'start it, or mend the way to it; flows go on meanwhile, changes do not',
+      },
     ]);
+    expect(await find(ledgerCheck, made)).toEqual([
+      {
+        level: 'unknown',
+        what: expect.stringContaining('nothing listens there'),
+        how: 'see the line `redis`; servers go on by what each has on its own disk',
+      },
+    ]);
+  });
+
+  it('that wants a password is not told to be started, nor is a password that all can read passed over', async () => {
+    server.cli('config', 'set', 'requirepass', 'secret');
+    try {
+      expect(await find(redisCheck, made)).toEqual([
+        {
+          level: 'error',
+          what: expect.stringContaining('it wants a user and password (username, passwordFile): NOAUTH'),
+          how: expect.stringMatching(/^make the settings under ledger\.redis and the access rules/),
+        },
+      ]);
+    } finally {
+      server.cli('-a', 'secret', 'config', 'set', 'requirepass', '');
+    }
+    await writeFile(join(made.data, 'redis-password'), 'secret\n', { mode: 0o644 });
+    await set(made, ['ledger', 'redis', 'passwordFile'], 'redis-password');
+    expect(await find(redisCheck, made)).toEqual([
+      {
+        level: 'error',
+        what: expect.stringContaining('can be read by every user of this machine: chmod o='),
+        how: 'mend that file, or the setting under ledger.redis that names it',
+      },
+    ]);
+  });
+
+  it('that is empty is filled by a server that has the ledger on its disk, as the advice says', async () => {
+    server.cli('del', key());
+    const [without] = await find(ledgerCheck, made);
+    expect(without).toMatchObject({
+      level: 'error',
+      what: 'the ledger is empty',
+      how: expect.stringMatching(/^let postern run on a server that has ledger-replica\.db /),
+    });
+    await rm(join(made.data, 'ledger.db.snapshot'), { force: true });
+    await fillFromEmbedded();
+    await serveOnce();
+    server.cli('del', key());
+    const [empty] = await find(ledgerCheck, made);
+    expect(empty).toMatchObject({
+      level: 'error',
+      how: expect.stringMatching(/^let postern run on this server: it gives Redis back/),
+    });
+    await serveOnce();
+    expect((await find(ledgerCheck, made))[0]?.level).toBe('ok');
+  });
+
+  it('that was altered is moved away and filled again, as the advice says', async () => {
+    await serveOnce();
+    await rm(join(made.data, 'ledger.db.snapshot'), { force: true });
+    server.cli('xdel', key(), '3-0');
+    const [altered] = await find(ledgerCheck, made);
+    expect(altered).toMatchObject({ level: 'error', what: expect.stringContaining('entry 3') });
+    const [, from = '', to = ''] = /RENAME '(\S+)' '(\S+)'/.exec(altered?.how ?? '') ?? [];
+    expect(server.cli('rename', from, to)).toBe('OK');
+    await serveOnce();
+    expect((await find(ledgerCheck, made))[0]?.level).toBe('ok');
+  });
+
+  it('tells of servers that share it: other versions, clocks that differ, and none at all', async () => {
+    expect(inShort(await find(serversCheck, made))).toEqual([
+      'unknown: no server has shown itself in Redis within the last minute',
+    ]);
+    const serving = await startServing(made.configFile, 'control');
+    try {
+      await expect
+        .poll(async () => inShort(await find(serversCheck, made)), { timeout: 20_000 })
+        .toEqual([`ok: in Redis: ${hostname()} (control), all of one version`]);
+      const { ledger } = loadSettings(made.configFile);
+      if (ledger === undefined || !('redis' in ledger)) throw new Error('no Redis');
+      const connection = openRedisConnection(readRedisAddress(ledger.redis, made.data));
+      const other = { id: 'b', name: 'gate-b', gateway: 'gw', role: 'gateway', version: '0.0.9' } as const;
+      await announceServer(connection, ledger.redis.prefix, { ...other, clockMs: Date.now() - 90_000 });
+      connection.close();
+      expect(inShort(await find(serversCheck, made))).toEqual([
+        expect.stringMatching(
+          /^warning: servers that share this ledger differ: 0\.0\.9 at gate-b; .* at .*; installed at /,
+        ),
+        expect.stringMatching(/^error: the clock of gate-b is (89|9[01]) s behind that of Redis$/),
+      ]);
+    } finally {
+      await serving.kill();
+    }
   });
 });

@@ -5,10 +5,14 @@ import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
 import type { FleetingBounds, FleetingStore } from './fleeting-store.ts';
 import { createMemoryFleeting } from './memory-fleeting.ts';
 import { createRedisFleeting } from './redis-fleeting.ts';
+import { announceServer } from './server-presence.ts';
+import type { ServerNote } from './server-presence.ts';
 
 /** Where fleeting things of each kind are kept. */
 export interface Fleeting {
   of(kind: string, bounds: FleetingBounds): FleetingStore;
+  /** Tells the other servers that this one is there, for a minute. */
+  announce(server: ServerNote): Promise<void>;
   /** Whether other servers see them too. */
   readonly isShared: boolean;
   close(): void;
@@ -27,6 +31,7 @@ export function openFleeting(
   if (ledger === undefined || 'embedded' in ledger)
     return {
       of: (_, bounds) => createMemoryFleeting(clock, bounds),
+      announce: () => Promise.resolve(),
       isShared: false,
       close: () => undefined,
     };
@@ -35,6 +40,7 @@ export function openFleeting(
   return {
     of: (kind, bounds) =>
       createRedisFleeting(connection, `{${address.prefix}}:${kind}`, createMemoryFleeting(clock, bounds)),
+    announce: (server) => announceServer(connection, address.prefix, server),
     isShared: true,
     close: () => connection.close(),
   };

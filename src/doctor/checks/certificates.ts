@@ -14,7 +14,11 @@ const dayMs = 86_400_000;
 /** Authorities are renewed by people, who need time; what is served is renewed by itself at two thirds of its life. */
 const limits = { authority: 180 * dayMs, served: 3 * dayMs, scep: 90 * dayMs };
 
-/** Which of our certificates have expired or are about to: those on disk, and what the running server shows. */
+const renewsItself = 'it renews itself; restart the server, and see its log for why it did not';
+/** All are made and renewed by one part of the gateway: some tell how it does, and each look is a handshake. */
+const mostApps = 5;
+
+/** Which of our certificates have expired or are about to: those on disk, and what the running server shows, for some apps too. */
 export const certificatesCheck: Check = {
   name: 'certificates',
   limitMs: 6000,
@@ -49,15 +53,13 @@ export const certificatesCheck: Check = {
     for (const what of facts.server === undefined ? [] : (['gateway', 'control'] as const)) {
       const shown = await showCertificate(facts, what);
       if (shown === undefined) continue;
-      found.push(
-        ...judge(
-          `certificate that ${what} shows`,
-          shown,
-          facts.now,
-          limits.served,
-          'it renews itself; restart the server, and see its log for why it did not',
-        ),
-      );
+      found.push(...judge(`certificate that ${what} shows`, shown, facts.now, limits.served, renewsItself));
+    }
+    for (const { name, host } of facts.server === undefined ? [] : someApps(facts)) {
+      const shown = await showCertificate(facts, 'gateway', host);
+      // The gateway's own, where it does not know the app (yet).
+      if (shown?.checkHost(host) === undefined) continue;
+      found.push(...judge(`certificate of app ${name}`, shown, facts.now, limits.served, renewsItself));
     }
     return found.length > 0 ? found : ok('none expires soon');
   },
@@ -71,6 +73,13 @@ function newestOfScep({ settings, directory }: DoctorFacts): X509Certificate | u
     .filter((name) => name.endsWith('.crt'))
     .map((name) => new X509Certificate(readFileSync(join(folder, name))))
     .toSorted((a, b) => Date.parse(b.validTo) - Date.parse(a.validTo))[0];
+}
+
+function someApps({ state }: DoctorFacts): { readonly name: string; readonly host: string }[] {
+  if ('problem' in state) return [];
+  const apps = [...state.apps.values()].filter(({ protocol }) => protocol === 'http');
+  const step = Math.max(1, Math.floor(apps.length / mostApps));
+  return apps.filter((_, index) => index % step === 0).slice(0, mostApps);
 }
 
 function judge(
@@ -100,6 +109,7 @@ function judge(
 async function showCertificate(
   { settings }: DoctorFacts,
   what: 'gateway' | 'control',
+  name = what === 'gateway' ? settings.gateway.name : 'localhost',
 ): Promise<X509Certificate | undefined> {
   const { listen, port } = settings[what];
   if (port === 0) return undefined;
@@ -107,7 +117,7 @@ async function showCertificate(
   const socket = connect({
     host: reachableHost(listen),
     port,
-    servername: what === 'gateway' ? settings.gateway.name : 'localhost',
+    servername: name,
     rejectUnauthorized: false,
   });
   try {

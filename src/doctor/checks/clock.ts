@@ -3,12 +3,10 @@ import { openLedger } from '../../control/open-ledger.ts';
 import { readRedisAddress } from '../../ledger/redis/redis-address.ts';
 import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
 import type { RedisClient } from '../../ledger/redis/redis-client.ts';
+import { inSeconds, judgeSkew, skewLimits } from '../clock-skew.ts';
 import type { DoctorFacts } from '../facts.ts';
-import type { Check, Finding } from '../finding.ts';
+import type { Check } from '../finding.ts';
 import { ok, unknown } from '../finding.ts';
-
-/** Certificates are backdated by five minutes and tokens live for ten; a minute is noticed before anything breaks. */
-const limits = { warningMs: 5000, errorMs: 60_000 };
 
 /** Compares this machine's clock with those that the settings lead to: Redis, the identity provider, the ledger's last entry. */
 export const clockCheck: Check = {
@@ -17,12 +15,12 @@ export const clockCheck: Check = {
   async run(facts) {
     const others = await Promise.all([redisClock(facts), issuerClock(facts)]);
     const known = others.filter((other) => other !== undefined);
-    const found = known.flatMap(({ name, aheadMs }) => judge(name, aheadMs));
+    const found = known.flatMap(({ name, aheadMs }) => judgeSkew('this clock', name, -aheadMs));
     const lastAt = await lastEntryAt(facts).catch(() => undefined);
-    if (lastAt !== undefined && lastAt - Date.now() > limits.warningMs)
+    if (lastAt !== undefined && lastAt - Date.now() > skewLimits.warningMs)
       found.push({
         level: 'error',
-        what: `the ledger's last entry is ${seconds(lastAt - Date.now())} in the future: this clock was set back, or another server's is ahead`,
+        what: `the ledger's last entry is ${inSeconds(lastAt - Date.now())} in the future: this clock was set back, or another server's is ahead`,
         how: 'let a time service (chrony, systemd-timesyncd) set the clocks of all servers',
       });
     if (found.length > 0) return found;
@@ -36,20 +34,6 @@ export const clockCheck: Check = {
 interface OtherClock {
   readonly name: string;
   readonly aheadMs: number;
-}
-
-const seconds = (ms: number): string => `${Math.round(Math.abs(ms) / 1000)} s`;
-
-function judge(name: string, aheadMs: number): Finding[] {
-  const skew = Math.abs(aheadMs);
-  if (skew < limits.warningMs) return [];
-  return [
-    {
-      level: skew < limits.errorMs ? 'warning' : 'error',
-      what: `this clock is ${seconds(skew)} ${aheadMs > 0 ? 'behind' : 'ahead of'} that of ${name}`,
-      how: 'let a time service (chrony, systemd-timesyncd) set it: certificates and tokens are refused by clocks that differ',
-    },
-  ];
 }
 
 async function redisClock({ settings, configFile }: DoctorFacts): Promise<OtherClock | undefined> {

@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { dataDirectory } from '../../contract/data-directory.ts';
-import type { Settings } from '../../contract/settings.ts';
 import { openLedger } from '../../control/open-ledger.ts';
 import { genesisHead } from '../../ledger/chain.ts';
 import { LedgerCorrupt } from '../../ledger/ledger.ts';
-import type { Check } from '../finding.ts';
+import { ledgerKey } from '../../ledger/redis/redis-ledger.ts';
+import { countLostEntries } from '../../ledger/replica/lost-entries.ts';
+import type { DoctorFacts } from '../facts.ts';
+import type { Check, Finding } from '../finding.ts';
 import { ok, unknown } from '../finding.ts';
 
 const budgetMs = 15_000;
@@ -15,39 +17,74 @@ const budgetMs = 15_000;
 export const ledgerCheck: Check = {
   name: 'ledger',
   limitMs: budgetMs + 15_000,
-  async run({ settings, configFile, directory, state }) {
-    const how = 'restore a backup with --keep-revocations-from this directory: docs/backup.md';
-    if ('problem' in state) {
-      const { problem, isCorrupt } = state;
-      if (isCorrupt || isGone(settings, directory)) return [{ level: 'error', what: problem, how }];
-      return unknown(problem, 'run postern doctor as root, or as the user that serves');
-    }
-    const ledger = openLedger(settings, configFile, { vouchedFor: state.head });
-    try {
-      const { sequence } = await ledger.head();
-      const endsAt = performance.now() + budgetMs;
-      let head = genesisHead;
-      for await (const entry of ledger.read(0)) {
-        head = entry;
-        if (entry.sequence % 1000 !== 0) continue;
-        // Other checks want their turn.
-        await turn();
-        if (performance.now() > endsAt)
-          return unknown(
-            `whole as far as entry ${head.sequence} of ${sequence}; there was no time for more`,
-            'postern ledger verify reads all of it',
-          );
-      }
-      return ok(`whole: ${head.sequence} entries, the last with hash ${head.hash.slice(0, 16)}…`);
-    } catch (error) {
-      if (error instanceof LedgerCorrupt) return [{ level: 'error', what: error.message, how }];
-      throw error;
-    } finally {
-      await ledger.close();
-    }
+  async run(facts) {
+    const lost = countLostEntries(join(facts.directory, dataDirectory.lostEntries));
+    const chain = await followChain(facts);
+    if (lost === 0) return chain;
+    const waiting: Finding = {
+      level: 'warning',
+      what: `Redis went on without changes that it had acknowledged: ${lost} files of them wait for a person`,
+      how: 'postern ledger recover shows them, makes them again, and settles them',
+    };
+    return chain.some(({ level }) => level !== 'ok') ? [...chain, waiting] : [waiting];
   },
 };
 
-/** A Redis that is away is told by a check of its own. */
-const isGone = ({ ledger }: Settings, directory: string): boolean =>
-  (ledger === undefined || !('redis' in ledger)) && !existsSync(join(directory, dataDirectory.ledger));
+async function followChain(facts: DoctorFacts): Promise<readonly Finding[]> {
+  const { settings, configFile, directory, state } = facts;
+  const damaged = (what: string): readonly Finding[] => [{ level: 'error', what, how: wayBack(facts) }];
+  if ('problem' in state) {
+    const { problem, isCorrupt } = state;
+    if (isCorrupt) return damaged(problem);
+    if (isInRedis(facts))
+      return unknown(problem, 'see the line `redis`; servers go on by what each has on its own disk');
+    if (!existsSync(join(directory, dataDirectory.ledger))) return damaged(problem);
+    return unknown(problem, 'run postern doctor as root, or as the user that serves');
+  }
+  if (state.head.sequence === 0) return damaged('the ledger is empty');
+  const ledger = openLedger(settings, configFile, { vouchedFor: state.head });
+  try {
+    const { sequence } = await ledger.head();
+    const endsAt = performance.now() + budgetMs;
+    let head = genesisHead;
+    for await (const entry of ledger.read(0)) {
+      head = entry;
+      if (entry.sequence % 1000 !== 0) continue;
+      // Other checks want their turn.
+      await turn();
+      if (performance.now() > endsAt)
+        return unknown(
+          `whole as far as entry ${head.sequence} of ${sequence}; there was no time for more`,
+          'postern ledger verify reads all of it',
+        );
+    }
+    return ok(`whole: ${head.sequence} entries, the last with hash ${head.hash.slice(0, 16)}…`);
+  } catch (error) {
+    if (error instanceof LedgerCorrupt) return damaged(error.message);
+    throw error;
+  } finally {
+    await ledger.close();
+  }
+}
+
+const isInRedis = ({ settings: { ledger } }: DoctorFacts): boolean =>
+  ledger !== undefined && 'redis' in ledger;
+
+/**
+ * A Redis that is empty or has lost its end is filled by any server that has seen the ledger. One that holds something
+ * else is followed by none and overwritten by none: that must be moved away first, and stays for whoever wants to know
+ * what happened.
+ */
+function wayBack({ settings: { ledger }, directory, state, server }: DoctorFacts): string {
+  if (ledger === undefined || !('redis' in ledger))
+    return 'restore a backup with --keep-revocations-from this directory: docs/backup.md';
+  const backup = 'where no server has it, restore a backup: docs/backup.md';
+  const refill = existsSync(join(directory, dataDirectory.replica))
+    ? 'let postern run on this server: it gives Redis back what it has on its disk'
+    : `let postern run on a server that has ${dataDirectory.replica} in its data directory: it gives Redis back what it has`;
+  const isShort = !('problem' in state) || state.problem.includes('as its snapshot');
+  const isFollowed = server?.troubles.includes('ledger corrupt') !== true;
+  if (isShort && isFollowed) return `${refill}; ${backup}`;
+  const key = ledgerKey(ledger.redis.prefix);
+  return `move it away, redis-cli RENAME '${key}' '${key}-damaged', and then ${refill}; ${backup}`;
+}

@@ -14,13 +14,18 @@ export const serverCheck: Check = {
           how: `start it: postern serve --config ${configFile}`,
         },
       ];
-    if (server.ready) return ok('runs, and passes flows');
+    const how = 'its log says why; the other lines here may say more';
+    if (!server.ready)
+      return [
+        {
+          level: 'error',
+          what: `runs, and passes no flows: it waits for ${server.waitingFor.join(', ')}`,
+          how,
+        },
+      ];
+    if (server.troubles.length === 0) return ok('runs, and passes flows');
     return [
-      {
-        level: 'error',
-        what: `runs, and passes no flows: it waits for ${server.waitingFor.join(', ')}`,
-        how: 'its log says why; the other lines here may say more',
-      },
+      { level: 'warning', what: `runs and passes flows, in trouble: ${server.troubles.join(', ')}`, how },
     ];
   },
 };

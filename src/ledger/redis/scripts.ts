@@ -45,6 +45,24 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count`);
 
+/**
+ * Notes a server among those that are there, and forgets those that were not heard of for long. ARGV: its name for the
+ * script, what it says of itself as JSON, and for how many milliseconds that holds. One key, so that a cluster keeps it
+ * in one slot and the access rules of the ledger are enough.
+ */
+export const presenceScript = script(`
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local servers = cjson.decode(redis.call('GET', KEYS[1]) or '{}')
+for id, server in pairs(servers) do
+  if server.seenMs + tonumber(ARGV[3]) < now then servers[id] = nil end
+end
+local own = cjson.decode(ARGV[2])
+own.seenMs = now
+servers[ARGV[1]] = own
+redis.call('SET', KEYS[1], cjson.encode(servers), 'PX', ARGV[3])
+return 'OK'`);
+
 /** By its hash; with its text where the server does not know it, as after a restart. */
 export async function runScript(
   client: RedisClient,
