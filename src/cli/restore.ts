@@ -117,6 +117,7 @@ function keptLines({
   appended,
   enrolledSince,
   changedSince,
+  problems,
 }: ReturnType<typeof describe>): string[] {
   const kept = appended.filter(
     ({ type }) =>
@@ -150,7 +151,12 @@ function keptLines({
             return `  ${event.type}`;
         }
       }),
-    ...(survivors.length > 0 && kept.length === 0 ? ['  it had none that the backup does not have'] : []),
+    ...(survivors.length > 0 && kept.length === 0 && problems.length === 0
+      ? ['  it had none that the backup does not have']
+      : []),
+    ...(problems.length === 0
+      ? []
+      : ['  as far as it could be read (below). What was revoked after that is not known: revoke it again.']),
     ...(renewed === 0 ? [] : [`${renewed} certificates that laptops renewed after the backup stay good.`]),
     ...(tokens === 0
       ? []

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -237,4 +237,25 @@ it('refuses in clear words what it does not restore, and makes no directory', as
   expect((await postern('restore', file, '--data', target)).err).toContain('chmod 600');
   expect((await postern('restore', join(target, 'none'), '--data', target)).code).toBe(2);
   await expect(readFile(target)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('says that later revocations are not known, where the ledger that survived is not known to be whole', async () => {
+  const file = join(made.directory, 'backup.age');
+  expect(await postern('backup', file, '--config', made.configFile)).toMatchObject({ code: 0 });
+  const old = join(made.directory, 'old');
+  await rename(made.data, old);
+  const restoreTo = (name: string) =>
+    postern('restore', file, '--data', join(made.directory, name), '--keep-revocations-from', old);
+
+  const whole = await restoreTo('whole');
+  expect(whole).toMatchObject({ code: 0, err: '' });
+  expect(whole.out).toContain('it had none that the backup does not have');
+  expect(whole.out).not.toContain('is not known');
+
+  await rm(join(old, 'ledger.db.head'));
+  const cut = await restoreTo('cut');
+  expect(cut.code).toBe(0);
+  expect(cut.err).toContain('has lost its head file');
+  expect(cut.out).not.toContain('it had none');
+  expect(cut.out).toContain('What was revoked after that is not known: revoke it again.');
 });
