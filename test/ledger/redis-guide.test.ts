@@ -29,6 +29,40 @@ afterEach(async () => {
 });
 
 describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisHint}`, () => {
+  it('bring all changes back when Redis starts again, and let nobody in without a password', async () => {
+    const settings = blockAfter('`redis.conf` of both servers')
+      .split('\n')
+      .filter((line) => /^(user|append)/.test(line));
+    const cliArgs = ['--user', 'replication', '--pass', 'REPLICATION-PASSWORD', '--no-auth-warning'];
+    const port = await freePort();
+    const bare = { bare: true, port, cliArgs, settings: ['bind 127.0.0.1', `port ${port}`, ...settings] };
+    const server = await startRedis(bare);
+    cleanUps.push(() => server.stop());
+    const directory = mkdtempSync(join(tmpdir(), 'postern-guide-'));
+    cleanUps.push(() => rmSync(directory, { recursive: true }));
+    writeFileSync(join(directory, 'redis-password'), 'PASSWORD\n', { mode: 0o600 });
+    const url = `redis://127.0.0.1:${port}`;
+    const as = { username: 'postern', passwordFile: 'redis-password', prefix: 'postern', waitForReplicas: 0 };
+    const ledger = openRedisLedger(readRedisAddress({ url, ...as }, directory));
+    cleanUps.push(() => ledger.close());
+    // Of several events, which Redis writes down as a transaction.
+    const appended = await ledger.append(genesisHead.hash, 'test', [
+      created,
+      networkPut('a'),
+      networkPut('b'),
+    ]);
+    await server.kill();
+    await server.restart();
+    await expect.poll(() => ledger.head().catch(String)).toMatchObject({ sequence: 3 });
+    expect(await Array.fromAsync(ledger.read(0))).toEqual(appended);
+
+    const anyone = openRedisLedger(
+      readRedisAddress({ url, prefix: 'postern', waitForReplicas: 0 }, directory),
+    );
+    cleanUps.push(() => anyone.close());
+    await expect(anyone.head()).rejects.toThrow('NOAUTH');
+  });
+
   it('work as they are written there, with TLS and access rules, through a failover', async () => {
     const organization = await makeOrganization();
     // For the name alone, as in the guide: a sentinel tells of the others by number.
