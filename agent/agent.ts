@@ -18,6 +18,7 @@ import type { SignInPrompt } from './sign-in/sign-in.ts';
 import { createSignInKeeper } from './sign-in/sign-in-keeper.ts';
 import { loadCredentials } from './state/credentials.ts';
 import { loadSignIn, saveSignIn } from './state/kept-sign-in.ts';
+import type { KeptSignIn } from './state/kept-sign-in.ts';
 import { takeLock } from './state/lock.ts';
 import { loadSessionCache, saveSessionCache } from './state/session-cache.ts';
 import { loadSettings } from './state/settings-file.ts';
@@ -118,7 +119,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         writeFilesAtomically([{ path: paths.certificate, content: chainPem }]),
       onState: (view) => options.onState?.(view),
     });
-    const { proxy, status } = await startProxy(options, settings, carrier);
+    const { proxy, status } = await startProxy(options, settings, carrier, () => loadSignIn(paths.signIn));
     lock.publishPort(proxy.port);
     const running = carrier.run(stopping.signal);
     let stopped: Promise<void> | undefined;
@@ -145,13 +146,21 @@ async function startProxy(
   options: AgentOptions,
   settings: AgentSettings,
   carrier: Carrier,
+  signedIn: () => KeptSignIn | undefined,
 ): Promise<{ proxy: LocalProxy; status: () => Promise<AgentStatus> }> {
   const { clock, posture } = options;
   let proxyPort = options.proxyPort ?? settings.proxyPort;
   let measuring: Promise<AgentStatus> | undefined;
   // Many who ask at once get one probe between them.
   const status = (): Promise<AgentStatus> =>
-    (measuring ??= measureStatus({ settings, carrier, posture, clock, proxyPort }).finally(() => {
+    (measuring ??= measureStatus({
+      settings,
+      carrier,
+      posture,
+      clock,
+      proxyPort,
+      signedIn,
+    }).finally(() => {
       measuring = undefined;
     }));
   const context: ProxyContext = {

@@ -4,6 +4,7 @@ import type { MeasuredPosture, PostureProvider } from './posture/measure.ts';
 import type { Carrier, CarrierView } from './session/carrier.ts';
 import { stateOfRefusal } from './session/failure.ts';
 import { checkLeg } from './session/check-path.ts';
+import type { KeptSignIn } from './state/kept-sign-in.ts';
 import type { AgentSettings } from './state/settings-file.ts';
 import type { AgentStatus, Leg } from './status.ts';
 
@@ -32,6 +33,7 @@ export async function measureStatus(parts: {
   readonly posture: PostureProvider;
   readonly clock: Clock;
   readonly proxyPort: number;
+  readonly signedIn: () => KeptSignIn | undefined;
 }): Promise<AgentStatus> {
   const { carrier, clock, settings } = parts;
   const [control, gateway, posture] = await Promise.all([
@@ -48,10 +50,14 @@ export async function measureStatus(parts: {
     parts.posture.measure().catch((error: unknown) => describeError(error)),
   ]);
   const view = carrier.view();
+  const kept = parts.signedIn();
   return {
     ...judge(view, control, gateway),
     device: settings.device,
     user: settings.user,
+    ...(kept === undefined || kept.expiresAt <= toSeconds(clock.now())
+      ? {}
+      : { signedIn: { user: kept.user, until: kept.expiresAt } }),
     domain: settings.domain,
     proxy: `127.0.0.1:${parts.proxyPort}`,
     probe: { control, gateway },

@@ -18,6 +18,7 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
     [label('label-state'), `${stateMessage(language, status.state)}${reason}`],
     [label('label-device'), status.device],
     [label('label-user'), status.user],
+    [label('label-signed-in'), status.signedIn && `${status.signedIn.user} (${time(status.signedIn.until)})`],
     [label('label-control'), legText(probe.control)],
     [
       label('label-gateway'),

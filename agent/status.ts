@@ -25,7 +25,10 @@ export const AgentStatus = Type.Object(
     state: Type.String(),
     reason: Type.Optional(Type.String()),
     device: Type.String(),
+    /** Who enrolled this laptop. */
     user: Type.String(),
+    /** Who is signed in on it now; absent where nobody is, or nobody has to be. */
+    signedIn: Type.Optional(Type.Object({ user: Type.String(), until: Seconds }, strict)),
     domain: Type.String(),
     proxy: Type.String(),
     probe: Type.Object({ control: Leg, gateway: Leg }, strict),

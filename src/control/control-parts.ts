@@ -109,6 +109,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Of a route of administrators: who may use it. Without it, such a route does not start. */
     roles?: readonly Role[];
+    /** Of a route of administrators: whoever signed in may use it, also when every role was taken from them since. */
+    admitsWithoutRole?: boolean;
     /** Of a route of administrators: the scope that a narrowed key must have. Made of path and method without it. */
     scope?: Scope;
     /** False for a route that reads and shows nothing about people: it is not in the access log. */

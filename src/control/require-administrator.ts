@@ -35,9 +35,12 @@ export function requireAdministrator(parts: ControlParts): (request: FastifyRequ
     if ((request.raw.headersDistinct['authorization']?.length ?? 0) > 1)
       throw new GatewayError('api-key-invalid', { detail: 'Authorization given twice' });
     request.administrator = identify(request.headers.authorization, parts);
-    const { roles, scope } = request.routeOptions.config;
+    const { config } = request.routeOptions;
+    const { roles, scope } = config;
     // Routes without either do not start; see administration.ts.
     if (roles === undefined || scope === undefined) throw new TypeError('route without its admission');
+    const { roles: held, signIn } = administratorOf(request);
+    if (config.admitsWithoutRole === true && signIn !== undefined && held.length === 0) return;
     requireAdmission(request, { roles, scope });
   };
 }
@@ -67,7 +70,7 @@ export function requireAdmission(request: FastifyRequest, { roles, scope }: Rout
   const { actor, roles: held, scopes } = administratorOf(request);
   if (!roles.some((role) => held.includes(role)))
     throw new GatewayError('role-missing', {
-      detail: `${actor} is ${held.join(' and ')}; this takes ${listWords(roles)}`,
+      detail: `${actor} ${held.length === 0 ? 'administers nothing' : `is ${held.join(' and ')}`}; this takes ${listWords(roles)}`,
     });
   if (scopes?.includes(scope) === false)
     throw new GatewayError('scope-missing', {

@@ -20,8 +20,7 @@ export interface AccessFacts {
   readonly now: number;
 }
 
-/** Stable words that the SOC reads; renaming one is a breaking change. */
-export const denialReasons = [
+const reasonsOfPolicies = [
   'no-policy-permits',
   'policy-forbids',
   'policy-error',
@@ -29,6 +28,9 @@ export const denialReasons = [
   'posture-unknown',
   'posture-stale',
   'device-quarantined',
+] as const;
+/** Reasons that the state gives before any policy is asked: no change of policies changes them. */
+export const reasonsBeforePolicies = [
   'posture-awaited',
   'device-revoked',
   'device-lost',
@@ -39,6 +41,8 @@ export const denialReasons = [
   'user-mismatch',
   'application-removed',
 ] as const;
+/** Stable words that the SOC reads; renaming one is a breaking change. */
+export const denialReasons = [...reasonsOfPolicies, ...reasonsBeforePolicies] as const;
 export type DenialReason = (typeof denialReasons)[number];
 
 /**

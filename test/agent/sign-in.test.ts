@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
+import { saveSignIn } from '../../agent/state/kept-sign-in.ts';
+import { statusRows } from '../../agent/status-rows.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { listenOnLoopback } from '../../agent/sign-in/loopback-listener.ts';
 import { openBrowser } from '../../agent/sign-in/open-browser.ts';
@@ -152,4 +154,24 @@ it('opens https addresses in a browser and nothing else', async () => {
     expect(await openBrowser(url, { DISPLAY: ':0' })).toBe(false);
   // Without a desktop there is nothing to open it in.
   expect(await openBrowser('https://login.example.org/', {})).toBe(false);
+});
+
+it('tells in its status who is signed in from who enrolled the laptop, and names nobody when that is over', async () => {
+  const laptop = await world.startLaptop();
+  await laptop.reach('connected');
+  const status = async () =>
+    JSON.parse((await get(`http://127.0.0.1:${laptop.port}/status`)).text) as Record<string, unknown>;
+  expect(await status()).not.toHaveProperty('signedIn');
+  const until = Math.floor(Date.now() / 1000) + 3600;
+  saveSignIn(world.paths.signIn, { signIn: 'sealed', user: 'bob@example.org', expiresAt: until });
+  const signed = await status();
+  expect(signed).toMatchObject({
+    user: 'alice@example.org',
+    signedIn: { user: 'bob@example.org', until },
+  });
+  const rows = Object.fromEntries(statusRows(signed as never, 'fr'));
+  expect(rows['Enrôlé par']).toBe('alice@example.org');
+  expect(rows["Connecté (jusqu'à)"]).toMatch(/^bob@example\.org \(20/);
+  saveSignIn(world.paths.signIn, { signIn: 'sealed', user: 'bob@example.org', expiresAt: until - 7200 });
+  expect(await status()).not.toHaveProperty('signedIn');
 });

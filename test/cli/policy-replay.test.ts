@@ -128,7 +128,7 @@ it.each([
     'one that could not be applied',
     'kind: Policy\nname: p\ncedar: permit (principal, action, resource == App::"x");\n',
     [],
-    /p line 1: there is no App::"x"/,
+    /proposal\.yaml:3: .*policy p: there is no App::"x"/,
   ],
   ['a time that is none', proposal, ['--since', 'yesterday'], /write a number and a unit/],
   ['a directory without records', proposal, ['--data', '/nonexistent'], /cannot be read: ENOENT/],

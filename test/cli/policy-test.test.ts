@@ -152,5 +152,5 @@ it('does not judge by policies that could not be applied', async () => {
     broken,
   ]);
   expect(run.code).toBe(2);
-  expect(run.err).toContain('broken line 1: there is no App::"gone"');
+  expect(run.err).toMatch(/\/broken\.yaml:3: .*policy broken: there is no App::"gone"/);
 });

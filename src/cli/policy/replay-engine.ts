@@ -1,3 +1,4 @@
+import { reasonsBeforePolicies } from '../../domain/decision.ts';
 import type { Device } from '../../domain/device.ts';
 import type { App, Resource } from '../../domain/resources.ts';
 import type { Subject } from '../../domain/subject.ts';
@@ -26,18 +27,7 @@ export interface Replay {
   report(): ReplayReport;
 }
 
-/** Reasons that the state gave before any policy was asked: no proposal changes them. */
-const beforePolicies = new Set([
-  'device-revoked',
-  'device-lost',
-  'device-unknown',
-  'certificate-unknown',
-  'token-expired',
-  'sign-in-ended',
-  'user-mismatch',
-  'application-removed',
-  'posture-awaited',
-]);
+const beforePolicies: ReadonlySet<string> = new Set(reasonsBeforePolicies);
 
 /** Tokens whose facts are remembered; the many requests of one session share them. */
 const maxSubjects = 50_000;

@@ -71,7 +71,7 @@ Examples:
       const present = await fetchResources(api);
       const files = loaded.resources.map(({ resource }) => resource);
       const proposed = options.prune === true ? files : applyOver(present, files);
-      requireSoundPolicies(proposed);
+      requireSoundPolicies(proposed, loaded.place);
       const since = Date.now() - options.since * 1000;
       const replay = createReplay(present, proposed, await fetchDevices(api, since));
       const progress = createProgress();

@@ -10,6 +10,9 @@ import { checkPolicies } from '../../policy/check-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
+import { printable } from '../output.ts';
+import { formatFileProblem } from '../resource-files.ts';
+import type { loadResources } from '../resource-files.ts';
 
 /** The decision engine of the gateway over resources from anywhere: for cases that people write, and for records. */
 export interface Simulation {
@@ -65,8 +68,14 @@ export function simulatedSubject(
   };
 }
 
-/** Passes policies that could be applied to these resources. @throws CliError naming what is wrong with each. */
-export function requireSoundPolicies(resources: readonly Resource[]): void {
+/**
+ * Passes policies that could be applied to these resources. `place` knows where those of files are written.
+ * @throws CliError naming what is wrong with each, where it is written, and in which policy
+ */
+export function requireSoundPolicies(
+  resources: readonly Resource[],
+  place: Awaited<ReturnType<typeof loadResources>>['place'],
+): void {
   const policies = resources.filter((resource): resource is Policy => resource.kind === 'Policy');
   const namesOf = (kind: Resource['kind']): string[] =>
     resources.filter((resource) => resource.kind === kind).map(({ name }) => name);
@@ -77,8 +86,14 @@ export function requireSoundPolicies(resources: readonly Resource[]): void {
   throw new CliError(
     exitCodes.invalid,
     'these policies could not be applied; see: postern policy check',
-    errors.map(
-      ({ policy, line, message }) => `${policy}${line === undefined ? '' : ` line ${line}`}: ${message}`,
-    ),
+    errors
+      .map(({ policy: name, line, message }) => {
+        const what = `policy ${name}: ${message}`;
+        const where = line === undefined ? {} : { line };
+        const at = place({ kind: 'Policy', name, key: 'cedar', message: what, ...where });
+        if (at !== undefined) return formatFileProblem(at);
+        return `on the server: policy ${name}${line === undefined ? '' : ` line ${line}`}: ${message}`;
+      })
+      .map(printable),
   );
 }

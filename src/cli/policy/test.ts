@@ -66,8 +66,8 @@ Examples:
     .action(async (files: string[], options: TestOptions) => {
       const { cases, problems } = await loadCases(files);
       refuse('files that cannot be read as cases', problems);
-      const resources = await gatherResources(options);
-      requireSoundPolicies(resources);
+      const { resources, place } = await gatherResources(options);
+      requireSoundPolicies(resources, place);
       refuse('cases that speak of what does not exist', findUnknown(cases, resources));
       const judged = judgeCases(cases, resources, Math.floor(Date.now() / 1000));
       printData(options.output, { cases: judged.map(asData) }, () => describeAll(judged));
@@ -81,17 +81,17 @@ function refuse(what: string, problems: readonly FileProblem[]): void {
 }
 
 /** What the server has, with the files of `--policies` laid over it; one of the two has to be there. */
-async function gatherResources(options: TestOptions): Promise<Resource[]> {
+async function gatherResources(
+  options: TestOptions,
+): Promise<{ resources: Resource[]; place: Awaited<ReturnType<typeof loadResources>>['place'] }> {
   const api = await connectUnlessOffline(options);
   if (api === undefined && options.policies === undefined)
     throw new CliError(exitCodes.invalid, 'no policies to test: give --policies FILE, or --server URL');
   const loaded = await loadResources(options.policies ?? []);
   refuse('files that cannot be read as resources', loaded.problems);
   const present = api === undefined ? [] : await fetchResources(api);
-  return applyOver(
-    present,
-    loaded.resources.map(({ resource }) => resource),
-  );
+  const files = loaded.resources.map(({ resource }) => resource);
+  return { resources: applyOver(present, files), place: loaded.place };
 }
 
 const asData = ({ located: { case: each, file, line }, explanation, surprises }: JudgedCase) => ({

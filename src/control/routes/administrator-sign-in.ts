@@ -89,7 +89,7 @@ export function administratorSignOutRoute(app: ControlApp, parts: ControlParts):
   app.post(
     '/v1/sign-out',
     {
-      config: { roles: anyRole },
+      config: { roles: anyRole, admitsWithoutRole: true },
       schema: {
         tags,
         summary: 'Sign out: end the sign-in that this token is of',

@@ -29,7 +29,10 @@ export interface AdministratorSignIns {
     transaction: string,
     parameters?: string,
   ): Promise<(SignedInAdministrator & { readonly token: string }) | Pending | Refusal>;
-  /** Asked at each request: whoever lost a role, or signed out, has no use of a token from before. */
+  /**
+   * Asked at each request: whoever signed out has no use of a token from before, and whoever lost a role has not got it
+   * any more. One without any can still sign out.
+   */
   verify(token: string): SignedInAdministrator | Refusal;
 }
 
@@ -71,7 +74,6 @@ export function createAdministratorSignIns(parts: {
     if (isSignInEnded(state().endedSignIns, signInId))
       return refuse('administrator-token-invalid', 'the sign-in has ended');
     const roles = rolesOf(state(), { user: user as UserName, claims });
-    if (roles.length === 0) return refuse('role-missing', `${user} administers nothing`);
     return { user: user as UserName, roles, signInId, expiresAt };
   };
 
@@ -96,7 +98,10 @@ export function createAdministratorSignIns(parts: {
         expiresAt: startedAt + administratorTokenSeconds,
       });
       const verified = verify(token);
-      return isRefusal(verified) ? verified : { ...verified, token };
+      if (isRefusal(verified)) return verified;
+      return verified.roles.length === 0
+        ? refuse('role-missing', `${user} administers nothing`)
+        : { ...verified, token };
     },
   };
 }

@@ -114,6 +114,12 @@ it('ends with the role, with the sign-in, with the session at the provider, and 
   for (const name of ['finance-desk', 'alice-audits'])
     await lab.control.ask('DELETE', `/v1/resources/administrators/${name}`);
   expect(await devices(last)).toMatchObject({ status: 403, body: { code: 'role-missing' } });
+  // Who has no role any more, and gets one again within the hour, has signed out all the same.
+  expect(await lab.control.ask('POST', '/v1/sign-out', { key: last })).toMatchObject({
+    status: 200,
+    body: { ended: true },
+  });
+  expect(await devices(last)).toMatchObject(over);
   lab.control.pass(3_600_000);
   expect(await devices(last)).toMatchObject(over);
 });
