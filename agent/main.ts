@@ -36,19 +36,19 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   leave: async () => (await import('./commands/leave.ts')).addLeaveCommand,
 };
 
-const program = new Command('postern-agent')
-  .description('The laptop side of Postern: enrolls, connects, and carries the flows of this laptop.')
-  .version(agentVersion)
-  .exitOverride();
-const asked = process.argv[2] ?? '';
-const loaders = Object.hasOwn(commands, asked) ? [commands[asked]] : Object.values(commands);
-for (const load of loaders) (await load?.())?.(program, context);
-
-try {
+async function run(): Promise<void> {
+  const program = new Command('postern-agent')
+    .description('The laptop side of Postern: enrolls, connects, and carries the flows of this laptop.')
+    .version(agentVersion)
+    .exitOverride();
+  const asked = process.argv[2] ?? '';
+  const loaders = Object.hasOwn(commands, asked) ? [commands[asked]] : Object.values(commands);
+  for (const load of loaders) (await load?.())?.(program, context);
   await program.parseAsync();
-} catch (error) {
-  process.exitCode = explain(error);
 }
+
+// No await outside a function: the single file that laptops get is a CommonJS module.
+run().catch((error: unknown) => (process.exitCode = explain(error)));
 
 function explain(error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;

@@ -4,10 +4,16 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+/** A script by its path from here, without its ending: as this file is, .ts in a checkout, .js where it was compiled. */
+export function scriptBesides(path: string): string {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return fileURLToPath(new URL(`${path}.${extension}`, import.meta.url));
+}
+
 /** The demo runs the commands that an operator and a laptop would, each as a process of its own. */
 const programs = {
-  postern: fileURLToPath(new URL('../../main.ts', import.meta.url)),
-  'postern-agent': fileURLToPath(new URL('../../../agent/main.ts', import.meta.url)),
+  postern: scriptBesides('../../main'),
+  'postern-agent': scriptBesides('../../../agent/main'),
 } as const;
 export type Program = keyof typeof programs;
 

@@ -10,7 +10,7 @@ import { readContext } from '../context-file.ts';
 import { enrollLaptop } from './laptop.ts';
 import type { Laptop } from './laptop.ts';
 import { createPrivateNetwork, hideRunDirectory, insidePrivateNetwork } from './private-networks.ts';
-import { createRunner } from './processes.ts';
+import { createRunner, scriptBesides } from './processes.ts';
 import type { Runner } from './processes.ts';
 
 /** Everything the demo stands on: two networks, two applications, one server, two laptops. */
@@ -33,7 +33,7 @@ export interface Stage {
 }
 
 const resourcesFile = fileURLToPath(new URL('../../../deploy/examples/two-networks.yaml', import.meta.url));
-const applicationScript = fileURLToPath(new URL('application.ts', import.meta.url));
+const applicationScript = scriptBesides('application');
 const usualPorts = { gateway: 8443, control: 8444, operator: 9464 };
 
 export interface StageOptions {

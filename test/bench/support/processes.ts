@@ -7,7 +7,8 @@ import { waitForPort } from './ports.ts';
 
 /** What a benchmark starts, pins, measures and ends; only processes of its own. */
 
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+/** Unit of times in /proc/PID/stat. */
+export const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** Path of a program, also where only administrators look; undefined when it is not installed. */
 export function findProgram(name: string): string | undefined {
