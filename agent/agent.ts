@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 import { createDeviceApi } from './control/device-api.ts';
 import type { Language } from './language.ts';
 import { measureStatus } from './measure-status.ts';
-import type { PostureProvider } from './posture/measure.ts';
+import type { PostureProvider } from './posture/posture-provider.ts';
 import { startLocalProxy } from './proxy/local-proxy.ts';
 import type { LocalProxy } from './proxy/local-proxy.ts';
 import { defaultProxyLimits } from './proxy/proxy-context.ts';

@@ -1,6 +1,7 @@
+import type { PostureChecks } from '../src/contract/posture.ts';
 import { describeError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
-import type { MeasuredPosture, PostureProvider } from './posture/measure.ts';
+import type { MeasuredPosture, PostureProvider } from './posture/posture-provider.ts';
 import type { Carrier, CarrierView } from './session/carrier.ts';
 import { stateOfRefusal } from './session/failure.ts';
 import { checkLeg } from './session/check-path.ts';
@@ -47,7 +48,7 @@ export async function measureStatus(parts: {
       const answer = await session.probe();
       return answer.ok ? undefined : answer.problem;
     }),
-    parts.posture.measure().catch((error: unknown) => describeError(error)),
+    parts.posture.measure({ fresh: true }).catch((error: unknown) => describeError(error)),
   ]);
   const view = carrier.view();
   const kept = parts.signedIn();
@@ -73,9 +74,11 @@ export async function measureStatus(parts: {
 }
 
 const describePosture = (posture: MeasuredPosture): NonNullable<AgentStatus['posture']> => ({
-  checks: posture.report().checks,
+  checks: Object.fromEntries(
+    Object.entries(posture.findings).map(([criterion, { value }]) => [criterion, value]),
+  ) as PostureChecks,
   reasons: Object.fromEntries(
-    Object.entries(posture.findings).map(([criterion, finding]) => [criterion, finding.reason]),
+    Object.entries(posture.findings).map(([criterion, { reason }]) => [criterion, reason]),
   ),
 });
 

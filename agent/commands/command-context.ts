@@ -5,8 +5,8 @@ import type { Clock } from '../clock.ts';
 import type { ExitCode } from '../agent-error.ts';
 import type { Language } from '../language.ts';
 import { message } from '../messages.ts';
-import { laptopPosture } from '../posture/measure.ts';
-import type { PostureProvider } from '../posture/measure.ts';
+import { laptopPosture } from '../posture/laptop-posture.ts';
+import type { PostureProvider } from '../posture/posture-provider.ts';
 import { statedPosture } from '../posture/unsafe-posture.ts';
 import { defaultStateDirectory } from '../state/state-directory.ts';
 

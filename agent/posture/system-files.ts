@@ -1,7 +1,18 @@
-import { open, readdir, realpath } from 'node:fs/promises';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const maxBytes = 1024 * 1024;
+
+export interface FileFacts {
+  /** Which file it is, by whatever name. */
+  readonly identity: string;
+  /** Epoch milliseconds. */
+  readonly modifiedAt: number;
+  readonly uid: number;
+  readonly isRoots: boolean;
+  /** Whether anybody but its owner may write it. */
+  readonly isShared: boolean;
+}
 
 /** Files of the operating system by absolute path. A test may lay them out under another root. */
 export interface SystemFiles {
@@ -9,13 +20,16 @@ export interface SystemFiles {
   read(path: string): Promise<Buffer | undefined>;
   /** Names in a directory; undefined where there is none. */
   list(path: string): Promise<readonly string[] | undefined>;
+  /** What is said of a file without reading it. */
+  stat(path: string): Promise<FileFacts | undefined>;
   /** The path with all links resolved; undefined where it leads nowhere. */
   resolve(path: string): Promise<string | undefined>;
 }
 
 const isMissing = (error: unknown): boolean => {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  // ESRCH: a process that ended while it was looked at.
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESRCH';
 };
 
 async function orUndefined<T>(action: Promise<T>): Promise<T | undefined> {
@@ -44,14 +58,41 @@ async function readBounded(path: string): Promise<Buffer> {
   }
 }
 
-export function createSystemFiles(root = '/'): SystemFiles {
+/** `rootUid`: who stands for root in a system that a test laid out. */
+export function createSystemFiles(root = '/', rootUid = 0): SystemFiles {
   return {
     read: (path) => orUndefined(readBounded(join(root, path))),
     list: (path) => orUndefined(readdir(join(root, path))),
+    stat: async (path) => {
+      const found = await orUndefined(stat(join(root, path)));
+      if (found === undefined) return undefined;
+      return {
+        identity: `${found.dev}:${found.ino}`,
+        modifiedAt: found.mtimeMs,
+        uid: found.uid,
+        isRoots: found.uid === rootUid,
+        isShared: (found.mode & 0o022) !== 0,
+      };
+    },
     resolve: async (path) => {
       const found = await orUndefined(realpath(join(root, path)));
       if (found === undefined || root === '/') return found;
       return found.startsWith(root) ? join('/', found.slice(root.length)) : undefined;
     },
   };
+}
+
+/** When each was last changed, as text to compare. What may not be looked at counts as one state. */
+export async function glanceAt(files: SystemFiles, paths: readonly string[]): Promise<string> {
+  const seen = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const found = await files.stat(path);
+        return found === undefined ? '-' : `${found.identity}@${found.modifiedAt}`;
+      } catch {
+        return '?';
+      }
+    }),
+  );
+  return seen.join(' ');
 }

@@ -7,13 +7,16 @@ import { AgentError, describeError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { agentVersion } from '../version.ts';
 import { postureChecks } from './checks.ts';
-import { buildPosture } from './measure.ts';
-import type { PostureProvider } from './measure.ts';
+import { buildPosture, watchByMeasuring } from './posture-provider.ts';
+import type { Findings, PostureProvider } from './posture-provider.ts';
 import { identifySystem } from './os-release.ts';
-import type { Finding, PostureCriterion } from './posture-check.ts';
+import type { Finding } from './posture-check.ts';
 import { createSystemFiles } from './system-files.ts';
 
 const StatedPosture = Type.Partial(PostureChecks, { additionalProperties: false });
+
+/** How often the file is looked at. */
+const readIntervalMs = 2000;
 
 /** In the agent version that the control plane and the records see: no report of this kind passes for a measured one. */
 export const unsafeVersion = `${agentVersion}+unsafe-posture`.slice(0, 32);
@@ -24,29 +27,28 @@ export const unsafeVersion = `${agentVersion}+unsafe-posture`.slice(0, 32);
  * @throws AgentError for a file that cannot be read or says something else.
  */
 export function statedPosture(path: string, clock: Clock): PostureProvider {
-  return {
-    async measure() {
-      let stated: unknown;
-      try {
-        stated = JSON.parse(await readFile(path, 'utf8'));
-      } catch (error) {
-        throw new AgentError(2, 'posture-file-invalid', { file: path, problem: describeError(error) }, error);
-      }
-      if (!Value.Check(StatedPosture, stated)) {
-        const [first] = Value.Errors(StatedPosture, stated);
-        const problem = `${first?.instancePath ?? ''} ${first?.message ?? ''}`.trim();
-        throw new AgentError(2, 'posture-file-invalid', { file: path, problem });
-      }
-      const findings = postureChecks.map(({ criterion }): [PostureCriterion, Finding] => [
-        criterion,
-        { value: stated[criterion] ?? 'unknown', reason: 'stated in a file (--unsafe-posture)' },
-      ]);
-      return buildPosture(
-        clock,
-        await identifySystem(createSystemFiles(), platform()),
-        Object.fromEntries(findings) as Record<PostureCriterion, Finding>,
-        unsafeVersion,
-      );
-    },
+  const measure: PostureProvider['measure'] = async () => {
+    let stated: unknown;
+    try {
+      stated = JSON.parse(await readFile(path, 'utf8'));
+    } catch (error) {
+      throw new AgentError(2, 'posture-file-invalid', { file: path, problem: describeError(error) }, error);
+    }
+    if (!Value.Check(StatedPosture, stated)) {
+      const [first] = Value.Errors(StatedPosture, stated);
+      const problem = `${first?.instancePath ?? ''} ${first?.message ?? ''}`.trim();
+      throw new AgentError(2, 'posture-file-invalid', { file: path, problem });
+    }
+    const findings = postureChecks.map(({ criterion }): [string, Finding] => [
+      criterion,
+      { value: stated[criterion] ?? 'unknown', reason: 'stated in a file (--unsafe-posture)' },
+    ]);
+    return buildPosture(
+      clock,
+      await identifySystem(createSystemFiles(), platform()),
+      Object.fromEntries(findings) as Findings,
+      unsafeVersion,
+    );
   };
+  return { measure, watch: watchByMeasuring(measure, clock, readIntervalMs) };
 }

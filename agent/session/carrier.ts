@@ -5,7 +5,7 @@ import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
 import type { PeerProblem } from '../control/problem.ts';
-import type { PostureProvider } from '../posture/measure.ts';
+import type { PostureProvider } from '../posture/posture-provider.ts';
 import type { Credentials } from '../state/credentials.ts';
 import type { SignInWish } from '../sign-in/sign-in.ts';
 import type { SessionCache } from '../state/session-cache.ts';
@@ -200,6 +200,8 @@ export function createCarrier(options: CarrierOptions): Carrier {
         const options = { config, identity, clock, connectTimeoutMs: timings.connectTimeoutMs, signal };
         const session = await establishSession(options, attempt > 0);
         sessions.adopt(session);
+        // Its token may be of before: what changed while there was no session counts from now on.
+        looking ??= lookAtPosture();
         wake();
         log.info({ gateway: session.address }, 'gateway session ready');
         setState('connected');
@@ -345,14 +347,16 @@ export function createCarrier(options: CarrierOptions): Carrier {
         inUse,
         ping: () => {
           dropUnused();
-          if (inUse().length > 0) looking ??= lookAtPosture();
           for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);
         },
         refreshToken,
         renew,
         onWake: (wakeUp) => (wake = wakeUp),
       });
-      await Promise.all([maintain(signal), upkeep]);
+      const watching = options.posture.watch(() => {
+        if (inUse().length > 0) looking ??= lookAtPosture();
+      }, signal);
+      await Promise.all([maintain(signal), upkeep, watching]);
       sessions.endAll();
       setState('stopped');
     },

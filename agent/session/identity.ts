@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
-import type { PostureProvider } from '../posture/measure.ts';
+import type { PostureProvider } from '../posture/posture-provider.ts';
 import type { Credentials } from '../state/credentials.ts';
 import type { SessionCache } from '../state/session-cache.ts';
 import type { Random } from './backoff.ts';

@@ -1,9 +1,9 @@
 import type { TokenResponse } from '../../src/contract/control-api.ts';
-import type { PostureChecks } from '../../src/contract/posture.ts';
+import type { PostureReport } from '../../src/contract/posture.ts';
 import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
-import type { PostureProvider } from '../posture/measure.ts';
+import type { PostureProvider } from '../posture/posture-provider.ts';
 import type { Credentials } from '../state/credentials.ts';
 import type { SessionCache } from '../state/session-cache.ts';
 import { fullJitter } from './backoff.ts';
@@ -26,7 +26,7 @@ export interface TokenKeeper {
   /** A new one. Throws what DeviceApi and PostureProvider throw; the token in hand stays then. */
   fetch(signal?: AbortSignal): Promise<HeldToken>;
   /** Whether the token in hand was given for these results of the checks. One from before a restart was for none known. */
-  standsFor(checks: PostureChecks): boolean;
+  standsFor(checks: PostureReport['checks']): boolean;
   /** Milliseconds until a new one should be fetched; 0 when that is now, Infinity when none was ever wanted. */
   dueInMs(): number;
   /** The new token was of no use at the gateway: try again in a while. */
@@ -67,7 +67,7 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   let fetching: Promise<HeldToken> | undefined;
   let failures = 0;
   let isUrgent = false;
-  let reported: PostureChecks | undefined;
+  let reported: PostureReport['checks'] | undefined;
   let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
 
   const postpone = (): void => {
@@ -106,8 +106,7 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
     held: () => (kept !== undefined && kept.age() < kept.lifeSeconds ? kept : undefined),
     fetch: (signal) => (fetching ??= fetchNow(signal)),
     standsFor: (checks) =>
-      reported !== undefined &&
-      Object.entries(checks).every(([name, value]) => reported?.[name as keyof PostureChecks] === value),
+      reported !== undefined && Object.entries(checks).every(([name, value]) => reported?.[name] === value),
     dueInMs: () => {
       if (isUrgent) return 0;
       if (postponed !== undefined) return Math.max(0, postponed.ms - postponed.elapsed() * 1000);

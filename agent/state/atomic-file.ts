@@ -1,10 +1,21 @@
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 
 export interface FileToWrite {
   readonly path: string;
   readonly content: string;
+  /** For its owner alone without it. */
+  readonly mode?: 0o644;
 }
 
 /** Makes renames in a directory last through a power cut. */
@@ -17,11 +28,12 @@ export function syncDirectory(path: string): void {
   }
 }
 
-function writeNew(path: string, content: string): void {
+function writeNew(path: string, content: string, mode: 0o644 | undefined): void {
   // O_EXCL and O_NOFOLLOW: never through a link or into a file that someone laid there.
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = openSync(path, flags, 0o600);
   try {
+    if (mode !== undefined) fchmodSync(handle, mode);
     writeSync(handle, content);
     fsyncSync(handle);
   } finally {
@@ -30,7 +42,7 @@ function writeNew(path: string, content: string): void {
 }
 
 /**
- * Writes files of one directory with mode 0600, each seen whole or not at all. All contents are on disk before the
+ * Writes files of one directory, with mode 0600 where none is given, each seen whole or not at all. All contents are on disk before the
  * first file takes its name, so that a full disk leaves what was there before. The last one may serve as a mark that
  * the others are there.
  */
@@ -38,7 +50,7 @@ export function writeFilesAtomically(files: readonly FileToWrite[]): void {
   const suffix = randomBytes(6).toString('hex');
   const staged = files.map((file) => ({ ...file, temporary: `${file.path}.${suffix}.tmp` }));
   try {
-    for (const file of staged) writeNew(file.temporary, file.content);
+    for (const file of staged) writeNew(file.temporary, file.content, file.mode);
     for (const file of staged) renameSync(file.temporary, file.path);
   } catch (error) {
     for (const file of staged) rmSync(file.temporary, { force: true });

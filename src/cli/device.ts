@@ -11,6 +11,7 @@ import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { inForce } from './delete.ts';
 import { registerDeviceBundle } from './device-bundle.ts';
+import { registerDevicePosture } from './device-posture.ts';
 import { deviceLines, deviceStory } from './device-lines.ts';
 import { addOutput, printable, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -39,6 +40,7 @@ export function registerDevice(program: Command): void {
 Examples:
   postern device list --state quarantined                         which there are
   postern device show d-x2k7…                                     its certificates and its life
+  postern device posture d-x2k7…                                  what it said of itself, and why
   postern device quarantine d-x2k7… --reason "malware alert"
   postern device release d-x2k7… --reason "reinstalled"
   postern device revoke d-x2k7… --reason "left the organization"  final
@@ -46,6 +48,7 @@ Examples:
     );
   registerList(group);
   registerShow(group);
+  registerDevicePosture(group);
   registerDeviceBundle(group);
   for (const [name, { state, description }] of Object.entries(changes)) {
     const command = group

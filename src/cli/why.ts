@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { WhyResponse } from '../contract/control-api.ts';
 import type { PostureReport } from '../contract/posture.ts';
-import { postureCriteria } from '../domain/posture.ts';
-import type { PostureCriterion, PostureValue } from '../domain/posture.ts';
+import { postureCriteria, postureFactNames } from '../domain/posture.ts';
+import type { PostureCriterion, PostureFact, PostureValue } from '../domain/posture.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { parseDuration } from './duration.ts';
@@ -52,7 +52,7 @@ export function registerWhy(program: Command): void {
       `
 Exits 0 when the answer is allow, 1 when it is not.
 Posture keys: ${postureCriteria.join(', ')},
-ageSeconds, os, osVersion, agentVersion. What is not given is unknown.
+ageSeconds, ${postureFactNames.join(', ')}. What is not given is unknown.
 
 Examples:
   postern why --user alice@example.org --device d-x2k7… --app grants
@@ -96,15 +96,8 @@ const values: Readonly<Record<string, PostureValue>> = { true: true, false: fals
 
 /** `diskEncrypted=true ageSeconds=30` as a report. @throws CliError naming each that is not understood. */
 export function parsePosture(pairs: readonly string[]): PostureReport {
-  const checks: Record<PostureCriterion, PostureValue> = {
-    diskEncrypted: 'unknown',
-    firewallEnabled: 'unknown',
-    screenLockEnabled: 'unknown',
-    osUpToDate: 'unknown',
-    secureBoot: 'unknown',
-    protectionRunning: 'unknown',
-  };
-  const report = { ageSeconds: 0, os: 'unknown', osVersion: '', agentVersion: '' };
+  const checks: Partial<Record<PostureCriterion, PostureValue>> = {};
+  const report = { ageSeconds: 0, os: 'unknown', osVersion: '', kernelVersion: '', agentVersion: '' };
   const problems: string[] = [];
   for (const pair of pairs) {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
@@ -112,7 +105,7 @@ export function parsePosture(pairs: readonly string[]): PostureReport {
     if (criterion !== undefined && Object.hasOwn(values, value))
       checks[criterion] = values[value] ?? 'unknown';
     else if (key === 'ageSeconds' && /^\d{1,5}$/.test(value)) report.ageSeconds = Number(value);
-    else if (key === 'os' || key === 'osVersion' || key === 'agentVersion') report[key] = value;
+    else if (isFact(key)) report[key] = value;
     else
       problems.push(
         `--posture ${pair}: ${criterion === undefined ? 'not a posture key and value' : 'true, false or unknown'}`,
@@ -121,6 +114,8 @@ export function parsePosture(pairs: readonly string[]): PostureReport {
   if (problems.length > 0) throw new CliError(exitCodes.invalid, 'posture not understood', problems);
   return { ...report, checks };
 }
+
+const isFact = (key: string): key is PostureFact => postureFactNames.includes(key as PostureFact);
 
 const colors = { allow: 'green', challenge: 'yellow', deny: 'red' } as const;
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { PostureChecks } from './posture.ts';
+import { ReportedChecks, ReportedFacts } from './posture.ts';
 
 /** Claims of a session token (RFC 7519), bound to a device certificate by `cnf.x5t#S256` (RFC 8705, section 3.1). */
 export const sessionTokenType = 'postern-session+jwt';
@@ -42,10 +42,8 @@ export const SessionClaims = Type.Object(
       Type.Object(
         {
           measuredAt: Type.Integer(),
-          os: Type.String(),
-          osVersion: Type.String(),
-          agentVersion: Type.String(),
-          checks: PostureChecks,
+          ...ReportedFacts,
+          checks: ReportedChecks,
         },
         strict,
       ),

@@ -2,10 +2,15 @@ import type { DeviceId } from '../domain/ids.ts';
 import type { Posture } from '../domain/posture.ts';
 import type { FleetingStore } from './fleeting/fleeting-store.ts';
 
-/** The posture that each device last reported. Fleeting: it is for people who ask `why`, and decides nothing. */
+/** With why each check said what it said, which policies do not see. */
+export interface ReportedPosture extends Posture {
+  readonly reasons?: Readonly<Record<string, string>>;
+}
+
+/** The posture that each device last reported. Fleeting: it is for people who ask, and decides nothing. */
 export interface PostureMemory {
-  remember(device: DeviceId, posture: Posture): Promise<void>;
-  recall(device: DeviceId): Promise<Posture | undefined>;
+  remember(device: DeviceId, posture: ReportedPosture): Promise<void>;
+  recall(device: DeviceId): Promise<ReportedPosture | undefined>;
 }
 
 /** What a laptop said yesterday says nothing about it today. */
@@ -16,7 +21,7 @@ export function createPostureMemory(fleeting: FleetingStore): PostureMemory {
     remember: (device, posture) => fleeting.put(device, JSON.stringify(posture), ttlMs),
     async recall(device) {
       const text = await fleeting.get(device);
-      return text === undefined ? undefined : (JSON.parse(text) as Posture);
+      return text === undefined ? undefined : (JSON.parse(text) as ReportedPosture);
     },
   };
 }

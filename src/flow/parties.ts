@@ -63,6 +63,9 @@ export function deviceObject(connection: ConnectionFacts, subject: Subject | und
             name: bound(posture.os, 64),
             type_id: osTypes[posture.os.toLowerCase()] ?? 0,
             version: bound(posture.osVersion, 64),
+            ...(posture.kernelVersion === undefined
+              ? {}
+              : { kernel_release: bound(posture.kernelVersion, 128) }),
           },
           agent_list: [{ name: 'postern-agent', version: bound(posture.agentVersion, 64) }],
         }),

@@ -1,4 +1,4 @@
-import { postureCriteria } from '../domain/posture.ts';
+import { readChecks } from '../domain/posture.ts';
 import type { Posture } from '../domain/posture.ts';
 
 /** What a record tells of one access that was decided on, as far as a policy may ask for it. */
@@ -60,7 +60,7 @@ interface Stored {
   readonly start_time: number;
   readonly actor?: { readonly session?: { readonly uid: string; readonly created_time: number } };
   readonly device?: {
-    readonly os?: { name: string; version: string };
+    readonly os?: { name: string; version: string; kernel_release?: string };
     readonly agent_list?: { version: string }[];
   };
   readonly src_endpoint?: { readonly ip?: string };
@@ -127,11 +127,13 @@ function methodOf(record: Stored, { method }: PosternMembers): string | undefine
 
 function postureOf({ device }: Stored, { posture }: PosternMembers): Posture | undefined {
   if (posture === null) return undefined;
+  const { measuredAt, ...checks } = posture;
   return {
-    measuredAt: posture.measuredAt,
+    measuredAt,
     os: device?.os?.name ?? '',
     osVersion: device?.os?.version ?? '',
     agentVersion: device?.agent_list?.[0]?.version ?? '',
-    checks: Object.fromEntries(postureCriteria.map((name) => [name, posture[name]])) as Posture['checks'],
+    kernelVersion: device?.os?.kernel_release ?? '',
+    checks: readChecks(checks),
   };
 }

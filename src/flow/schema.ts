@@ -31,7 +31,14 @@ const Device = object({
   ip: Type.Optional(Type.String()),
   type: Type.Enum(['Laptop', 'IOT', 'Unknown']),
   type_id: Type.Union([Type.Literal(0), Type.Literal(3), Type.Literal(7)]),
-  os: Type.Optional(object({ name: text(64), type_id: Type.Integer(), version: text(64) })),
+  os: Type.Optional(
+    object({
+      name: text(64),
+      type_id: Type.Integer(),
+      version: text(64),
+      kernel_release: Type.Optional(text(128)),
+    }),
+  ),
   agent_list: Type.Optional(
     Type.Array(object({ name: Type.Literal('postern-agent'), version: text(64) }), { maxItems: 1 }),
   ),

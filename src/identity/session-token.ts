@@ -13,6 +13,7 @@ import {
 } from '../contract/session-token.ts';
 import type { PublishedKey } from '../domain/control-state.ts';
 import type { DeviceId, UserName } from '../domain/ids.ts';
+import { readChecks } from '../domain/posture.ts';
 import type { Posture } from '../domain/posture.ts';
 import type { SignIn, VerifiedToken } from '../domain/subject.ts';
 import { parseCanonicalObject, splitCompactForm } from './compact-form.ts';
@@ -162,7 +163,7 @@ function checkClaims(
     user: claims.sub as UserName,
     device: claims.device as DeviceId,
     claims: claims.claims,
-    posture: claims.posture,
+    posture: claims.posture && { ...claims.posture, checks: readChecks(claims.posture.checks) },
     signIn: claims.signIn,
     issuedAt: iat,
     expiresAt: exp,

@@ -1,4 +1,4 @@
-import { postureCriteria } from '../domain/posture.ts';
+import { postureCriteria, postureFactNames } from '../domain/posture.ts';
 import type { Posture, PostureCriterion } from '../domain/posture.ts';
 import type { CedarValue } from './cedar.ts';
 import type { PolicyInputs } from './policy-inputs.ts';
@@ -49,9 +49,12 @@ export const contextLeaves: Readonly<Record<string, ContextLeaf>> = {
   },
   'posture.missing': { value: ({ posture }) => posture === undefined },
   'posture.ageSeconds': { value: (inputs) => timeValue('postureAge', inputs), keys: [] },
-  'posture.os': { value: ({ posture }) => posture?.os ?? '' },
-  'posture.osVersion': { value: ({ posture }) => posture?.osVersion ?? '' },
-  'posture.agentVersion': { value: ({ posture }) => posture?.agentVersion ?? '' },
+  ...Object.fromEntries(
+    postureFactNames.map((name): [string, ContextLeaf] => [
+      `posture.${name}`,
+      { value: ({ posture }) => posture?.[name] ?? '' },
+    ]),
+  ),
   'signIn.mfa': { value: ({ signIn }) => signIn.mfa },
   'signIn.missing': { value: ({ signIn }) => signIn.at === undefined },
   'signIn.ageSeconds': { value: (inputs) => timeValue('signInAge', inputs), keys: [] },

@@ -1,3 +1,11 @@
+import { criterionMeanings, postureCriteria, postureFactNames, postureFacts } from '../domain/posture.ts';
+
+const attributes = <Name extends string>(
+  names: readonly Name[],
+  type: string,
+  comment: (name: Name) => string,
+): string => names.map((name) => `  // ${comment(name)}\n  ${name}: ${type},`).join('\n');
+
 /**
  * The Cedar schema that policies are checked against, as `postern policy schema` prints it. What it promises about
  * the context is what context-leaves.ts builds; a test holds the two together.
@@ -43,22 +51,15 @@ type DeviceFacts = {
 // criterion is then false here, and its name is in \`unknown\`. So a permit that asks for it does not hold, and
 // \`forbid ... when { !context.posture.diskEncrypted }\` does.
 type Posture = {
-  diskEncrypted: Bool,
-  firewallEnabled: Bool,
-  screenLockEnabled: Bool,
-  osUpToDate: Bool,
-  secureBoot: Bool,
-  protectionRunning: Bool,
+${attributes(postureCriteria, 'Bool', (name) => `Whether ${criterionMeanings[name]}`)}
   // Names of the criteria above that are unknown: context.posture.unknown.contains("secureBoot")
   unknown: Set<String>,
   // True when nothing was reported at all. Every criterion is then unknown, and ageSeconds is three hundred years.
   missing: Bool,
   // Seconds since the checks ran.
   ageSeconds: Long,
-  // Such as "linux", "macos", "windows"; empty when missing.
-  os: String,
-  osVersion: String,
-  agentVersion: String,
+  // In words, each empty when missing.
+${attributes(postureFactNames, 'String', (name) => postureFacts[name].meaning)}
 };
 
 // How the user last signed in at the identity provider, in person. When a denial would have been an allow after a fresh

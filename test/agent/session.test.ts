@@ -114,27 +114,32 @@ it('opens the next session before the last flow of a gateway that is leaving has
   expect(connects.map(({ session }) => session)).toEqual([0, 1]);
 });
 
-it('reports a posture that changed at its next look, and fetches nothing while it stays the same', async () => {
+it('reports a posture that changed at once, and fetches nothing where it is the same after all', async () => {
   world = await makeWorld();
-  let result = true;
-  let looks = 0;
-  const looked = Promise.withResolvers<void>();
-  const laptop = await world.startLaptop({
-    timings: { pingIntervalMs: 20 },
-    posture: {
-      measure: () => {
-        looks += 1;
-        // The first for the start, the second for the token.
-        if (looks === 6) looked.resolve();
-        return postureOf(result).measure();
-      },
-    },
-  });
+  const posture = postureOf(true);
+  const laptop = await world.startLaptop({ posture });
   await laptop.reach('connected');
-  await looked.promise;
+  posture.set(true);
+  await laptop.status();
   const tokens = () => world.control.requests.filter(({ path }) => path === tokenPath);
-  expect(tokens()).toMatchObject([{ body: { posture: { checks: { diskEncrypted: true } } } }]);
-  result = false;
+  expect(tokens()).toMatchObject([
+    { body: { posture: { checks: { diskEncrypted: true }, reasons: { diskEncrypted: 'lab' } } } },
+  ]);
+  posture.set(false);
+  const { body } = await world.control.request(tokenPath, 2);
+  expect(body).toMatchObject({ posture: { checks: { diskEncrypted: false } } });
+});
+
+it('reports at once a posture that changed while there was no session', async () => {
+  world = await makeWorld();
+  const posture = postureOf(true);
+  const first = await world.startLaptop({ posture });
+  await first.reach('connected');
+  await first.stop();
+  posture.set(false);
+  // The token of before is still good, and stands for another posture.
+  const second = await world.startLaptop({ posture });
+  await second.reach('connected');
   const { body } = await world.control.request(tokenPath, 2);
   expect(body).toMatchObject({ posture: { checks: { diskEncrypted: false } } });
 });

@@ -170,17 +170,56 @@ it('renews a certificate for a new key, so that the renewed one works and the ol
   expect(refused).toMatchObject({ status: 403, body: { code: 'device-lost' } });
 });
 
-it('refuses a posture with a key that is not known, and gives no token for it', async () => {
+it('refuses a posture that it cannot read, and gives no token for it', async () => {
   const laptop = await lab.enroll();
-  const wrong = { posture: { ...posture, checks: { ...posture.checks, jailbroken: false } } };
+  const wrong = { posture: { ...posture, jailbroken: false } };
   expect(await askToken(laptop, wrong)).toMatchObject({
     status: 400,
-    body: { code: 'invalid-input', problems: ['body.posture.checks.jailbroken: unknown key'] },
+    body: { code: 'invalid-input', problems: ['body.posture.jailbroken: unknown key'] },
   });
-  expect(await askToken(laptop, { posture: { ...posture, ageSeconds: '30' } })).toMatchObject({
-    status: 400,
-  });
+  const refused = [
+    { ...posture, ageSeconds: '30' },
+    { ...posture, checks: { ...posture.checks, diskEncrypted: 'yes' } },
+    { ...posture, checks: { ...posture.checks, 'disk-encrypted': true } },
+    { ...posture, reasons: { diskEncrypted: 'x'.repeat(201) } },
+  ];
+  for (const each of refused)
+    expect(await askToken(laptop, { posture: each })).toMatchObject({ status: 400 });
   expect(await askToken(laptop, {})).toMatchObject({ status: 200 });
+  const path = `/v1/devices/${laptop.device}/posture`;
+  expect(await lab.ask('GET', path)).toMatchObject({ status: 404, body: { code: 'not-found' } });
+});
+
+it('takes from an agent of another version what it knows, and shows people what it said and why', async () => {
+  const laptop = await lab.enroll();
+  const { secureBoot: _, ...older } = posture.checks;
+  const reported = {
+    ...posture,
+    kernelVersion: '6.12.9',
+    checks: { ...older, newCriterion: true },
+    reasons: { firewallEnabled: 'nothing refuses incoming IPv6', newCriterion: 'newer' },
+  };
+  const { status, body } = await askToken(laptop, { posture: reported });
+  expect(status).toBe(200);
+  const [, claims = ''] = String(body.token).split('.');
+  const checks = { ...older, secureBoot: 'unknown' };
+  const token = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { posture: unknown };
+  expect(token.posture).toEqual({
+    measuredAt: expect.any(Number),
+    os: 'linux',
+    osVersion: '13',
+    kernelVersion: '6.12.9',
+    agentVersion: '0.1.0',
+    checks,
+  });
+  expect(await lab.ask('GET', `/v1/devices/${laptop.device}/posture`)).toMatchObject({
+    status: 200,
+    body: {
+      kernelVersion: '6.12.9',
+      checks,
+      reasons: { firewallEnabled: 'nothing refuses incoming IPv6' },
+    },
+  });
 });
 
 it('tells the agent where the gateways are and which hosts are applications', async () => {

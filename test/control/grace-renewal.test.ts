@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { startAgent } from '../../agent/agent.ts';
 import { systemClock } from '../../agent/clock.ts';
-import { laptopPosture } from '../../agent/posture/measure.ts';
+import { laptopPosture } from '../../agent/posture/laptop-posture.ts';
 import { writeFilesAtomically } from '../../agent/state/atomic-file.ts';
 import { formatSettings } from '../../agent/state/settings-file.ts';
 import { createStateDirectory } from '../../agent/state/state-directory.ts';

@@ -20,7 +20,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 it("runs a program of root's, without the environment of whoever started the agent", async () => {
   process.env['POSTERN_TEST_LEAK'] = 'leaked';
-  const output = await runTrusted('/usr/bin/env', [], 5000);
+  const output = await runTrusted('/usr/bin/env', [], { timeoutMs: 5000 });
   delete process.env['POSTERN_TEST_LEAK'];
   expect(output).toBe('LC_ALL=C\n');
 });

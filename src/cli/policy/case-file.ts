@@ -38,6 +38,7 @@ const situation = {
         ageSeconds: Type.Optional(Age),
         os: Type.Optional(Type.String()),
         osVersion: Type.Optional(Type.String()),
+        kernelVersion: Type.Optional(Type.String()),
         agentVersion: Type.Optional(Type.String()),
       },
       strict,

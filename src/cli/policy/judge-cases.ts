@@ -1,5 +1,5 @@
 import type { Group, Resource } from '../../domain/resources.ts';
-import { postureCriteria } from '../../domain/posture.ts';
+import { readChecks } from '../../domain/posture.ts';
 import { isNumericAddress } from '../../domain/numeric-address.ts';
 import type { Posture } from '../../domain/posture.ts';
 import { createGroupMembership } from '../../policy/group-membership.ts';
@@ -120,16 +120,14 @@ export function judgeCases(
 
 function postureOf({ posture }: PolicyCase, at: number): Posture | undefined {
   if (posture === undefined || posture.missing === true) return undefined;
-  const { ageSeconds = 0, os = 'linux', osVersion = '', agentVersion = '' } = posture;
-  const values = posture as Partial<Posture['checks']>;
+  const { ageSeconds = 0, os = 'linux', osVersion = '', kernelVersion = '', agentVersion = '' } = posture;
   return {
     measuredAt: at - ageSeconds,
     os,
     osVersion,
+    kernelVersion,
     agentVersion,
-    checks: Object.fromEntries(
-      postureCriteria.map((name) => [name, values[name] ?? 'unknown']),
-    ) as Posture['checks'],
+    checks: readChecks(posture as Partial<Posture['checks']>),
   };
 }
 

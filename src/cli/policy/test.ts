@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { postureFactNames } from '../../domain/posture.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
 import { addOutput, printable, printData } from '../output.ts';
@@ -51,9 +52,9 @@ A file of cases:
       reasons: [no-policy-permits] # optional: exactly these reasons
 
 Each case may also give: groups: [NAME]; claims: [{ claim, value }]; device: { id, role, state, enrolledAgeSeconds };
-posture: { missing: true } or its criteria (true, false, unknown; what is left out is unknown), ageSeconds, os, osVersion,
-agentVersion; signIn: { ageSeconds, mfa }; request: { method, path, source }; at: 2026-11-26T08:30:00Z. Without posture or
-signIn there is none; without a time it is now.
+posture: { missing: true } or its criteria (true, false, unknown; what is left out is unknown), ageSeconds,
+${postureFactNames.join(', ')}; signIn: { ageSeconds, mfa }; request: { method, path, source };
+at: 2026-11-26T08:30:00Z. Without posture or signIn there is none; without a time it is now.
 
 Exit codes: 0 all as expected; 1 a surprise; 2 a file that cannot be used, with its line.
 

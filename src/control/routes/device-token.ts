@@ -47,7 +47,10 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
         throw new GatewayError('sign-in-required', { detail: `${id} renewed late and awaits a new sign-in` });
       const posture = report === undefined ? undefined : acceptPosture(report, now);
       if (posture !== undefined) {
-        await parts.postures.remember(id, posture);
+        await parts.postures.remember(id, {
+          ...posture,
+          ...(report?.reasons && { reasons: report.reasons }),
+        });
         if (device.awaits !== undefined)
           await awaitEnforced(parts, acceptAwaited(parts.store, id, signedIn?.signIn?.at));
       }

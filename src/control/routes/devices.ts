@@ -7,12 +7,14 @@ import {
   ListDevicesQuery,
   ListDevicesResponse,
 } from '../../contract/control-api.ts';
+import { DevicePosture } from '../../contract/posture.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
 import { anyRole } from '../../domain/administration.ts';
 import { isFinal } from '../../domain/device.ts';
 import type { Device } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
+import { postureCriteria, readChecks } from '../../domain/posture.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { policyVersionOf } from '../../policy/policy-version.ts';
@@ -26,7 +28,7 @@ const whoMayEndOne = { roles: ['owner', 'security'], scope: 'devices:write' } as
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const view = (device: Device): DeviceView => ({ ...device, certificates: [...device.certificates] });
 
-/** GET /v1/devices, GET /v1/devices/:id, GET /v1/devices/:id/history, POST /v1/devices/:id/state */
+/** GET /v1/devices, GET /v1/devices/:id and its /history and /posture, POST /v1/devices/:id/state */
 export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   const { store } = parts;
   const find = (id: string): Device => {
@@ -90,6 +92,34 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const { id } = find(request.params.id);
       return { changes: [...(store.state.deviceHistory.get(id) ?? [])] };
+    },
+  );
+
+  app.get(
+    '/v1/devices/:id/posture',
+    {
+      config: { roles: anyRole, refusals: ['not-found'] },
+      schema: {
+        summary: 'What one device last reported of itself, with why; kept for a day',
+        tags: ['devices'],
+        params: IdParameter,
+        response: { 200: DevicePosture },
+      },
+    },
+    async (request) => {
+      const { id } = find(request.params.id);
+      const last = await parts.postures.recall(id);
+      if (last === undefined)
+        throw new GatewayError('not-found', { detail: `${id} has reported no posture for a day` });
+      const { reasons = {}, ...posture } = last;
+      // Kept by a server of another version, perhaps.
+      return {
+        ...posture,
+        checks: readChecks(posture.checks),
+        reasons: Object.fromEntries(
+          postureCriteria.flatMap((name) => (reasons[name] === undefined ? [] : [[name, reasons[name]]])),
+        ),
+      };
     },
   );
 

@@ -9,10 +9,10 @@ import { startAgent } from '../../../agent/agent.ts';
 import type { AgentOptions, RunningAgent } from '../../../agent/agent.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import type { CarrierView } from '../../../agent/session/carrier.ts';
-import { buildPosture } from '../../../agent/posture/measure.ts';
-import type { PostureProvider } from '../../../agent/posture/measure.ts';
+import { buildPosture } from '../../../agent/posture/posture-provider.ts';
+import type { Findings, PostureProvider } from '../../../agent/posture/posture-provider.ts';
 import { postureChecks } from '../../../agent/posture/checks.ts';
-import type { Finding, PostureCriterion } from '../../../agent/posture/posture-check.ts';
+import type { Finding, PostureCheck } from '../../../agent/posture/posture-check.ts';
 import { formatSettings } from '../../../agent/state/settings-file.ts';
 import { statePaths } from '../../../agent/state/state-directory.ts';
 import type { StatePaths } from '../../../agent/state/state-directory.ts';
@@ -25,19 +25,35 @@ import type { GatewayServer } from './gateway-server.ts';
 
 export const silent = pino({ level: 'silent' });
 
-/** Every criterion found false, measured at once. */
-export const postureOf = (value: boolean | 'unknown' = false): PostureProvider => ({
-  measure: () =>
-    Promise.resolve(
-      buildPosture(
-        systemClock,
-        { os: 'debian', osVersion: '13' },
-        Object.fromEntries(
-          postureChecks.map(({ criterion }): [string, Finding] => [criterion, { value, reason: 'lab' }]),
-        ) as Record<PostureCriterion, Finding>,
+/** Every criterion found the same, at once; a test may change what. */
+export interface LabPosture extends PostureProvider {
+  set(value: boolean | 'unknown'): void;
+}
+
+export function postureOf(first: boolean | 'unknown' = false): LabPosture {
+  let value = first;
+  const watchers = new Set<() => void>();
+  const find = ({ criterion }: PostureCheck): [string, Finding] => [criterion, { value, reason: 'lab' }];
+  return {
+    measure: () =>
+      Promise.resolve(
+        buildPosture(
+          systemClock,
+          { os: 'debian', osVersion: '13', kernelVersion: '6.12.9' },
+          Object.fromEntries(postureChecks.map(find)) as Findings,
+        ),
       ),
-    ),
-});
+    watch: (onChange, signal) =>
+      new Promise((resolve) => {
+        watchers.add(onChange);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      }),
+    set: (next) => {
+      value = next;
+      for (const watcher of watchers) watcher();
+    },
+  };
+}
 
 export interface Laptop extends RunningAgent {
   /** Resolves when the agent is, or comes to be, in this state. */
