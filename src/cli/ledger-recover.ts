@@ -33,8 +33,8 @@ export function registerLedgerRecover(group: Command): void {
       'after',
       `
 After a failover Redis may lack changes that it had acknowledged. Each server gives them back. Where others had changed
-something meanwhile, that is not possible: revocations, quarantines and used tokens are then made again by themselves, and
-the rest is kept on each server for you to decide. Exits 1 while anything is shown as missing.
+something meanwhile, that is not possible: revocations, quarantines, used tokens and policies that only forbid are then
+made again by themselves, and the rest is kept on each server for you to decide. Exits 1 while anything is shown as missing.
 
 Examples:
   postern ledger recover

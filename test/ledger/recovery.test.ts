@@ -179,6 +179,42 @@ describe.skipIf(!hasRedis)(`a store that lost its end${redisHint}`, () => {
     expect(eventsOf((await entriesInStore()).slice(6))).toEqual([ended]);
   });
 
+  it('that went on without it forbids again what was forbidden, and gives nobody anything back', async () => {
+    const policy = (name: string, cedar: string): ControlEvent => ({
+      type: 'resource-put',
+      resource: { kind: 'Policy', name, mode: 'enforce', cedar },
+    });
+    const gone = (name: string): ControlEvent => ({ type: 'resource-deleted', kind: 'Policy', name });
+    const permit = 'permit (principal, action == Action::"access", resource);';
+    const forbid = 'forbid (principal, action == Action::"access", resource);';
+    const all = [await station(), await station()];
+    await enroll(all[0] as LedgerStation);
+    for (const name of ['left', 'narrowed', 'mixed', 'theirs'])
+      await all[0]?.commit(policy(name, name === 'mixed' ? `${permit}${forbid}` : permit));
+    const lost = [
+      policy('new', forbid),
+      policy('narrowed', forbid),
+      gone('left'),
+      gone('mixed'),
+      gone('theirs'),
+      policy('wider', permit),
+      policy('both', `${permit}${forbid}`),
+      policy('unknown', 'forbid (principal, action, resource == App::"gone");'),
+      policy('for-a-while', forbid),
+      gone('for-a-while'),
+    ];
+    for (const event of lost) await all[0]?.commit(event);
+    for (const each of all) await expect.poll(() => each.store.state.head.sequence).toBe(18);
+    const since = [networkPut('b'), policy('theirs', `${permit} // reviewed`)];
+    await rewind(8, ...since);
+    for (const each of all) await expect.poll(() => each.recoveries.length, { timeout: 10_000 }).toBe(1);
+    expect(eventsOf((await entriesInStore()).slice(8))).toEqual([...since, ...lost.slice(0, 3)]);
+    for (const { store } of all) {
+      await expect.poll(() => store.state.head.sequence).toBe(13);
+      expect([...store.state.policies.keys()].toSorted()).toEqual(['mixed', 'narrowed', 'new', 'theirs']);
+    }
+  });
+
   it('that holds the ledger of another installation is not followed', async () => {
     const first = await station();
     await enroll(first);

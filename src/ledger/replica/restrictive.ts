@@ -4,6 +4,7 @@ import type { ControlEvent, ControlEventType, LedgerEntry } from '../../domain/e
 import { findContradiction } from '../contradiction.ts';
 import { parseEvent } from '../event-schema.ts';
 import { applyEvent, copyState } from '../fold.ts';
+import { policiesOf, takesAccess } from './restrictive-policies.ts';
 
 /**
  * Whether an event takes something away from someone, so that to lose it would let them back in: it is then made again
@@ -27,6 +28,7 @@ const restricts: Readonly<Record<ControlEventType, boolean>> = {
   'change-proposed': false,
   'change-approved': false,
   'change-rejected': true,
+  // Of policies some do: what they say is looked at.
   'resource-put': false,
   'resource-deleted': false,
   'installation-restored': false,
@@ -53,12 +55,16 @@ export function restrictiveEvents(
   since: readonly LedgerEntry[],
 ): ControlEvent[] {
   const present = new Set(since.map(({ data }) => data));
+  const touched = policiesOf(since);
   const draft = copyState(after);
   const events: ControlEvent[] = [];
   for (const entry of lost) {
     const event = parseEvent(entry.data);
     if (present.has(entry.data)) continue;
-    if (!restricts[event.type] || !isStricter(event, before, draft)) continue;
+    const isStrict = restricts[event.type]
+      ? isStricter(event, before, draft)
+      : takesAccess(event, before, draft, touched);
+    if (!isStrict) continue;
     if (findContradiction(draft, event) !== undefined) continue;
     applyEvent(draft, event, entry);
     events.push(event);
