@@ -112,8 +112,8 @@ const nameOf = (worker: number): string => (worker === 0 ? 'access log' : `worke
 function reportLines({ files, records, streams, problems, torn }: FlowReport): string[] {
   return [
     ...streams.map(
-      ({ worker, bootId, startedAt, records: count, lastSequence, lost }) =>
-        `${nameOf(worker)}, started ${new Date(startedAt).toISOString()} (${bootId}): ${count} records, up to number ${lastSequence}${lost === 0 ? '' : `, ${lost} given up while the disk took none`}`,
+      ({ worker, bootId, startedAt, records: count, lastSequence, retired, lost }) =>
+        `${nameOf(worker)}, started ${new Date(startedAt).toISOString()} (${bootId}): ${count} records, up to number ${lastSequence}${retired === 0 ? '' : `, ${retired} before them removed when their time was over`}${lost === 0 ? '' : `, ${lost} given up while the disk took none`}`,
     ),
     ...torn.map(
       ({ worker, file, line }) =>

@@ -141,6 +141,10 @@ ledger:
 # changes:
 #   approvals: 2
 
+# For how many days it is kept who read what over the API (docs/administration.md). Without this section: 730.
+# accessLog:
+#   keepDays: 730
+
 log:
   # debug, info, warn, error or silent
   level: info

@@ -197,6 +197,10 @@ export const Settings = Type.Object(
     changes: Type.Optional(
       Type.Object({ approvals: Type.Union([Type.Literal(1), Type.Literal(2)]) }, strict),
     ),
+    /** How long it is kept who read what; whole days. 730 without it. */
+    accessLog: Type.Optional(
+      Type.Object({ keepDays: Type.Integer({ minimum: 1, maximum: 36_500 }) }, strict),
+    ),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

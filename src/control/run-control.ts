@@ -60,6 +60,7 @@ const housekeepingMs = 600_000;
 const announceMs = 15_000;
 const enforcementTimeoutMs = 2000;
 const defaultGraceDays = 30;
+const defaultAccessLogDays = 730;
 
 /**
  * Opens the data directory, keys and ledger, answers workers, and listens. With the embedded store, the role `gateway`
@@ -245,6 +246,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       enforcementTimeoutMs,
     };
     const port = start.controlPort ?? settings.control.port;
+    const accessLogDays = settings.accessLog?.keepDays ?? defaultAccessLogDays;
     const accessLog = hasApi
       ? openAccessLog({
           directory: join(data, dataDirectory.accessLog),
@@ -310,6 +312,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       await gatewayCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
+      const removed = await accessLog?.retire(clock() - accessLogDays * 86_400_000);
+      if (removed !== undefined && removed > 0)
+        logger.info({ files: removed, keepDays: accessLogDays }, 'old records of access removed');
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));

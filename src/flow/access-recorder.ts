@@ -1,3 +1,4 @@
+import type { FlowStream } from './chain.ts';
 import { formatAccess } from './access-record.ts';
 import type { Access } from './access-record.ts';
 import type { Origin } from './envelope.ts';
@@ -14,10 +15,13 @@ export interface AccessRecorderOptions {
   /** How long an answer waits for the disk. */
   readonly timeoutMs?: number;
   readonly segmentBytes?: number;
+  /** How long one file is written to; a day without it, so that old records can go by whole files. */
+  readonly segmentMs?: number;
   readonly onFailure?: (error: Error) => void;
 }
 
 export interface AccessRecorder {
+  readonly stream: FlowStream;
   /**
    * True when the record is on the disk: what it speaks of may be shown. False when the disk takes nothing; the record
    * may be written all the same, once it does.
@@ -37,9 +41,11 @@ const worker = 0;
  */
 export function createAccessRecorder(options: AccessRecorderOptions): AccessRecorder {
   const { directory, origin, bootId, now = Date.now, timeoutMs = 5000, segmentBytes, onFailure } = options;
+  const { segmentMs = 86_400_000 } = options;
   const spool = openSpool({
     directory,
     stream: { worker, startedAt: Math.trunc(now()), bootId },
+    segmentMs,
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     onFailure(error) {
       for (const give of [...waiting]) give(false);
@@ -52,6 +58,7 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   let sequence = 0;
   let lost = 0;
   return {
+    stream: spool.stream,
     record(access) {
       const loggedTime = Math.trunc(now());
       const place = {

@@ -45,6 +45,8 @@ export interface VerifiedStream {
   readonly files: number;
   readonly records: number;
   readonly lastSequence: number;
+  /** Records that were removed before because the time to keep them was over. */
+  readonly retired: number;
   /** Records that the worker itself gave up because the disk took none. */
   readonly lost: number;
 }

@@ -7,6 +7,8 @@ import type { FlowStream } from './chain.ts';
 const segmentPattern = /^worker-([0-9]{4,})-([0-9]{13,})-([A-Za-z0-9_.-]{1,64})-([0-9]{6,})\.jsonl$/;
 const headPattern = /^worker-([0-9]{4,})-([0-9]{13,})-([A-Za-z0-9_.-]{1,64})\.head$/;
 
+const retiredPattern = /^worker-([0-9]{4,})-([0-9]{13,})-([A-Za-z0-9_.-]{1,64})\.retired$/;
+
 /** Starts the names of all files of one chain, and tells chains apart. */
 export function streamName({ worker, startedAt, bootId }: FlowStream): string {
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(bootId)) throw new TypeError(`boot id ${JSON.stringify(bootId)}`);
@@ -28,8 +30,14 @@ export function parseSegmentName(name: string): { stream: FlowStream; segment: n
   };
 }
 
-export function parseHeadName(name: string): FlowStream | undefined {
-  const match = headPattern.exec(name);
+/** Beside a chain whose first segments were removed when their time was over. */
+export const retiredName = (stream: FlowStream): string => `${streamName(stream)}.retired`;
+
+export const parseHeadName = (name: string): FlowStream | undefined => parseStream(headPattern, name);
+export const parseRetiredName = (name: string): FlowStream | undefined => parseStream(retiredPattern, name);
+
+function parseStream(pattern: RegExp, name: string): FlowStream | undefined {
+  const match = pattern.exec(name);
   if (match === null) return undefined;
   const [, worker, startedAt, bootId = ''] = match;
   return { worker: Number(worker), startedAt: Number(startedAt), bootId };

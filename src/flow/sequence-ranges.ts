@@ -17,9 +17,10 @@ export interface SequenceRanges {
   readonly greatest: number;
 }
 
-export function createSequenceRanges(): SequenceRanges {
+/** `upTo`: those from 1 to there count as seen. */
+export function createSequenceRanges(upTo = 0): SequenceRanges {
   /** Sorted, apart from each other by at least one number. */
-  const ranges: { from: number; to: number }[] = [];
+  const ranges: { from: number; to: number }[] = upTo > 0 ? [{ from: 1, to: upTo }] : [];
 
   /** Index of the last range that begins at or before the number; -1 when there is none. */
   function findBefore(sequence: number): number {

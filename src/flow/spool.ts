@@ -7,6 +7,8 @@ export interface SpoolOptions {
   readonly stream: FlowStream;
   /** A segment that has grown beyond this is followed by the next. */
   readonly segmentBytes?: number;
+  /** So is one that began as long ago and is not empty; however long without it. */
+  readonly segmentMs?: number;
   /** Told once each time writing stops working, and of what cannot be mended. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -43,13 +45,14 @@ const retryAfterMs = 500;
  * twice, so this spool stays unhealthy until the worker is started anew.
  */
 export function openSpool(options: SpoolOptions): Spool {
-  const { segmentBytes = 64 * 1024 * 1024, onFailure } = options;
+  const { segmentBytes = 64 * 1024 * 1024, segmentMs = Number.POSITIVE_INFINITY, onFailure } = options;
   const segments = openSegments(options.directory, options.stream);
   let buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
   /** What waits lies between these two; `linesWaiting` counts the lines that end there. */
   let from = 0;
   let to = 0;
   let linesWaiting = 0;
+  let segmentBegan = performance.now();
   let written = 0;
   let head = chainStart(segments.stream);
   let callbacks: (() => void)[] = [];
@@ -72,7 +75,11 @@ export function openSpool(options: SpoolOptions): Spool {
     if (isClosed || isBeyondRepair) return false;
     try {
       // Only between lines: a segment begins with a record, never with the rest of one.
-      if (segments.size >= segmentBytes && from === 0 && to > 0) segments.rotate(failForGood);
+      const isOld = segments.size > 0 && performance.now() - segmentBegan >= segmentMs;
+      if ((segments.size >= segmentBytes || isOld) && from === 0 && to > 0) {
+        segments.rotate(failForGood);
+        segmentBegan = performance.now();
+      }
       while (from < to) from += segments.write(buffer.subarray(from, to));
     } catch (error) {
       fail(error as Error);

@@ -4,7 +4,16 @@ import type { FlowStream } from './chain.ts';
 import type { FlowProblem, FlowReport, TornLine, VerifiedStream } from './flow-report.ts';
 import { parseHead } from './head.ts';
 import type { FlowHead } from './head.ts';
-import { headName, parseHeadName, parseSegmentName, streamName } from './segment-names.ts';
+import { parseRetired } from './retired.ts';
+import type { RetiredPart } from './retired.ts';
+import {
+  headName,
+  parseHeadName,
+  parseRetiredName,
+  parseSegmentName,
+  retiredName,
+  streamName,
+} from './segment-names.ts';
 import { verifyStream } from './verify-stream.ts';
 
 interface StreamFiles {
@@ -12,6 +21,8 @@ interface StreamFiles {
   readonly segments: { name: string; segment: number }[];
   head: FlowHead | undefined;
   headProblem: string | undefined;
+  retired: RetiredPart | undefined;
+  retiredProblem: boolean;
 }
 
 /**
@@ -33,7 +44,9 @@ export async function verifyFlows(
     problems: [] as FlowProblem[],
     torn: [] as TornLine[],
   };
-  for (const { stream, segments, head, headProblem } of streams) {
+  for (const { stream, segments: all, head, headProblem, retired, retiredProblem } of streams) {
+    // Those that a kill left behind after it was written down that they go.
+    const segments = all.filter(({ segment }) => segment > (retired?.segment ?? 0));
     if (options.since !== undefined && !(await isWrittenSince(directory, segments, options.since))) continue;
     if (headProblem !== undefined)
       report.problems.push({
@@ -42,7 +55,14 @@ export async function verifyFlows(
         file: headName(stream),
         message: headProblem,
       });
-    const verified = await verifyStream(directory, stream, segments, head);
+    if (retiredProblem)
+      report.problems.push({
+        kind: 'edited',
+        worker: stream.worker,
+        file: retiredName(stream),
+        message: 'does not say where a chain goes on',
+      });
+    const verified = await verifyStream(directory, stream, segments, head, retired);
     report.files += segments.length;
     report.records += verified.summary.records;
     report.streams.push(verified.summary);
@@ -69,10 +89,24 @@ async function findStreams(directory: string): Promise<StreamFiles[]> {
     const key = streamName(stream);
     const known = streams.get(key);
     if (known !== undefined) return known;
-    const entry: StreamFiles = { stream, segments: [], head: undefined, headProblem: undefined };
+    const entry: StreamFiles = {
+      stream,
+      segments: [],
+      head: undefined,
+      headProblem: undefined,
+      retired: undefined,
+      retiredProblem: false,
+    };
     streams.set(key, entry);
     return entry;
   };
+  for (const name of names) {
+    const retired = parseRetiredName(name);
+    if (retired === undefined) continue;
+    const entry = entryOf(retired);
+    entry.retired = parseRetired(await readFile(join(directory, name), 'latin1'));
+    entry.retiredProblem = entry.retired === undefined;
+  }
   for (const name of names) {
     const stream = parseHeadName(name);
     if (stream === undefined) continue;

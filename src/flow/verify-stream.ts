@@ -5,6 +5,7 @@ import type { FlowProblem, FlowProblemKind, TornLine, VerifiedStream } from './f
 import type { FlowHead } from './head.ts';
 import { readChainLink } from './read-chain-link.ts';
 import { readLines } from './read-lines.ts';
+import type { RetiredPart } from './retired.ts';
 import { headName, segmentName } from './segment-names.ts';
 import { createSequenceRanges } from './sequence-ranges.ts';
 
@@ -14,20 +15,29 @@ interface StreamVerification {
   readonly torn: readonly TornLine[];
 }
 
-/** Verifies one chain from its first segment to its head. Segments are in order. */
+/**
+ * Verifies one chain from its first segment to its head, or from where `retired` says that it goes on. Segments are in
+ * order, and none of them is of the part that was retired.
+ */
 export async function verifyStream(
   directory: string,
   stream: FlowStream,
   segments: readonly { name: string; segment: number }[],
   head: FlowHead | undefined,
+  retired?: RetiredPart,
 ): Promise<StreamVerification> {
   const problems: FlowProblem[] = [];
   const torn: TornLine[] = [];
-  const seen = createSequenceRanges();
+  const seen = createSequenceRanges(retired?.sequence);
   let records = 0;
   let lost = 0;
   /** The record before the one that is being looked at. */
-  let before = { sequence: 0, hash: chainStart(stream), file: '', line: 0 };
+  let before = {
+    sequence: retired?.sequence ?? 0,
+    hash: retired?.hash ?? chainStart(stream),
+    file: '',
+    line: 0,
+  };
   let headHash: string | undefined;
 
   const problem = (
@@ -39,7 +49,7 @@ export async function verifyStream(
     problems.push({ kind, worker: stream.worker, file, ...more, message });
   };
 
-  for (const { name, segment } of missingSegments(stream, segments, head))
+  for (const { name, segment } of missingSegments(stream, segments, head, retired?.segment ?? 0))
     problem('segment-missing', name, `segment ${segment} of the chain is not there`);
 
   for (const [index, { name }] of segments.entries()) {
@@ -130,6 +140,7 @@ export async function verifyStream(
       files: segments.length,
       records,
       lastSequence: seen.greatest,
+      retired: retired?.sequence ?? 0,
       lost,
     },
     problems,
@@ -141,11 +152,12 @@ function missingSegments(
   stream: FlowStream,
   segments: readonly { segment: number }[],
   head: FlowHead | undefined,
+  retired: number,
 ): { name: string; segment: number }[] {
   const present = new Set(segments.map(({ segment }) => segment));
   const last = Math.max(head?.segment ?? 0, segments.at(-1)?.segment ?? 0);
   const missing: { name: string; segment: number }[] = [];
-  for (let segment = 1; segment <= last; segment += 1)
+  for (let segment = retired + 1; segment <= last; segment += 1)
     if (!present.has(segment)) missing.push({ name: segmentName(stream, segment), segment });
   return missing;
 }
