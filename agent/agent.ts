@@ -1,24 +1,20 @@
 import type { Logger } from 'pino';
-import { AgentError, describeError } from './agent-error.ts';
+import { AgentError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
 import { createDeviceApi } from './control/device-api.ts';
 import type { Language } from './language.ts';
-import { measureStatus } from './measure-status.ts';
+import { startLocalServices } from './local-services.ts';
 import type { PostureProvider } from './posture/posture-provider.ts';
-import { startLocalProxy } from './proxy/local-proxy.ts';
-import type { LocalProxy } from './proxy/local-proxy.ts';
-import { defaultProxyLimits } from './proxy/proxy-context.ts';
-import type { ProxyContext, ProxyLimits } from './proxy/proxy-context.ts';
+import type { ProxyLimits } from './proxy/proxy-context.ts';
 import type { Random } from './session/backoff.ts';
 import { createCarrier } from './session/carrier.ts';
-import type { Carrier, CarrierTimings, CarrierView } from './session/carrier.ts';
+import type { CarrierTimings, CarrierView } from './session/carrier.ts';
 import { writeFilesAtomically } from './state/atomic-file.ts';
 import { signInUser } from './sign-in/sign-in.ts';
 import type { SignInPrompt } from './sign-in/sign-in.ts';
 import { createSignInKeeper } from './sign-in/sign-in-keeper.ts';
 import { loadCredentials } from './state/credentials.ts';
 import { loadSignIn, saveSignIn } from './state/kept-sign-in.ts';
-import type { KeptSignIn } from './state/kept-sign-in.ts';
 import { takeLock } from './state/lock.ts';
 import { loadSessionCache, saveSessionCache } from './state/session-cache.ts';
 import { loadSettings } from './state/settings-file.ts';
@@ -119,62 +115,25 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
         writeFilesAtomically([{ path: paths.certificate, content: chainPem }]),
       onState: (view) => options.onState?.(view),
     });
-    const { proxy, status } = await startProxy(options, settings, carrier, () => loadSignIn(paths.signIn));
-    lock.publishPort(proxy.port);
+    const local = await startLocalServices(options, settings, paths, carrier);
+    lock.publishPort(local.port);
     const running = carrier.run(stopping.signal);
     let stopped: Promise<void> | undefined;
     return {
       settings,
-      port: proxy.port,
+      port: local.port,
       view: () => carrier.view(),
-      status,
+      status: () => local.status(),
       reload,
       stop: () =>
         (stopped ??= (async () => {
           stopping.abort();
-          await Promise.all([running, proxy.close()]);
+          await Promise.all([running, local.close()]);
           lock.release();
         })()),
     };
   } catch (error) {
     lock.release();
     throw error;
-  }
-}
-
-async function startProxy(
-  options: AgentOptions,
-  settings: AgentSettings,
-  carrier: Carrier,
-  signedIn: () => KeptSignIn | undefined,
-): Promise<{ proxy: LocalProxy; status: () => Promise<AgentStatus> }> {
-  const { clock, posture } = options;
-  let proxyPort = options.proxyPort ?? settings.proxyPort;
-  let measuring: Promise<AgentStatus> | undefined;
-  // Many who ask at once get one probe between them.
-  const status = (): Promise<AgentStatus> =>
-    (measuring ??= measureStatus({
-      settings,
-      carrier,
-      posture,
-      clock,
-      proxyPort,
-      signedIn,
-    }).finally(() => {
-      measuring = undefined;
-    }));
-  const context: ProxyContext = {
-    carrier,
-    status,
-    language: options.language,
-    log: options.log,
-    limits: { ...defaultProxyLimits, ...options.limits },
-  };
-  try {
-    const proxy = await startLocalProxy(context, proxyPort);
-    proxyPort = proxy.port;
-    return { proxy, status };
-  } catch (error) {
-    throw new AgentError(2, 'port-taken', { port: proxyPort, reason: describeError(error) }, error);
   }
 }

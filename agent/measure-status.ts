@@ -1,6 +1,7 @@
 import type { PostureChecks } from '../src/contract/posture.ts';
 import { describeError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
+import type { InterceptView } from './intercept/interceptor.ts';
 import type { MeasuredPosture, PostureProvider } from './posture/posture-provider.ts';
 import type { Carrier, CarrierView } from './session/carrier.ts';
 import { stateOfRefusal } from './session/failure.ts';
@@ -35,6 +36,7 @@ export async function measureStatus(parts: {
   readonly clock: Clock;
   readonly proxyPort: number;
   readonly signedIn: () => KeptSignIn | undefined;
+  readonly intercept: () => InterceptView | undefined;
 }): Promise<AgentStatus> {
   const { carrier, clock, settings } = parts;
   const [control, gateway, posture] = await Promise.all([
@@ -52,6 +54,7 @@ export async function measureStatus(parts: {
   ]);
   const view = carrier.view();
   const kept = parts.signedIn();
+  const intercept = parts.intercept();
   return {
     ...judge(view, control, gateway),
     device: settings.device,
@@ -69,6 +72,7 @@ export async function measureStatus(parts: {
     certificateExpiresAt: view.certificateExpiresAt,
     ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
     apps: carrier.config.current()?.apps ?? [],
+    ...(intercept === undefined ? {} : { intercept }),
     ...(view.lastRefusal === undefined ? {} : { lastRefusal: describeRefusal(view.lastRefusal) }),
   };
 }

@@ -205,6 +205,25 @@ const catalog = {
   'label-proxy': { en: 'Local proxy', fr: 'Proxy local' },
   'label-posture': { en: 'Posture', fr: 'Posture' },
   'label-apps': { en: 'Applications', fr: 'Applications' },
+  'label-resolver': { en: 'Resolver', fr: 'Résolveur' },
+  'label-intercepted': { en: 'At addresses here', fr: 'Aux adresses locales' },
+  'label-not-opened': { en: 'Not opened', fr: 'Non ouverts' },
+  'listen-taken': {
+    en: '{place} ({host}) is taken by another program, perhaps for all addresses: stop it or let it listen elsewhere.',
+    fr: '{place} ({host}) est occupé par un autre programme, peut-être pour toutes les adresses : arrêtez-le ou faites-le écouter ailleurs.',
+  },
+  'listen-not-permitted': {
+    en: '{place} ({host}) is below 1024, and the agent may not listen there: run it as a service with CAP_NET_BIND_SERVICE.',
+    fr: "{place} ({host}) est inférieur à 1024 et l'agent ne peut y écouter : lancez-le en service avec CAP_NET_BIND_SERVICE.",
+  },
+  'listen-no-address': {
+    en: '{place} ({host}) is at an address that this machine does not have yet; the helper for names adds it.',
+    fr: "{place} ({host}) est à une adresse que cette machine n'a pas encore ; l'assistant des noms l'ajoute.",
+  },
+  'listen-failed': {
+    en: '{place} ({host}) could not be opened; the log says why.',
+    fr: "{place} ({host}) n'a pu être ouvert ; le journal dit pourquoi.",
+  },
   'label-last-refusal': { en: 'Last refusal', fr: 'Dernier refus' },
 } as const satisfies Record<string, Readonly<Record<Language, string>>>;
 

@@ -36,6 +36,7 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
       index === 0 ? label('label-apps') : '',
       `${app.name} ${app.host} ${app.protocol} ${app.ports.join(',')}`.trimEnd(),
     ]),
+    ...interceptRows(status.intercept, language),
     [
       label('label-last-refusal'),
       lastRefusal &&
@@ -43,4 +44,21 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
     ],
   ];
   return rows.filter((row): row is [string, string] => row[1] !== undefined);
+}
+
+/** Ports of each host as they answer here, then each that does not, with what to do about it. */
+function interceptRows(intercept: AgentStatus['intercept'], language: Language): [string, string][] {
+  if (intercept === undefined) return [];
+  const { hosts, problems, resolver } = intercept;
+  return [
+    [message(language, 'label-resolver'), resolver],
+    ...hosts.map(({ host, address, ports }, index): [string, string] => [
+      index === 0 ? message(language, 'label-intercepted') : '',
+      `${host} ${address} ${ports.join(',')}`.trimEnd(),
+    ]),
+    ...problems.map(({ place, host = '', problem }, index): [string, string] => [
+      index === 0 ? message(language, 'label-not-opened') : '',
+      message(language, `listen-${problem}`, { place, host }).replace(' ()', ''),
+    ]),
+  ];
 }

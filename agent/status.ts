@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { listenProblems } from './intercept/listen-problem.ts';
 import { PostureChecks } from '../src/contract/posture.ts';
 
 /** What `postern-agent status -o json` prints; scripts rely on it. Times are epoch seconds. */
@@ -47,6 +48,33 @@ export const AgentStatus = Type.Object(
           host: Type.String(),
           protocol: Type.String(),
           ports: Type.Array(Type.Integer()),
+        },
+        strict,
+      ),
+    ),
+    /** Where `intercept: loopback` is set: where names and applications are answered on this laptop. */
+    intercept: Type.Optional(
+      Type.Object(
+        {
+          /** `address:port` of the resolver. */
+          resolver: Type.String(),
+          hosts: Type.Array(
+            Type.Object(
+              { host: Type.String(), address: Type.String(), ports: Type.Array(Type.Integer()) },
+              strict,
+            ),
+          ),
+          /** What could not be opened, and why; without a host it is the resolver. */
+          problems: Type.Array(
+            Type.Object(
+              {
+                place: Type.String(),
+                host: Type.Optional(Type.String()),
+                problem: Type.Enum(listenProblems),
+              },
+              strict,
+            ),
+          ),
         },
         strict,
       ),

@@ -70,12 +70,16 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
   return last;
 }
 
-/** The same, for a host that a program named: only hosts of applications get as far as the gateway. */
+/**
+ * The same, for a host that a program named, or whose address it was told by our resolver: only hosts of applications
+ * get as far as the gateway.
+ */
 export async function openAppTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
-  const app = await findApp(context, target.host);
+  const host = context.hostAt(target.host) ?? target.host;
+  const app = await findApp(context, host);
   return app === undefined
     ? { refusal: 'application-unknown', detail: target.host }
-    : openTunnel(context, target);
+    : openTunnel(context, { ...target, host });
 }
 
 /** Answers `CONNECT host:port` of a program on the laptop. */

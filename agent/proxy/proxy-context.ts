@@ -7,6 +7,8 @@ import type { AgentStatus } from '../status.ts';
 /** What the local proxy works with. */
 export interface ProxyContext {
   readonly carrier: Pick<Carrier, 'session' | 'recover' | 'noteRefusal' | 'config' | 'view'>;
+  /** The application's host that an address of this laptop stands for, where it stands for one. */
+  readonly hostAt: (address: string) => string | undefined;
   /** Measured anew at each call. */
   readonly status: () => Promise<AgentStatus>;
   readonly language: Language;

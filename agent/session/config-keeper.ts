@@ -15,6 +15,8 @@ export interface ConfigKeeper {
   refresh(): Promise<AgentConfig>;
   /** The same for whoever suspects that something is missing: not too often, and a failure is not their affair. */
   lookAgain(): Promise<void>;
+  /** Called with the applications there are, and with those of each configuration that comes. */
+  follow(listener: (apps: AppHosts) => void): void;
 }
 
 export function createConfigKeeper(options: {
@@ -26,6 +28,7 @@ export function createConfigKeeper(options: {
   let config = options.initial;
   let apps = buildAppHosts(config?.apps ?? []);
   let fetching: Promise<AgentConfig> | undefined;
+  const listeners: ((apps: AppHosts) => void)[] = [];
   let sinceFetch: (() => number) | undefined;
 
   const fetchNow = async (): Promise<AgentConfig> => {
@@ -35,6 +38,7 @@ export function createConfigKeeper(options: {
       config = await options.fetch();
       apps = buildAppHosts(config.apps);
       options.onChange(config, before);
+      for (const listener of listeners) listener(apps);
       return config;
     } finally {
       fetching = undefined;
@@ -46,6 +50,10 @@ export function createConfigKeeper(options: {
     current: () => config,
     apps: () => apps,
     refresh,
+    follow: (listener) => {
+      listeners.push(listener);
+      listener(apps);
+    },
     lookAgain: async () => {
       if (fetching === undefined && (sinceFetch?.() ?? Infinity) < minimumIntervalSeconds) return;
       await refresh().catch(() => undefined);

@@ -29,6 +29,7 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
     paths.key,
     paths.signIn,
     paths.cache,
+    paths.addresses,
     paths.certificate,
     paths.authority,
     paths.settings,

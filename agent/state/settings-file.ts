@@ -6,6 +6,10 @@ import { AgentError } from '../agent-error.ts';
 import { readOwnedFile } from './owned-file.ts';
 
 export const defaultProxyPort = 8118;
+export const defaultResolver = '127.64.0.1:53';
+
+const byte = '(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])';
+const portNumber = '(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
 
 /** `agent.yaml`: written by `enroll`, read by every other command. Unknown keys are refused. */
 export const AgentSettings = Type.Object(
@@ -23,6 +27,10 @@ export const AgentSettings = Type.Object(
      * another machine. Without it: `browser`.
      */
     signIn: Type.Optional(Type.Enum(['browser', 'print', 'device-code'])),
+    /** `loopback` gives the host of each application an address of this laptop, for programs without a proxy setting. */
+    intercept: Type.Optional(Type.Literal('loopback')),
+    /** Where the resolver of `intercept` answers: an address in 127.64.0.0/24 and a port. Without it: 127.64.0.1:53. */
+    resolver: Type.Optional(Type.String({ pattern: `^127\\.64\\.0\\.${byte}:${portNumber}$` })),
   },
   { additionalProperties: false },
 );
@@ -30,7 +38,9 @@ export type AgentSettings = Static<typeof AgentSettings>;
 
 const header =
   '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n' +
-  '# signIn: browser (the default), print or device-code says how to ask for a sign-in where one is needed.\n';
+  '# signIn: browser (the default), print or device-code says how to ask for a sign-in where one is needed.\n' +
+  '# intercept: loopback lets programs without a proxy setting reach applications; resolver: 127.64.0.1:53 is where it\n' +
+  '# answers for their names.\n';
 
 export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
 

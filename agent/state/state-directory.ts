@@ -16,6 +16,8 @@ export interface StatePaths {
   readonly cache: string;
   /** What the control plane sealed of the user's sign-in. */
   readonly signIn: string;
+  /** Loopback addresses of applications. */
+  readonly addresses: string;
   readonly lock: string;
 }
 
@@ -28,6 +30,7 @@ export function statePaths(directory: string): StatePaths {
     settings: join(directory, 'agent.yaml'),
     cache: join(directory, 'session.json'),
     signIn: join(directory, 'sign-in.json'),
+    addresses: join(directory, 'addresses.json'),
     lock: join(directory, 'agent.lock'),
   };
 }

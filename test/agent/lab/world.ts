@@ -14,6 +14,7 @@ import type { Findings, PostureProvider } from '../../../agent/posture/posture-p
 import { postureChecks } from '../../../agent/posture/checks.ts';
 import type { Finding, PostureCheck } from '../../../agent/posture/posture-check.ts';
 import { formatSettings } from '../../../agent/state/settings-file.ts';
+import type { AgentSettings } from '../../../agent/state/settings-file.ts';
 import { statePaths } from '../../../agent/state/state-directory.ts';
 import type { StatePaths } from '../../../agent/state/state-directory.ts';
 import { makeOrganization } from '../../lab/pki.ts';
@@ -82,7 +83,9 @@ const app = (name: string, protocol: string, ports: number[]) => ({
   ports,
 });
 
-export async function makeWorld(options: { certificateAge?: number } = {}): Promise<World> {
+export async function makeWorld(
+  options: { certificateAge?: number; settings?: Partial<AgentSettings> } = {},
+): Promise<World> {
   const organization = await makeOrganization();
   const control = await startControlServer({ organization });
   const gateway = await startGatewayServer({ organization, tokens: control.tokens });
@@ -101,7 +104,7 @@ export async function makeWorld(options: { certificateAge?: number } = {}): Prom
   const identity = { device: 'd-laptop', user: 'alice@example.org', domain: organization.domain };
   await write(
     paths.settings,
-    formatSettings({ version: 1, control: control.url, ...identity, proxyPort: 0 }),
+    formatSettings({ version: 1, control: control.url, ...identity, proxyPort: 0, ...options.settings }),
   );
 
   const laptops: RunningAgent[] = [];

@@ -1,0 +1,92 @@
+import { AgentError, describeError } from './agent-error.ts';
+import type { AgentOptions } from './agent.ts';
+import { createAddressBook } from './intercept/address-book.ts';
+import { createInterceptor } from './intercept/interceptor.ts';
+import type { Interceptor } from './intercept/interceptor.ts';
+import { measureStatus } from './measure-status.ts';
+import { startLocalProxy } from './proxy/local-proxy.ts';
+import type { LocalProxy } from './proxy/local-proxy.ts';
+import { defaultProxyLimits } from './proxy/proxy-context.ts';
+import type { ProxyContext } from './proxy/proxy-context.ts';
+import type { Carrier } from './session/carrier.ts';
+import { loadAddresses, saveAddresses } from './state/address-file.ts';
+import { loadSignIn } from './state/kept-sign-in.ts';
+import { defaultResolver } from './state/settings-file.ts';
+import type { AgentSettings } from './state/settings-file.ts';
+import type { StatePaths } from './state/state-directory.ts';
+import type { AgentStatus } from './status.ts';
+
+/** What listens on this laptop for its programs. */
+export interface LocalServices {
+  /** Of the local proxy. */
+  readonly port: number;
+  status(): Promise<AgentStatus>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the local proxy and, where the settings say so, interception. What interception cannot open is said in the
+ * status and no reason not to start.
+ * @throws AgentError when the proxy's port is taken.
+ */
+export async function startLocalServices(
+  options: AgentOptions,
+  settings: AgentSettings,
+  paths: StatePaths,
+  carrier: Carrier,
+): Promise<LocalServices> {
+  const { clock, log, posture } = options;
+  const isIntercepting = settings.intercept === 'loopback';
+  const book = createAddressBook(isIntercepting ? loadAddresses(paths.addresses, log) : {}, (addresses) => {
+    try {
+      saveAddresses(paths.addresses, addresses);
+    } catch (error) {
+      log.warn({ reason: describeError(error) }, 'state directory cannot be written');
+    }
+  });
+  let proxyPort = options.proxyPort ?? settings.proxyPort;
+  let interceptor: Interceptor | undefined;
+  let measuring: Promise<AgentStatus> | undefined;
+  // Many who ask at once get one probe between them.
+  const status = (): Promise<AgentStatus> =>
+    (measuring ??= measureStatus({
+      settings,
+      carrier,
+      posture,
+      clock,
+      proxyPort,
+      signedIn: () => loadSignIn(paths.signIn),
+      intercept: () => interceptor?.view(),
+    }).finally(() => {
+      measuring = undefined;
+    }));
+  const context: ProxyContext = {
+    carrier,
+    hostAt: (address) => book.hostAt(address),
+    status,
+    language: options.language,
+    log,
+    limits: { ...defaultProxyLimits, ...options.limits },
+  };
+  let proxy: LocalProxy;
+  try {
+    proxy = await startLocalProxy(context, proxyPort);
+    proxyPort = proxy.port;
+  } catch (error) {
+    throw new AgentError(2, 'port-taken', { port: proxyPort, reason: describeError(error) }, error);
+  }
+  if (isIntercepting) {
+    const [host = '', port] = (settings.resolver ?? defaultResolver).split(':');
+    const resolver = { host, port: Number(port) };
+    const started = createInterceptor({ context, book, resolver, log });
+    interceptor = started;
+    carrier.config.follow((apps) => void started.sync(apps));
+  }
+  return {
+    port: proxyPort,
+    status,
+    close: async () => {
+      await Promise.all([interceptor?.close(), proxy.close()]);
+    },
+  };
+}
