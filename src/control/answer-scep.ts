@@ -15,6 +15,7 @@ import type { FailInfo, MessageSigner, ScepRequest } from '../../certs/scep/mess
 import { certificatesOnly } from '../../certs/scep/signed-data.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
+import type { DeviceId } from '../domain/ids.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
 import { enrollByScep, renewByScep } from '../enrollment/scep.ts';
 import { identifyDevice, isManagedCertificate } from '../identity/device-identity.ts';
@@ -35,6 +36,8 @@ export interface ScepParts {
 export interface ScepAnswer {
   readonly certRep: Buffer;
   readonly refusal: Refusal | undefined;
+  /** Whose certificate is in it. */
+  readonly device?: DeviceId;
 }
 
 /** RFC 8894, section 3.2.1.2. Each other type is refused before anything of it is opened (CVE-2026-30836). */
@@ -91,14 +94,18 @@ export async function answerScep(
   const { publicKeyPem, challenge = '' } = asked;
 
   let certified: Certified | Refusal;
+  let id: DeviceId | undefined;
   if (device === undefined) {
     // Else somebody else's request could be sent on under a key of one's own, and its answer be read.
     if (!createPublicKey(publicKeyPem).equals(signer.publicKey))
       return fail(
         refuse('certificate-request-invalid', 'the message is signed by another key than its request'),
       );
-    certified = await enrollByScep(parts.store, managed.signer, { publicKeyPem, challenge, now });
+    const enrolled = await enrollByScep(parts.store, managed.signer, { publicKeyPem, challenge, now });
+    if (!isRefusal(enrolled)) id = enrolled.device;
+    certified = enrolled;
   } else {
+    id = device.device;
     const once = createHash('sha256').update(request.signature).digest('base64url');
     if ((await renewals.claim(once, device.device, renewalMemoryMs)) !== undefined)
       return fail(refuse('scep-message-invalid', `renewal of ${device.device} sent again`));
@@ -117,7 +124,11 @@ export async function answerScep(
     .split(/(?<=-----END CERTIFICATE-----\n)/)
     .map((pem) => new X509Certificate(pem).raw);
   const sealed = sealEnvelope(certificatesOnly(chain), signer, envelope.lock);
-  return { certRep: writeCertRep(registration, request, { envelope: sealed }), refusal: undefined };
+  return {
+    certRep: writeCertRep(registration, request, { envelope: sealed }),
+    refusal: undefined,
+    ...(id === undefined ? {} : { device: id }),
+  };
 }
 
 /** Whose certificate signed a renewal: one that the authority of managed devices issued, and as at any other door from there. */

@@ -90,6 +90,7 @@ describe.skipIf(!hasOpenssl)(`SCEP${opensslHint}`, () => {
       certificates: [{ managed: true }],
     });
     if (device === undefined) throw new TypeError('no device');
+    expect(lab.logged()).toMatch(new RegExp(`"device":"${id}","msg":"certificate issued by SCEP"`));
 
     const neighbour = newClient();
     expect(await transact({}, neighbour)).toMatchObject(refusedAs());

@@ -61,12 +61,12 @@ export function scepRoutes(app: ControlApp, parts: ControlParts): void {
       await limit.failed(address);
       throw new GatewayError('scep-message-invalid', { detail: error.message });
     }
-    const { certRep, refusal } = await answerScep(parts, managed, scep, asked);
+    const { certRep, refusal, device } = await answerScep(parts, managed, scep, asked);
     const { messageType: type, transactionId } = asked;
     if (refusal === undefined) {
       // Where workers know the device too: it may turn to one next.
       await parts.fleet.applied(parts.store.state.head.sequence, parts.enforcementTimeoutMs);
-      request.log.info({ type, transactionId }, 'certificate issued by SCEP');
+      request.log.info({ type, transactionId, device }, 'certificate issued by SCEP');
     } else {
       await limit.failed(address);
       if (refusal.code === 'device-lost')
