@@ -62,6 +62,8 @@ limits:
   dialTimeoutMs: 5000
   upstreamHeadersTimeoutMs: 60000
   upstreamBodyIdleTimeoutMs: 300000
+  # A UDP flow is over after so long without a datagram either way.
+  datagramIdleTimeoutMs: 120000
   upstreamConnectionsPerWorker: 256
   # How long flows may take to end by themselves when the server stops.
   drainTimeoutMs: 30000

@@ -9,10 +9,12 @@ import type { Settings } from './settings.ts';
  * understands only dialling, networks and readiness. Node serializes them with `serialization: 'advanced'`.
  */
 
-/** `host:port` of a registered upstream; the scheme is the worker's business, not the connector's. */
+/** `host:port` of a registered upstream; what is spoken there is the worker's business, not the connector's. */
 export interface UpstreamAddress {
   readonly host: string;
   readonly port: number;
+  /** Absent: TCP. A port is registered for one of them, and says nothing of the other. */
+  readonly transport?: 'udp';
 }
 
 export type DialFailure =

@@ -162,6 +162,8 @@ export const Settings = Type.Object(
         dialTimeoutMs: Type.Integer({ minimum: 100 }),
         upstreamHeadersTimeoutMs: Type.Integer({ minimum: 100 }),
         upstreamBodyIdleTimeoutMs: Type.Integer({ minimum: 100 }),
+        /** After so long without a datagram either way a UDP flow is over, which itself never says so. Default: two minutes. */
+        datagramIdleTimeoutMs: Type.Optional(Type.Integer({ minimum: 100 })),
         upstreamConnectionsPerWorker: Type.Integer({ minimum: 1, maximum: 10_000 }),
         drainTimeoutMs: Type.Integer({ minimum: 0 }),
       },

@@ -34,8 +34,6 @@ export function checkApps(
     checkUpstreams(app, network, findings);
     if ((app.inspect ?? []).length > 0)
       warning(app, 'inspect', 'inspection is not available in this version: flows to this app are refused');
-    if (app.protocol === 'udp')
-      warning(app, 'protocol', 'udp is not carried in this version: flows to this app are refused');
   }
   checkSharedHosts(apps, findings);
 }

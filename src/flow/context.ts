@@ -102,8 +102,9 @@ function buildContext(recorder: Recorder, facts: FlowFacts): Context {
         uid: connection.id,
         direction_id: 1,
         direction: 'Inbound',
-        protocol_name: 'tcp',
-        protocol_num: 6,
+        ...(app?.protocol === 'udp'
+          ? { protocol_name: 'udp', protocol_num: 17 }
+          : { protocol_name: 'tcp', protocol_num: 6 }),
         protocol_ver_id: addressMember(connection.source.address).ip?.includes(':') === true ? 6 : 4,
       },
       ...(tls === undefined ? {} : { tls }),

@@ -188,8 +188,8 @@ const network = {
     uid: Type.String(),
     direction_id: Type.Literal(1),
     direction: Type.Literal('Inbound'),
-    protocol_name: Type.Literal('tcp'),
-    protocol_num: Type.Literal(6),
+    protocol_name: Type.Union([Type.Literal('tcp'), Type.Literal('udp')]),
+    protocol_num: Type.Union([Type.Literal(6), Type.Literal(17)]),
     protocol_ver_id: Type.Union([Type.Literal(4), Type.Literal(6)]),
   }),
   tls: Type.Optional(

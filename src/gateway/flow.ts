@@ -23,6 +23,8 @@ export class Flow {
   app: App | undefined = undefined;
   /** The port that the client asked for, where it named one of the app's. */
   port: number | undefined = undefined;
+  /** A tunnel of datagrams (RFC 9298): what a CONNECT is for bytes, whichever way HTTP writes it. */
+  carriesDatagrams = false;
   /** Asked of the gateway itself, not of an application. */
   local: 'status' | 'jwks' | 'signed-in' | undefined = undefined;
   /** The sign-in of a browser that the control plane sent here with a code. */
@@ -43,6 +45,11 @@ export class Flow {
     this.startedAt = startedAt;
     this.exchange = exchange;
   }
+
+  /** As policies and records have it. */
+  get method(): string {
+    return this.carriesDatagrams ? 'CONNECT' : this.exchange.method;
+  }
 }
 
 /** The flow as its record shows it. */
@@ -53,7 +60,7 @@ export function factsOf(flow: Flow): FlowFacts {
     connection: exchange.connection.facts,
     startedAt: flow.startedAt,
     request: {
-      method: exchange.method,
+      method: flow.method,
       authority: head?.authority ?? '',
       path: head?.path ?? '',
       scheme: head?.scheme ?? exchange.scheme,

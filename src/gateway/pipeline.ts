@@ -57,7 +57,7 @@ function walk(flow: Flow, gateway: Gateway, from: number): void {
 
 function carry(flow: Flow, gateway: Gateway): void {
   if (flow.local !== undefined) answerLocally(flow, gateway, flow.local);
-  else if (flow.exchange.method === 'CONNECT') gateway.tunnels.open(flow);
+  else if (flow.method === 'CONNECT') gateway.tunnels.open(flow);
   else forward(flow, gateway);
 }
 

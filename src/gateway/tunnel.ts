@@ -8,9 +8,11 @@ import type { TunnelContext } from './exchange.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import type { Http1Server } from './http1/http1-server.ts';
+import { joinDatagrams } from './join-datagrams.ts';
 import { joinStreams } from './join-streams.ts';
 import type { EndedBy } from './record-flow.ts';
 import { refuseFlow } from './refuse-flow.ts';
+import type { OpenedUpstream } from './upstream/open-upstream.ts';
 import { refusalOfError } from './upstream/upstream-failure.ts';
 
 /** The port at which browsers speak HTTP without TLS, inside the tunnel as outside. */
@@ -30,31 +32,57 @@ export function createTunnels(parts: {
 }): Tunnels {
   const { servers, certificates, handshakeTimeoutMs } = parts;
 
-  /** Bytes of a protocol that is the app's own business. The app is there before the client is told so. */
-  const openRaw = async (flow: Flow, app: App): Promise<void> => {
+  /** What is the app's own business. The app is there before the client is told so. */
+  const openOpaque = async <Opened extends Pick<OpenedUpstream, 'dialled' | 'text'>>(
+    flow: Flow,
+    app: App,
+    way: {
+      open(gateway: Gateway): Promise<Opened>;
+      carry(gateway: Gateway, opened: Opened): void;
+      close(opened: Opened): void;
+    },
+  ): Promise<void> => {
     const gateway = parts.gateway();
     const { exchange, grant } = flow;
     let refusal: Refusal | undefined;
     if (grant !== undefined) grant.cut = (reason) => (refusal = reason);
-    let opened;
+    let opened: Opened;
     try {
-      opened = await gateway.upstreams.open(app);
+      opened = await way.open(gateway);
     } catch (error) {
       return refuseFlow(flow, gateway, refusalOfError(error, app.name));
     }
-    const { socket, dialled, text } = opened;
-    flow.upstream = dialled;
-    flow.upstreamText = text;
+    flow.upstream = opened.dialled;
+    flow.upstreamText = opened.text;
     if (exchange.isClosed || refusal !== undefined) {
-      socket.destroy();
+      way.close(opened);
       return refusal === undefined ? neverOpened(flow) : refuseFlow(flow, gateway, refusal);
     }
     afterOpening(
       flow,
-      () => joinStreams(flow, gateway, { client: exchange.accept(200, []), upstream: socket }),
-      () => socket.destroy(),
+      () => way.carry(gateway, opened),
+      () => way.close(opened),
     );
   };
+
+  const openRaw = (flow: Flow, app: App): Promise<void> =>
+    openOpaque(flow, app, {
+      open: ({ upstreams }) => upstreams.open(app),
+      carry: (gateway, { socket }) =>
+        joinStreams(flow, gateway, { client: flow.exchange.accept(200, []), upstream: socket }),
+      close: ({ socket }) => void socket.destroy(),
+    });
+
+  const openDatagrams = (flow: Flow, app: App): Promise<void> =>
+    openOpaque(flow, app, {
+      open: ({ upstreams }) => upstreams.openDatagrams(app),
+      carry: (gateway, opened) =>
+        joinDatagrams(flow, gateway, {
+          client: flow.exchange.accept(101, ['capsule-protocol', '?1']),
+          opened,
+        }),
+      close: ({ socket }) => void socket.close(),
+    });
 
   /** An http app: the gateway is its TLS server, and each request in the tunnel goes through the whole pipeline. */
   const openHttp = async (flow: Flow, app: App, port: number): Promise<void> => {
@@ -123,7 +151,11 @@ export function createTunnels(parts: {
     open(flow) {
       const { app, port } = flow;
       if (app === undefined || port === undefined) throw new TypeError('tunnel was not decided');
-      const opening = app.protocol === 'http' ? openHttp(flow, app, port) : openRaw(flow, app);
+      const opening = flow.carriesDatagrams
+        ? openDatagrams(flow, app)
+        : app.protocol === 'http'
+          ? openHttp(flow, app, port)
+          : openRaw(flow, app);
       opening.catch((error: unknown) => {
         const gateway = parts.gateway();
         gateway.log.error({ err: error, flow: flow.id }, 'tunnel failed');

@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import type { DialFailure, UpstreamAddress } from '../contract/ipc.ts';
 
@@ -9,12 +10,21 @@ export interface DialledSocket {
   readonly address: string;
 }
 
+/** A datagram socket inside a private network that knows one peer. That the peer is there it cannot know. */
+export interface DialledDatagrams {
+  readonly socket: DatagramSocket;
+  /** The numeric address of the peer, for the flow record. */
+  readonly address: string;
+}
+
 /**
  * The only way into a private network. A dialer opens one connection to one upstream that is registered for that
  * network. @throws DialError for every way in which that can fail; the reason of `signal` when it aborts.
  */
 export interface Dialer {
   dial(network: string, upstream: UpstreamAddress, signal?: AbortSignal): Promise<DialledSocket>;
+  /** The same for an upstream that is registered for UDP. */
+  dialDatagrams(network: string, upstream: UpstreamAddress, signal?: AbortSignal): Promise<DialledDatagrams>;
 }
 
 /** No socket, and why. `detail` is for log and record, not for the peer. */

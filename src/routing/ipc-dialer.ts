@@ -1,7 +1,9 @@
-import type { SupervisorToWorker, WorkerMessage } from '../contract/ipc.ts';
+import { isIPv6 } from 'node:net';
+import type { SupervisorToWorker, UpstreamAddress, WorkerMessage } from '../contract/ipc.ts';
 import { DialError } from './dialer.ts';
-import type { DialledSocket, Dialer } from './dialer.ts';
-import { isTcpHandle, wrapHandle } from './wrap-handle.ts';
+import type { Dialer } from './dialer.ts';
+import { isSocketHandle, isTcpHandle, isUdpHandle, wrapHandle, wrapUdpHandle } from './wrap-handle.ts';
+import type { SocketHandle } from './wrap-handle.ts';
 
 type DialAnswer = Extract<SupervisorToWorker, { type: 'dialled' | 'dial-failed' }>;
 
@@ -15,7 +17,8 @@ export interface IpcDialer extends Dialer {
 
 interface Pending {
   readonly network: string;
-  readonly resolve: (socket: DialledSocket) => void;
+  /** False for a handle of another kind than was asked for. */
+  readonly take: (handle: SocketHandle, address: string) => boolean;
   readonly reject: (error: unknown) => void;
 }
 
@@ -33,58 +36,76 @@ export function createIpcDialer(parts: {
   const pending = new Map<number, Pending>();
   let lastId = 0;
 
+  /** @param wrap makes of a handle of the right kind what was asked for. */
+  const ask = <Wanted>(
+    network: string,
+    upstream: UpstreamAddress,
+    signal: AbortSignal | undefined,
+    wrap: (handle: SocketHandle, address: string) => Wanted | undefined,
+  ): Promise<Wanted> => {
+    if (pending.size >= maxPending)
+      return Promise.reject(
+        new DialError('connector-unavailable', `${maxPending} dials are under way already`),
+      );
+    const id = ++lastId;
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        pending.delete(id);
+      };
+      const abort = (): void => {
+        finish();
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        finish();
+        reject(new DialError('timeout', `no answer from the connector in ${timeoutMs + graceMs} ms`));
+      }, timeoutMs + graceMs);
+      if (signal?.aborted === true) return abort();
+      signal?.addEventListener('abort', abort, { once: true });
+      pending.set(id, {
+        network,
+        take: (handle, address) => {
+          const wanted = wrap(handle, address);
+          if (wanted === undefined) return false;
+          finish();
+          resolve(wanted);
+          return true;
+        },
+        reject: (error) => {
+          finish();
+          reject(error);
+        },
+      });
+      try {
+        send({ type: 'dial', id, network, upstream });
+      } catch (error) {
+        finish();
+        reject(new DialError('connector-unavailable', `the supervisor is gone: ${String(error)}`));
+      }
+    });
+  };
+
   return {
     get pending() {
       return pending.size;
     },
-    dial(network, upstream, signal) {
-      if (pending.size >= maxPending)
-        return Promise.reject(
-          new DialError('connector-unavailable', `${maxPending} dials are under way already`),
-        );
-      const id = ++lastId;
-      return new Promise((resolve, reject) => {
-        const finish = (): void => {
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-          pending.delete(id);
-        };
-        const abort = (): void => {
-          finish();
-          reject(signal?.reason);
-        };
-        const timer = setTimeout(() => {
-          finish();
-          reject(new DialError('timeout', `no answer from the connector in ${timeoutMs + graceMs} ms`));
-        }, timeoutMs + graceMs);
-        if (signal?.aborted === true) return abort();
-        signal?.addEventListener('abort', abort, { once: true });
-        pending.set(id, {
-          network,
-          resolve: (socket) => {
-            finish();
-            resolve(socket);
-          },
-          reject: (error) => {
-            finish();
-            reject(error);
-          },
-        });
-        try {
-          send({ type: 'dial', id, network, upstream });
-        } catch (error) {
-          finish();
-          reject(new DialError('connector-unavailable', `the supervisor is gone: ${String(error)}`));
-        }
-      });
-    },
+    dial: (network, upstream, signal) =>
+      ask(network, upstream, signal, (handle, address) =>
+        isTcpHandle(handle) ? { socket: wrapHandle(handle), address } : undefined,
+      ),
+    dialDatagrams: (network, upstream, signal) =>
+      ask(network, upstream, signal, (handle, address) =>
+        isUdpHandle(handle) ? { socket: wrapUdpHandle(handle, isIPv6(address) ? 6 : 4), address } : undefined,
+      ),
     receive(answer, handle) {
       const asked = pending.get(answer.id);
       if (answer.type === 'dial-failed') {
         asked?.reject(new DialError(answer.failure, answer.detail));
         return;
       }
-      const arrived = isTcpHandle(handle) ? handle : undefined;
+      const arrived = isSocketHandle(handle) ? handle : undefined;
       if (asked === undefined) {
         // Whoever asked has given up.
         arrived?.close();
@@ -104,7 +125,11 @@ export function createIpcDialer(parts: {
         asked.reject(new DialError('unreachable', 'the connection was gone before it was handed over'));
         return;
       }
-      asked.resolve({ socket: wrapHandle(arrived), address: answer.address });
+      if (asked.take(arrived, answer.address)) return;
+      arrived.close();
+      asked.reject(
+        new DialError('connector-unavailable', 'a socket of another kind than was asked for came'),
+      );
     },
   };
 }

@@ -1,11 +1,12 @@
 import type { NetworkRegistration, UpstreamAddress } from '../contract/ipc.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import { parseUpstreamUrl } from '../domain/upstream-url.ts';
+import { addressOf } from './upstream.ts';
 
 /**
  * What each network's connector may dial: the upstreams of the apps in that network, and nothing else anywhere.
  * Sorted, so that equal states give equal registrations. An upstream that cannot be read is left out, and so cannot
- * be reached; udp is left out as well, since a connector would dial its port by TCP.
+ * be reached.
  */
 export function registrations(
   state: Pick<ControlState, 'networks' | 'apps'>,
@@ -15,8 +16,9 @@ export function registrations(
     const known = upstreamsOf.get(app.network) ?? [];
     for (const text of app.upstreams) {
       const url = parseUpstreamUrl(text);
-      if ('problem' in url || url.scheme === 'udp' || isRegistered(known, url)) continue;
-      known.push({ host: url.host, port: url.port });
+      if ('problem' in url) continue;
+      const address = addressOf(url);
+      if (!isRegistered(known, address)) known.push(address);
     }
     upstreamsOf.set(app.network, known);
   }
@@ -33,11 +35,13 @@ export function registrations(
 /** Field by field: a key made of joined strings is how requests came to reach another upstream (GHSA-v574-6498-x57v). */
 export function isRegistered(
   upstreams: readonly UpstreamAddress[],
-  { host, port }: UpstreamAddress,
+  { host, port, transport }: UpstreamAddress,
 ): boolean {
-  return upstreams.some((upstream) => upstream.host === host && upstream.port === port);
+  return upstreams.some(
+    (upstream) => upstream.host === host && upstream.port === port && upstream.transport === transport,
+  );
 }
 
 const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const compareAddresses = (a: UpstreamAddress, b: UpstreamAddress): number =>
-  compareTexts(a.host, b.host) || a.port - b.port;
+  compareTexts(a.host, b.host) || a.port - b.port || compareTexts(a.transport ?? '', b.transport ?? '');

@@ -4,7 +4,7 @@ import type {
   SupervisorToConnector,
   UpstreamAddress,
 } from '../contract/ipc.ts';
-import { isTcpHandle } from '../routing/wrap-handle.ts';
+import { isSocketHandle } from '../routing/wrap-handle.ts';
 import { startChild } from './child.ts';
 import type { Command } from './child.ts';
 import type { DialResult } from './dial-result.ts';
@@ -71,7 +71,7 @@ export function startConnector(
       for (const [id, dial] of pending) watch(id, dial);
     } else if (message.type === 'dial-failed') {
       settle(message.id, { failure: message.failure, detail: message.detail });
-    } else if (!isTcpHandle(handle)) {
+    } else if (!isSocketHandle(handle)) {
       settle(message.id, {
         failure: 'unreachable',
         detail: 'the connection was gone before it was handed over',

@@ -40,7 +40,10 @@ export function createDialRelay(
         return;
       }
       untaken.set(worker, count + 1);
-      connectors.dial(network, { host: upstream.host, port: upstream.port }, (result) => {
+      const { host, port, transport } = upstream;
+      // Rebuilt: whatever else a worker wrote into it goes no further.
+      const asked = transport === undefined ? { host, port } : { host, port, transport };
+      connectors.dial(network, asked, (result) => {
         if ('failure' in result) {
           const { failure, detail } = result;
           workers.send(worker, { type: 'dial-failed', id, failure, detail }, undefined, () => settle(worker));

@@ -12,7 +12,8 @@ export function isWorkerMessage(message: unknown): message is WorkerMessage {
     case 'dial': {
       const { id, network, upstream } = message;
       if (!Number.isSafeInteger(id) || typeof network !== 'string' || !isRecord(upstream)) return false;
-      return typeof upstream['host'] === 'string' && isPort(upstream['port']);
+      const { host, port, transport } = upstream;
+      return typeof host === 'string' && isPort(port) && (transport === undefined || transport === 'udp');
     }
     case 'for-control':
       return isRecord(message['message']);

@@ -1,5 +1,5 @@
 import type { SupervisorToWorker, WorkerMessage } from '../contract/ipc.ts';
-import { isTcpHandle } from '../routing/wrap-handle.ts';
+import { isSocketHandle } from '../routing/wrap-handle.ts';
 import { createBackoff, usualBackoff } from './backoff.ts';
 import type { BackoffTimes } from './backoff.ts';
 import { startChild } from './child.ts';
@@ -55,7 +55,7 @@ export function createWorkers(parts: WorkersParts): Workers {
     const number = ++lastNumber;
     const child = startChild<SupervisorToWorker, unknown>(parts.command, {
       onMessage: (message, handle) => {
-        if (isTcpHandle(handle)) handle.close();
+        if (isSocketHandle(handle)) handle.close();
         if (!isWorkerMessage(message)) {
           log.error({ worker: number }, 'worker broke the form of messages');
           child.kill();

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NetworkRegistration } from '../../src/contract/ipc.ts';
-import { isTcpHandle, wrapHandle } from '../../src/routing/wrap-handle.ts';
+import { isTcpHandle, isUdpHandle, wrapHandle, wrapUdpHandle } from '../../src/routing/wrap-handle.ts';
 import { connectorCommand } from '../../src/supervisor/commands.ts';
 import { createNamespace, namespacesAvailable, titleWithNamespaces } from '../lab/namespaces.ts';
-import { startGreeter } from '../lab/speakers.ts';
+import { startDatagramEcho, startGreeter } from '../lab/speakers.ts';
 import type { Greeter } from '../lab/speakers.ts';
 import { startConnector } from './connector-process.ts';
 
@@ -63,6 +63,44 @@ describe('a connector', () => {
     // The greeter ends its side when it has read our end, which reaches it only when no copy is left.
     socket.destroy();
     await expect.poll(() => greeter.open).toBe(0);
+  });
+
+  it('hands over a datagram socket that knows its one peer, where the port is registered for UDP', async () => {
+    const echo = await startDatagramEcho('dns');
+    closing.push(() => echo.close());
+    const upstream = { host: '127.0.0.1', port: echo.port, transport: 'udp' as const };
+    const { tell, next } = await connector(registration());
+    tell({ type: 'register', registration: registration({ upstreams: [upstream] }) });
+    tell({ ...dialOf(echo.port), upstream });
+    const [message, handle] = await next();
+    expect(message).toEqual({ type: 'dialled', id: 7, network: 'lab', address: '127.0.0.1' });
+    if (!isUdpHandle(handle)) throw new Error('no handle came');
+    const socket = wrapUdpHandle(handle, 4);
+    socket.send('who');
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    expect(answer.toString()).toBe('dns:who');
+    // What others send to it the kernel drops.
+    const stranger = await startDatagramEcho('stranger');
+    closing.push(() => stranger.close());
+    stranger.tell(`127.0.0.1:${socket.address().port}`, 'let me in');
+    socket.send('again');
+    const [heard] = (await once(socket, 'message')) as [Buffer];
+    expect(heard.toString()).toBe('dns:again');
+    expect(socket.remoteAddress()).toMatchObject({ address: '127.0.0.1', port: echo.port });
+    socket.close();
+  });
+
+  it('takes a port that is registered for TCP for no UDP port, and the reverse', async () => {
+    const { tell, next } = await connector(registration());
+    const tcp = { host: '127.0.0.1', port: greeter.port };
+    const udp = { ...tcp, transport: 'udp' as const };
+    tell({ type: 'register', registration: registration({ upstreams: [tcp] }) });
+    tell({ ...dialOf(greeter.port), upstream: udp });
+    expect((await next())[0]).toMatchObject({ type: 'dial-failed', failure: 'not-registered' });
+    tell({ type: 'register', registration: registration({ upstreams: [udp] }) });
+    tell(dialOf(greeter.port));
+    expect((await next())[0]).toMatchObject({ type: 'dial-failed', failure: 'not-registered' });
+    expect(greeter.peers).toEqual([]);
   });
 
   it('dials nothing before it is told what is registered, and then nothing else, whoever asks', async () => {

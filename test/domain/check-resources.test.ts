@@ -189,11 +189,6 @@ describe('what may surprise is said', () => {
       [network(), app({ inspect: ['waf'] })],
       'App grants: inspect: inspection is not available in this version: flows to this app are refused',
     ],
-    [
-      'udp',
-      [network(), tcp({ protocol: 'udp', upstreams: ['udp://10.0.0.2:53'] })],
-      'App grants: protocol: udp is not carried in this version: flows to this app are refused',
-    ],
     ['a network without apps', [network()], 'Network finance: : has no apps'],
     [
       'a policy in the shadow',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
@@ -190,6 +191,16 @@ export function createLabDialer(): LabDialer {
         throw new DialError('unreachable', (error as NodeJS.ErrnoException).code ?? 'failed');
       }
       socket.pause();
+      return { socket, address: '127.0.0.1' };
+    },
+    async dialDatagrams(network, { port, transport }) {
+      if (transport !== 'udp') throw new DialError('not-registered', 'asked for datagrams of a TCP port');
+      dials.push({ network, port });
+      const failure = failures.get(port);
+      if (failure !== undefined) throw failure;
+      const socket = createSocket('udp4');
+      socket.connect(port, '127.0.0.1');
+      await once(socket, 'connect');
       return { socket, address: '127.0.0.1' };
     },
   };

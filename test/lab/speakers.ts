@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -35,6 +36,40 @@ export async function startGreeter(greeting: string, address = '127.0.0.1', port
       const closed = once(server, 'close');
       server.close();
       for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+/** A UDP service in this process that answers each datagram with its own name and what came. */
+export interface DatagramEcho {
+  readonly port: number;
+  /** `address:port` of whoever sent something, in order, each once. */
+  readonly peers: readonly string[];
+  /** Sends something to a peer that did not ask. */
+  tell(peer: string, text: string | Buffer): void;
+  close(): Promise<void>;
+}
+
+export async function startDatagramEcho(name: string): Promise<DatagramEcho> {
+  const socket = createSocket('udp4');
+  const peers: string[] = [];
+  socket.on('message', (message, { address, port }) => {
+    if (!peers.includes(`${address}:${port}`)) peers.push(`${address}:${port}`);
+    socket.send(Buffer.concat([Buffer.from(`${name}:`), message]), port, address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  return {
+    port: socket.address().port,
+    peers,
+    tell(peer, text) {
+      const [address = '', port = ''] = peer.split(':');
+      socket.send(text, Number(port), address);
+    },
+    async close() {
+      const closed = once(socket, 'close');
+      socket.close();
       await closed;
     },
   };

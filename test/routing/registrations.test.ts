@@ -40,15 +40,26 @@ describe('what connectors may dial', () => {
     ]);
   });
 
-  it('leaves out what no connector can carry or nobody can read, and keeps the rest', () => {
-    const upstreams = [
-      'udp://10.0.0.2:53',
-      'http://0x7f.1:80',
-      'http://10.0.0.2:99999',
-      'http://10.0.0.2:8080',
-    ];
+  it('leaves out what nobody can read, and keeps the rest', () => {
+    const upstreams = ['http://0x7f.1:80', 'http://10.0.0.2:99999', 'http://10.0.0.2:8080'];
     const [only] = registrations(stateOf([finance], [app({ upstreams })]));
     expect(only?.upstreams).toEqual([{ host: '10.0.0.2', port: 8080 }]);
+  });
+
+  it('keeps a UDP port and a TCP port of one number apart', () => {
+    const apps = [
+      app({ name: 'b', upstreams: ['udp://10.0.0.2:53'] }),
+      app({ upstreams: ['tcp://10.0.0.2:53'] }),
+    ];
+    const [only] = registrations(stateOf([finance], apps));
+    const [tcp, udp] = [
+      { host: '10.0.0.2', port: 53 },
+      { host: '10.0.0.2', port: 53, transport: 'udp' as const },
+    ];
+    expect(only?.upstreams).toEqual([tcp, udp]);
+    expect(isRegistered([udp], udp)).toBe(true);
+    expect(isRegistered([udp], tcp)).toBe(false);
+    expect(isRegistered([tcp], udp)).toBe(false);
   });
 
   it('lists a network without apps, with nothing to dial, and no network that an app merely names', () => {

@@ -1,6 +1,7 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { App } from '../../domain/resources.ts';
+import { parseAuthority } from '../authority.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import type { RequestHead } from '../request-head.ts';
@@ -19,6 +20,7 @@ export function chooseApplication(flow: Flow, gateway: Gateway): Refusal | undef
   if (misplaced !== undefined) return misplaced;
   if (head.path === `${wellKnown}jwks.json`) return chooseLocal(flow, 'jwks');
   if (head.host === gateway.name) {
+    if (exchange.upgrade === 'connect-udp') return chooseForDatagrams(flow, head, gateway);
     return head.path === `${wellKnown}status`
       ? chooseLocal(flow, 'status')
       : refuse('application-unknown', 'the gateway itself has no pages');
@@ -70,6 +72,25 @@ function chooseForTunnel(flow: Flow, head: RequestHead, gateway: Gateway): Refus
   flow.app = app;
   flow.port = head.port;
   return app.protocol === 'udp' ? refuse('protocol-mismatch', `${app.name} is udp`) : undefined;
+}
+
+/** `/.well-known/masque/udp/{target_host}/{target_port}/`, the template that clients take where they were given none (RFC 9298, section 3). */
+const datagramTarget = /^\/\.well-known\/masque\/udp\/([A-Za-z0-9._-]{1,253})\/([1-9][0-9]{0,4})\/$/;
+
+/** Proxied UDP names host and port in its path; everything after this sees them as of a CONNECT. */
+function chooseForDatagrams(flow: Flow, head: RequestHead, gateway: Gateway): Refusal | undefined {
+  flow.carriesDatagrams = true;
+  const [, written, port] = datagramTarget.exec(head.target) ?? [];
+  const target = parseAuthority(`${written}:${port}`);
+  if (written === undefined || target === undefined || target.port === undefined)
+    return refuse('bad-request', 'target of connect-udp');
+  const asked = { ...head, authority: `${target.host}:${target.port}`, host: target.host, port: target.port };
+  flow.head = { ...asked, target: '', path: '' };
+  const app = gateway.apps.find(target.host, target.port);
+  if (app === undefined) return unknownApp(asked, gateway);
+  flow.app = app;
+  flow.port = target.port;
+  return app.protocol === 'udp' ? undefined : refuse('protocol-mismatch', `${app.name} is ${app.protocol}`);
 }
 
 function unknownApp(head: RequestHead, { apps }: Gateway): Refusal {

@@ -15,7 +15,7 @@ export function decide(flow: Flow, gateway: Gateway): Refusal | undefined {
     subject,
     app,
     request: {
-      method: exchange.method,
+      method: flow.method,
       path: head.path,
       host: head.host,
       sourceAddress: exchange.connection.facts.source.address,

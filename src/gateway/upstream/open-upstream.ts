@@ -1,3 +1,4 @@
+import type { Socket as DatagramSocket } from 'node:dgram';
 import { isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls, rootCertificates } from 'node:tls';
@@ -8,6 +9,7 @@ import type { NetworkName } from '../../domain/ids.ts';
 import type { App } from '../../domain/resources.ts';
 import { DialError } from '../../routing/dialer.ts';
 import type { Dialer } from '../../routing/dialer.ts';
+import { addressOf } from '../../routing/upstream.ts';
 import type { Upstream } from '../../routing/upstream.ts';
 import type { UpstreamChoice } from '../../routing/upstream-choice.ts';
 import { refusalOfError, UpstreamError } from './upstream-failure.ts';
@@ -24,6 +26,16 @@ export interface OpenedUpstream {
 /** After this many upstreams of an app failed to be reached, the request has waited long enough. */
 const maxAttempts = 3;
 
+/** A datagram socket to one upstream of one app, inside its network. */
+export interface OpenedDatagrams {
+  readonly socket: DatagramSocket;
+  readonly dialled: DialledUpstream;
+  /** As the app's resource writes it. */
+  readonly text: string;
+  /** Nobody is there after all: the next flow goes to another. */
+  failed(): void;
+}
+
 export const textOf = ({ scheme, host, port }: Upstream): string =>
   `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -32,6 +44,8 @@ export interface UpstreamOpener {
   open(app: App, upstream: Upstream): Promise<OpenedUpstream>;
   /** Dials the app's upstreams in their turn until one answers. @throws UpstreamError of the last. */
   openAny(app: App): Promise<OpenedUpstream>;
+  /** A socket to the first of the app's upstreams, in their turn, to which there is a way. @throws UpstreamError */
+  openDatagrams(app: App): Promise<OpenedDatagrams>;
 }
 
 export function createUpstreamOpener(parts: {
@@ -85,10 +99,10 @@ export function createUpstreamOpener(parts: {
     });
 
   const open = async (app: App, upstream: Upstream): Promise<OpenedUpstream> => {
-    const { host, port } = upstream;
+    const { port } = upstream;
     const text = textOf(upstream);
     try {
-      const { socket, address } = await dialer.dial(app.network, { host, port });
+      const { socket, address } = await dialer.dial(app.network, addressOf(upstream));
       // Errors between here and the first use end in `close`, which every user of a connection looks at.
       socket.on('error', () => undefined);
       const ready = upstream.tls ? await secure(socket, app, upstream) : socket;
@@ -100,26 +114,52 @@ export function createUpstreamOpener(parts: {
         text,
       };
     } catch (error) {
-      // A connector that is down says nothing about the upstream behind it.
-      if (!(error instanceof DialError) || error.failure !== 'connector-unavailable') {
-        choice.failed(app, upstream, now());
-      }
-      throw new UpstreamError(refusalOfError(error, text));
+      throw failed(error, app, upstream);
     }
+  };
+
+  const openDatagrams = async (app: App, upstream: Upstream): Promise<OpenedDatagrams> => {
+    try {
+      const { socket, address } = await dialer.dialDatagrams(app.network, addressOf(upstream));
+      // Until its flow is joined to it: what its peer says before that nobody asked for.
+      socket.on('error', () => undefined);
+      return {
+        socket,
+        dialled: { network: app.network as NetworkName, address, port: upstream.port },
+        text: textOf(upstream),
+        failed: () => choice.failed(app, upstream, now()),
+      };
+    } catch (error) {
+      throw failed(error, app, upstream);
+    }
+  };
+
+  const failed = (error: unknown, app: App, upstream: Upstream): UpstreamError => {
+    // A connector that is down says nothing about the upstream behind it.
+    if (!(error instanceof DialError) || error.failure !== 'connector-unavailable') {
+      choice.failed(app, upstream, now());
+    }
+    return new UpstreamError(refusalOfError(error, textOf(upstream)));
+  };
+
+  const first = async <Opened>(
+    app: App,
+    openOne: (app: App, upstream: Upstream) => Promise<Opened>,
+  ): Promise<Opened> => {
+    let last: unknown = new UpstreamError(refuse('upstream-unreachable', 'the app has no upstream'));
+    for (const upstream of choice.candidates(app, now()).slice(0, maxAttempts)) {
+      try {
+        return await openOne(app, upstream);
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
   };
 
   return {
     open,
-    async openAny(app) {
-      let last: unknown = new UpstreamError(refuse('upstream-unreachable', 'the app has no upstream'));
-      for (const upstream of choice.candidates(app, now()).slice(0, maxAttempts)) {
-        try {
-          return await open(app, upstream);
-        } catch (error) {
-          last = error;
-        }
-      }
-      throw last;
-    },
+    openAny: (app) => first(app, open),
+    openDatagrams: (app) => first(app, openDatagrams),
   };
 }

@@ -4,7 +4,7 @@ import type { Dialer } from '../../routing/dialer.ts';
 import type { Upstream } from '../../routing/upstream.ts';
 import { createUpstreamChoice } from '../../routing/upstream-choice.ts';
 import { createUpstreamOpener } from './open-upstream.ts';
-import type { OpenedUpstream, UpstreamOpener } from './open-upstream.ts';
+import type { OpenedDatagrams, OpenedUpstream, UpstreamOpener } from './open-upstream.ts';
 import { UpstreamConnection } from './upstream-connection.ts';
 import type { AnswerLimits, ConnectionKeeper } from './upstream-connection.ts';
 import { createUpstreamPool } from './upstream-pool.ts';
@@ -18,6 +18,8 @@ export interface Upstreams {
   takeOwn(app: App): Promise<UpstreamConnection>;
   /** A connection of one's own for another protocol. Rejects with UpstreamError. */
   open(app: App): Promise<OpenedUpstream>;
+  /** A datagram socket of one's own. Rejects with UpstreamError. */
+  openDatagrams(app: App): Promise<OpenedDatagrams>;
   /** Closes what is kept for apps that are not among these, object by object. */
   retain(apps: Iterable<App>): void;
   close(): void;
@@ -119,6 +121,7 @@ export function createUpstreams(parts: {
     },
     takeOwn: async (app) => connect(await opener.openAny(app), undefined),
     open: (app) => opener.openAny(app),
+    openDatagrams: (app) => opener.openDatagrams(app),
     retain(apps) {
       const kept = new Set(apps);
       for (const [app, ofApp] of pools) {

@@ -1,0 +1,81 @@
+import type { Duplex } from 'node:stream';
+import {
+  createCapsuleReader,
+  encodeDatagram,
+  MalformedCapsule,
+  maxDatagramBytes,
+} from '../contract/datagram-capsules.ts';
+import { refuse } from '../contract/refusals.ts';
+import type { Refusal } from '../contract/refusals.ts';
+import type { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
+import type { EndedBy } from './record-flow.ts';
+import type { OpenedDatagrams } from './upstream/open-upstream.ts';
+
+/** Datagrams that one side sends faster than the other takes them are lost beyond this, as in any network. */
+const maxQueuedBytes = 1024 * 1024;
+const usualIdleMs = 120_000;
+
+/**
+ * Joins a client's stream of capsules and a datagram socket whose tunnel was opened and recorded (RFC 9298). A flow of
+ * datagrams has no end of its own: it ends with the client's stream, with a peer that says that nobody is there, or after
+ * a time in which nothing moved.
+ */
+export function joinDatagrams(
+  flow: Flow,
+  gateway: Gateway,
+  { client, opened }: { client: Duplex; opened: OpenedDatagrams },
+): void {
+  const { socket, text } = opened;
+  let isOver = false;
+  const end = (endedBy: EndedBy, refusal?: Refusal): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(idle);
+    if (refusal === undefined) client.end();
+    else client.destroy();
+    socket.close();
+    gateway.record.tunnelClosed(flow, endedBy, refusal);
+    if (flow.grant !== undefined) gateway.grants.close(flow.grant);
+  };
+  const idle = setTimeout(() => end('gateway'), gateway.settings.limits.datagramIdleTimeoutMs ?? usualIdleMs);
+  const capsules = createCapsuleReader((payload) => {
+    flow.bytesIn += payload.length;
+    idle.refresh();
+    if (socket.getSendQueueSize() < maxQueuedBytes) socket.send(payload);
+  });
+
+  client.on('data', (piece: Buffer) => {
+    if (isOver) return;
+    try {
+      capsules.read(piece);
+    } catch (error) {
+      if (!(error instanceof MalformedCapsule)) throw error;
+      end('gateway', refuse('bad-request', error.message));
+    }
+  });
+  client.once('end', () =>
+    end('client', capsules.isBetween ? undefined : refuse('bad-request', 'half a capsule')),
+  );
+  client.on('error', () => end('client'));
+  client.once('close', () => end('client'));
+  socket.on('message', (payload) => {
+    // An upstream is not trusted to keep to what a packet can hold, nor to wait for who reads.
+    if (payload.length > maxDatagramBytes || client.writableLength > maxQueuedBytes) return;
+    flow.bytesOut += payload.length;
+    idle.refresh();
+    client.write(encodeDatagram(payload));
+  });
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    // One datagram too large for the way is only lost.
+    if (error.code === 'EMSGSIZE') return;
+    // Its host answered that nobody listens there.
+    opened.failed();
+    end('upstream', refuse('upstream-unreachable', `${text}: ${error.code}`));
+  });
+  if (client.destroyed) return end('client');
+  client.resume();
+  if (flow.grant === undefined) return;
+  flow.grant.cut = (refusal) => end('gateway', refusal);
+  if (flow.grant.ended !== undefined) end('gateway', flow.grant.ended);
+}
