@@ -1,20 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { escapeHtml } from '../../src/contract/escape-html.ts';
+import { pagePolicy } from '../../src/contract/person-page.ts';
+import { renderProblemPage, wantsPage } from '../../src/contract/problem-page.ts';
 import { buildProblem } from '../../src/contract/refusals.ts';
 import type { Problem, RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
 
-/** The facts of a refusal for a person in a browser. No script, no style, nothing from elsewhere. */
-const page = (problem: Problem, language: Language): string =>
-  `<!doctype html><html lang="${language}"><meta charset="utf-8"><title>${escapeHtml(problem.title)}</title>` +
-  `<h1>${escapeHtml(problem.title)}</h1><p>${escapeHtml(problem.help)}</p>` +
-  `<p><code>${escapeHtml(problem.code)}</code> ${escapeHtml(problem.detail ?? '')}</p></html>\n`;
-
 /** Headers of every answer that the agent itself writes: never kept, never framed, never a script. */
 export const ownHeaders = {
   'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'content-security-policy': pagePolicy,
   'cross-origin-resource-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -36,8 +31,8 @@ export function answerProblem(response: ServerResponse, accept: string | undefin
     return;
   }
   const problem = problemOf(refused);
-  const isPage = accept?.includes('text/html') === true;
-  const body = isPage ? page(problem, refused.language) : `${JSON.stringify(problem)}\n`;
+  const isPage = wantsPage(accept);
+  const body = isPage ? renderProblemPage(problem, refused.language) : `${JSON.stringify(problem)}\n`;
   response.writeHead(problem.status, {
     ...ownHeaders,
     'content-type': isPage ? 'text/html; charset=utf-8' : 'application/problem+json',

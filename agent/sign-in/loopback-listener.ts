@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { escapeHtml } from '../../src/contract/escape-html.ts';
+import { paragraph, renderPage } from '../../src/contract/person-page.ts';
 import type { Language } from '../language.ts';
 import { message } from '../messages.ts';
 import type { MessageKey } from '../messages.ts';
@@ -79,10 +79,9 @@ function answerPage(
   key: MessageKey,
   reason: string,
 ): void {
-  const text = escapeHtml(message(language, key, { reason }).trim());
-  const body =
-    `<!doctype html><html lang="${language}"><meta charset="utf-8"><title>Postern</title>` +
-    `<h1>Postern</h1><p>${text}</p></html>\n`;
+  const text = message(language, key, { reason }).trim();
+  const title = language === 'fr' ? 'Connexion' : 'Sign-in';
+  const body = renderPage({ language, title, body: paragraph(text) });
   response.writeHead(status, {
     ...ownHeaders,
     // The address holds the answer of the provider; it is of no use any more, and nobody's business.

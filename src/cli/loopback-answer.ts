@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { pagePolicy, paragraph, prefersFrench, renderPage } from '../contract/person-page.ts';
 
 /** Where the browser comes back to after sign-in (RFC 8252, section 7.3): a port of loopback, open for one answer. */
 export interface LoopbackAnswer {
@@ -13,13 +14,32 @@ export interface LoopbackAnswer {
 const path = '/sign-in';
 const headers = {
   'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'content-security-policy': pagePolicy,
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
   connection: 'close',
 };
-const page = (text: string): string =>
-  `<!doctype html><html lang="en"><meta charset="utf-8"><title>Postern</title><h1>Postern</h1><p>${text}</p></html>\n`;
+const texts = {
+  en: {
+    came: [
+      'Back to the terminal',
+      'There `postern login` goes on, and says how it ended. This window can be closed.',
+    ],
+    unexpected: ['Nothing is waited for here', 'Run `postern login`, and open the address that it prints.'],
+  },
+  fr: {
+    came: [
+      'Retour au terminal',
+      'La commande `postern login` y continue, et dit le résultat. Cette fenêtre peut être fermée.',
+    ],
+    unexpected: ["Rien n'est attendu ici", "Lancez `postern login`, et ouvrez l'adresse affichée."],
+  },
+} as const;
+function page(acceptLanguage: string | undefined, what: 'came' | 'unexpected'): string {
+  const language = prefersFrench(acceptLanguage) ? 'fr' : 'en';
+  const [title, text] = texts[language][what];
+  return renderPage({ language, title, body: paragraph(text) });
+}
 
 /** @throws the error of listen. */
 export async function listenForAnswer(): Promise<LoopbackAnswer> {
@@ -27,14 +47,14 @@ export async function listenForAnswer(): Promise<LoopbackAnswer> {
   const received = Promise.withResolvers<string>();
   const server = createServer(
     { maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout: 10_000 },
-    ({ method, url = '', headers: { host } }, response) => {
+    ({ method, url = '', headers: { host, 'accept-language': wished } }, response) => {
       const parameters = url.startsWith(`${path}?`) ? url.slice(path.length + 1) : '';
       const states = new URLSearchParams(parameters).getAll('state');
       const isOurs = method === 'GET' && host === `127.0.0.1:${port}` && states.length === 1;
       if (!isOurs || expected === undefined || states[0] !== expected)
-        return void response.writeHead(404, headers).end(page('Nothing is waited for here.'));
+        return void response.writeHead(404, headers).end(page(wished, 'unexpected'));
       expected = undefined;
-      response.writeHead(200, headers).end(page('Go on in the terminal. This window can be closed.'));
+      response.writeHead(200, headers).end(page(wished, 'came'));
       received.resolve(parameters);
     },
   );

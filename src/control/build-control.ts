@@ -80,6 +80,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     : Fastify({ ...common, https: options.tls })) as unknown as ControlApp;
 
   app.decorateRequest('administrator', undefined);
+  app.decorateRequest('signInAgain', undefined);
   app.decorateRequest('readTarget', undefined);
   app.decorateRequest('shown', undefined);
   app.decorateRequest('idempotency', undefined);

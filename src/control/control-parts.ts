@@ -97,6 +97,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by requireAdministrator only: who administers. */
     administrator: AdministratorIdentity | undefined;
+    /** Of a browser that comes back from the identity provider: where its sign-in can begin again. */
+    signInAgain: string | undefined;
     /** What of a body the access log names, set by routes that read with one. */
     readTarget: Readonly<Record<string, string>> | undefined;
     /** Set by honorIdempotencyKeys only, from claim to answer. */

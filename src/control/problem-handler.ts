@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { pagePolicy, prefersFrench, renderProblemPage, wantsPage } from '../contract/problem-page.ts';
+import { pagePolicy, prefersFrench } from '../contract/person-page.ts';
+import { renderProblemPage, wantsPage } from '../contract/problem-page.ts';
 import { buildProblem, refusals } from '../contract/refusals.ts';
 import type { RefusalCode } from '../contract/refusals.ts';
 
@@ -103,13 +104,20 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   if (code === 'api-key-invalid' || code === 'api-key-expired' || code === 'administrator-token-invalid')
     reply.header('www-authenticate', 'Bearer realm="postern"');
   if (code === 'rate-limited' && !reply.hasHeader('retry-after')) reply.header('retry-after', '60');
-  if (request.routeOptions.config.isPage === true && wantsPage(request.headers.accept)) {
+  const mayBePage = request.routeOptions.config.isPage === true || request.is404;
+  if (mayBePage && wantsPage(request.headers.accept)) {
     const language = prefersFrench(request.headers['accept-language']) ? 'fr' : 'en';
-    const page = renderProblemPage(buildProblem(code, language, { flowId: request.id }), language);
+    const page = renderProblemPage(
+      buildProblem(code, language, { flowId: request.id }),
+      language,
+      request.signInAgain,
+    );
     reply
       .code(problem.status)
       .header('content-type', 'text/html; charset=utf-8')
-      .header('content-security-policy', `${pagePolicy}; frame-ancestors 'none'; base-uri 'none'`)
+      .header('content-language', language)
+      .header('cache-control', 'no-store')
+      .header('content-security-policy', pagePolicy)
       .send(page);
     return;
   }

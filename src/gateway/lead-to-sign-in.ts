@@ -17,14 +17,22 @@ const mended: ReadonlySet<RefusalCode> = new Set([
 
 /** It travels in a cookie and in addresses; who wanted to go further is led to the front door. */
 const maxTargetLength = 1024;
-/** Who signed in a moment ago and is refused all the same is shown why; sending them again would go round for ever. */
+/**
+ * Who signed in a moment ago and is refused all the same is shown why, with a link: sending them again could go round for
+ * ever, and a sign-in that nobody asked for a second factor may be followed at once by an application that does.
+ */
 const momentSeconds = 120;
+
+export interface WayToSignIn {
+  readonly by: 'redirect' | 'link';
+  readonly url: string;
+}
 
 /**
  * Where a person who opens an application with a browser of their own is sent to sign in: the control plane's page, which
  * leads back here. Undefined for everything else: programs, scripts of a page, images and frames get the refusal.
  */
-export function leadToSignIn(flow: Flow, gateway: Gateway, { code }: Refusal): string | undefined {
+export function leadToSignIn(flow: Flow, gateway: Gateway, { code }: Refusal): WayToSignIn | undefined {
   const { exchange, head, subject } = flow;
   const url = gateway.settings.signIn?.browserUrl;
   if (url === undefined || head === undefined || !mended.has(code)) return undefined;
@@ -35,13 +43,13 @@ export function leadToSignIn(flow: Flow, gateway: Gateway, { code }: Refusal): s
   if (!isNavigation(flow)) return undefined;
   const signIn = subject?.token.signIn;
   const startedAt = Number(signIn?.id.split('.')[2] ?? 0);
-  if (signIn !== undefined && gateway.nowSeconds() - startedAt < momentSeconds) return undefined;
+  const isMomentAgo = signIn !== undefined && gateway.nowSeconds() - startedAt < momentSeconds;
   const target = head.target.length > maxTargetLength ? '/' : head.target;
   const query = new URLSearchParams({ to: `https://${head.authority}${target}` });
   // Signed in, and not as the policy wants it: the provider must not answer from what it remembers.
   if (subject !== undefined) query.set('fresh', '1');
   if (code === 'mfa-required') query.set('mfa', '1');
-  return `${url}/v1/sign-in/browser?${query.toString()}`;
+  return { by: isMomentAgo ? 'link' : 'redirect', url: `${url}/v1/sign-in/browser?${query.toString()}` };
 }
 
 function isNavigation({ exchange, head }: Flow): boolean {

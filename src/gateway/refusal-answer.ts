@@ -1,7 +1,9 @@
-import { pagePolicy, prefersFrench, renderProblemPage, wantsPage } from '../contract/problem-page.ts';
+import { pagePolicy, prefersFrench } from '../contract/person-page.ts';
+import { renderProblemPage, wantsPage } from '../contract/problem-page.ts';
 import { buildProblem } from '../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../contract/refusals.ts';
 import type { FlowId } from '../domain/ids.ts';
+import type { WayToSignIn } from './lead-to-sign-in.ts';
 
 export interface Answer {
   readonly status: number;
@@ -23,8 +25,8 @@ export function answerRefusal(
   flowId: FlowId,
   wishes: Wishes,
   publicDetail?: string,
-  /** Where a browser is sent to mend it. */
-  location?: string,
+  /** Where a browser may mend it. */
+  way?: WayToSignIn,
 ): Answer {
   const language = prefersFrench(wishes.acceptLanguage) ? 'fr' : 'en';
   const problem = buildProblem(code, language, {
@@ -32,7 +34,7 @@ export function answerRefusal(
     ...(publicDetail === undefined ? {} : { detail: publicDetail }),
   });
   const isPage = wantsPage(wishes.accept);
-  const body = Buffer.from(isPage ? renderProblemPage(problem, language) : JSON.stringify(problem));
+  const body = Buffer.from(isPage ? renderProblemPage(problem, language, way?.url) : JSON.stringify(problem));
   const headers = [
     'content-type',
     isPage ? 'text/html; charset=utf-8' : 'application/problem+json',
@@ -49,8 +51,8 @@ export function answerRefusal(
     headers.push('www-authenticate', challenge, 'proxy-authenticate', challenge);
   }
   if (problem.status === 503) headers.push('retry-after', '2');
-  if (location === undefined) return { status: problem.status, headers, body };
-  headers.push('location', location, 'referrer-policy', 'no-referrer');
+  if (way?.by !== 'redirect') return { status: problem.status, headers, body };
+  headers.push('location', way.url, 'referrer-policy', 'no-referrer');
   return { status: 303, headers, body };
 }
 

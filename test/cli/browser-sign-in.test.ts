@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { Identity } from '../control/control-lab.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
-import type { WebBrowser } from '../lab/web-browser.ts';
+import type { Page, WebBrowser } from '../lab/web-browser.ts';
 import { appHost, startBrowserLab } from './browser-lab.ts';
 import type { BrowserLab } from './browser-lab.ts';
 
@@ -72,6 +72,9 @@ async function ask({ client = laptop, method = 'GET', path = '/', headers = {} }
   const code = /"code":"([a-z-]+)"/.exec(text)?.[1];
   return { status: response.statusCode, code, text, headers: response.headers };
 }
+
+/** Where the button of a page leads. */
+const linkOf = ({ text }: Page): string => (/ href="([^"]+)"/.exec(text)?.[1] ?? '').replaceAll('&#38;', '&');
 
 async function signIn(browser = browserOf(laptop)): Promise<string> {
   const page = await browser.open(address('/report?year=2026'));
@@ -229,7 +232,12 @@ it('asks for a second factor where a policy does, and shows the page when that w
   const stepped = await browser.open(address('/secret'), ({ origin }) => origin === lab.provider.issuer);
   // Signed in a moment ago: the page says what is missing, and nobody is sent round in a circle.
   expect([stepped.status, stepped.text]).toEqual([401, expect.stringContaining('mfa-required')]);
+  // Whoever has no agent has no use of its commands; the page leads on by a link, which only a person follows.
+  expect(stepped.text).not.toContain('postern-agent');
+  expect((await browser.open(linkOf(stepped))).text).toContain('mfa-required');
   lab.provider.person = { account: 'alice', amr: ['pwd', 'mfa'] };
+  const led = await browser.open(linkOf(stepped));
+  expect([led.status, led.url.href]).toEqual([200, address('/secret')]);
   const fresh = browserOf(laptop);
   expect((await fresh.open(address('/secret'))).status).toBe(200);
   lab.provider.person = { account: 'alice', amr: ['pwd'] };
@@ -280,11 +288,27 @@ it('cuts an open WebSocket of a browser whose session ends at the provider', asy
 
 it('says no to a wrong user on a page, in the language of the browser', async () => {
   lab.provider.person = { account: 'bob' };
-  const page = await browserOf(laptop, { 'accept-language': 'fr' }).open(address('/'));
+  const browser = browserOf(laptop, { 'accept-language': 'fr' });
+  const page = await browser.open(address('/'));
   expect([page.status, page.url.pathname]).toEqual([403, '/v1/sign-in/callback']);
   expect(page.text).toContain('sign-in-wrong-user');
   expect(page.text).toContain('<html lang="fr">');
+  expect(page.headers).toMatchObject({ 'content-language': 'fr', 'cache-control': 'no-store' });
+  expect(page.headers['content-security-policy']).toContain("frame-ancestors 'none'");
   lab.provider.person = { account: 'alice', amr: ['pwd'] };
+  // The provider is asked to ask anew, or it would name the same user again.
+  expect(new URL(linkOf(page)).searchParams.get('fresh')).toBe('1');
+  const led = await browser.open(linkOf(page), ({ origin }) => origin === lab.provider.issuer);
+  expect(led.url.searchParams.get('prompt')).toBe('login');
+});
+
+it('offers no way on to whoever began no sign-in here', async () => {
+  const url = `https://control.example.org:${lab.control}/v1/sign-in/callback?code=x&state=y`;
+  const browser = browserOf(laptop);
+  browser.cookies.set(new URL(url).host, new Map([['__Host-postern-sign-in', 'made-up']]));
+  const page = await browser.open(url);
+  expect([page.status, page.text]).toEqual([403, expect.stringContaining('sign-in-unknown')]);
+  expect(page.text).not.toContain('href');
 });
 
 it('keeps cookies and codes out of the flow records', async () => {

@@ -80,8 +80,13 @@ const browser = () => createWebBrowser({ trust: [provider.authorityPem] });
 
 it('signs in by the browser, works with the roles of the person, and gives way to the API key after a logout', async () => {
   const { code, out } = await login([], async (line) => {
-    const page = await browser().open(addressIn(line));
+    const person = createWebBrowser({
+      trust: [provider.authorityPem],
+      headers: { 'accept-language': 'fr-FR' },
+    });
+    const page = await person.open(addressIn(line));
     expect([page.status, page.url.hostname]).toEqual([200, '127.0.0.1']);
+    expect(page.text).toContain('<h1>Retour au terminal</h1>');
   });
   expect([code, out]).toEqual([
     0,

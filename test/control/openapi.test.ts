@@ -98,6 +98,23 @@ it('says what it is to a browser, with a policy that lets the page load nothing'
   });
 });
 
+it.each([
+  ['fr-CH,fr;q=0.9,en;q=0.8', 'fr', 'Plan de contrôle', 'Introuvable'],
+  ['en-GB,en;q=0.9,fr;q=0.8', 'en', 'Control plane', 'Not found'],
+  ['de', 'en', 'Control plane', 'Not found'],
+])(
+  'speaks to a browser of %s in %s, also of a page that is not there',
+  async (wished, language, title, missing) => {
+    const headers = { accept: 'text/html', 'accept-language': wished };
+    const home = await lab.ask('GET', '/', { key: null, headers });
+    expect(home).toMatchObject({ status: 200, headers: { 'content-language': language } });
+    expect(home.text).toContain(`<h1>${title}</h1>`);
+    const none = await lab.ask('GET', '/nothing', { key: null, headers });
+    expect(none).toMatchObject({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } });
+    expect(none.text).toContain(`<h1>${missing}</h1>`);
+  },
+);
+
 it('publishes the keys of assertions and not those of session tokens, and no private part', async () => {
   const { body } = await lab.ask('GET', '/.well-known/postern/jwks.json', { key: null });
   const published = (body.keys as { kid: string }[]).map(({ kid }) => kid).sort();

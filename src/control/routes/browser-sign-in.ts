@@ -52,6 +52,7 @@ export function browserSignInRoutes(app: ControlApp, parts: ControlParts): void 
       reply.header('set-cookie', `${cookieName}=; ${attributes}; Max-Age=0`);
       if (kept === undefined)
         throw new GatewayError('sign-in-unknown', { detail: 'no cookie of a sign-in under way' });
+      request.signInAgain = configured().again(kept);
       const [, parameters = ''] = request.raw.url?.split('?') ?? [];
       const device = deviceOf(request);
       const location = orThrow(await configured().complete(device, kept, parameters));

@@ -24,6 +24,11 @@ export interface BrowserSignIns {
     to: string,
     wish: SignInWish,
   ): Promise<{ readonly authorizationUrl: string; readonly kept: string } | Refusal>;
+  /**
+   * Where to begin again what the browser kept, should it fail; undefined for what was not kept. The provider is to ask
+   * anew: it would otherwise answer again for the same person.
+   */
+  again(kept: string): string | undefined;
   /** @returns the address at the application's host that hands the sign-in over to the gateway. */
   complete(certificate: VerifiedCertificate, kept: string, parameters: string): Promise<string | Refusal>;
   /** For a worker: the session token of what a browser showed it, which is this browser's for this host. */
@@ -126,6 +131,12 @@ export function createBrowserSignIns(parts: {
       if (isRefusal(begun)) return begun;
       const kept = sealer.seal(purposes.kept, { transaction: begun.transaction, to: target.href });
       return { authorizationUrl: begun.authorizationUrl, kept };
+    },
+
+    again(kept) {
+      const value = sealer.open(purposes.kept, kept);
+      if (!keptShape.Check(value)) return undefined;
+      return `${parts.url}/v1/sign-in/browser?${new URLSearchParams({ to: value.to, fresh: '1' }).toString()}`;
     },
 
     async complete({ device, thumbprint }, kept, parameters) {
