@@ -21,6 +21,12 @@ const troubleMs = 5000;
 /** A store in Redis shows itself every two seconds. */
 const silenceMs = 10_000;
 const recoveryMs = 3_600_000;
+const lossesOfStore: readonly StoreProblem[] = [
+  'ledger-rewound',
+  'ledger-mended',
+  'ledger-holed',
+  'ledger-forked',
+];
 
 /** `confirms`: whether the store says by itself that it is there, as one on another machine does. */
 export function createLedgerHealth(
@@ -43,7 +49,7 @@ export function createLedgerHealth(
       if (problem === 'ledger-corrupt') isStopped = true;
       if (problem === 'ledger-unavailable') unavailableAt = clock();
       if (problem === 'ledger-not-followed') unfollowableAt = clock();
-      if (problem === 'ledger-rewound' || problem === 'ledger-forked') {
+      if (lossesOfStore.includes(problem)) {
         recoveries += 1;
         recoveredAt = clock();
       }

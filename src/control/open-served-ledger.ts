@@ -10,6 +10,7 @@ import { readRedisAddress } from '../ledger/redis/redis-address.ts';
 import { openRedisLedger } from '../ledger/redis/redis-ledger.ts';
 import { openReplica } from '../ledger/replica/replica.ts';
 import { openReplicatedLedger } from '../ledger/replica/replicated-ledger.ts';
+import type { Recovery } from '../ledger/replica/recover.ts';
 import type { StoreProblem } from '../ledger/store.ts';
 import { dataPathOf } from './open-data-directory.ts';
 import { openLedger } from './open-ledger.ts';
@@ -56,15 +57,8 @@ export async function openServedLedger(options: ServedLedgerOptions): Promise<Le
     replica,
     lostDirectory: join(data, dataDirectory.lostEntries),
     beforeRebase: () => rmSync(snapshotPath, { force: true }),
-    onRecovery: ({ kind, ancestor, lostEntries, madeAgain, keptIn }) =>
-      onProblem(
-        kind === 'rewound' ? 'ledger-rewound' : 'ledger-forked',
-        new Error(
-          kind === 'rewound'
-            ? `${address.name} had lost ${lostEntries} acknowledged entries after entry ${ancestor}; they were given back as they were`
-            : `${address.name} went on after entry ${ancestor} without ${lostEntries} acknowledged entries; ${madeAgain} of them, which restrict, were made again; look at all of them with \`postern ledger recover\` (${keptIn})`,
-        ),
-      ),
+    onRecovery: (recovery) =>
+      onProblem(`ledger-${recovery.kind}`, new Error(`${address.name} ${describeRecovery(recovery)}`)),
     onTrouble: (error) => {
       trouble = error;
       onProblem(error instanceof LedgerCorrupt ? 'ledger-not-followed' : 'ledger-unavailable', error);
@@ -109,5 +103,19 @@ function readTime(path: string): number {
   } catch {
     // Never in step, as far as can be told.
     return 0;
+  }
+}
+
+/** To stand behind the name of the store. */
+function describeRecovery(recovery: Recovery): string {
+  switch (recovery.kind) {
+    case 'mended':
+      return `had lost ${recovery.what}, and kept what came after; all was given back as it was`;
+    case 'holed':
+      return `has lost ${recovery.what}, and kept what came after; it could not be given back, which is tried again every minute (${recovery.reason})`;
+    case 'rewound':
+      return `had lost ${recovery.lostEntries} acknowledged entries after entry ${recovery.ancestor}; they were given back as they were`;
+    case 'forked':
+      return `went on after entry ${recovery.ancestor} without ${recovery.lostEntries} acknowledged entries; ${recovery.madeAgain} of them, which restrict, were made again; look at all of them with \`postern ledger recover\` (${recovery.keptIn})`;
   }
 }

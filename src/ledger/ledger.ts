@@ -44,6 +44,30 @@ export interface StoredLedger extends Ledger {
   hashAt(sequence: number): Promise<string | undefined>;
 }
 
+/** How a chain lies in its store, found out in one step. Not verified. */
+export interface LedgerExtent {
+  /** Undefined where there is nothing. */
+  readonly first: LedgerHead | undefined;
+  readonly last: LedgerHead;
+  /** Undefined where the store does not let us count. */
+  readonly count: number | undefined;
+}
+
+/** A ledger in a store that can lose any part of it, and be given the whole again. */
+export interface MendableLedger extends StoredLedger {
+  extent(): Promise<LedgerExtent>;
+  /** The first entry that the store has at this number or after it. */
+  firstFrom(sequence: number): Promise<LedgerEntry | undefined>;
+  /**
+   * Puts a chain in the place of what the store has, in one step, if both end alike by then: what comes after it is taken
+   * over. `false` where somebody else is at it.
+   * @throws LedgerConflict when the store does not follow that chain, LedgerUnavailable.
+   */
+  replaceWith(entries: Iterable<LedgerEntry>): Promise<boolean>;
+}
+
+export const isMendable = (ledger: Ledger): ledger is MendableLedger => 'replaceWith' in ledger;
+
 /** A ledger whose store can lose its end and go on without it, as Redis at a failover. */
 export interface RebasingLedger extends Ledger {
   /**

@@ -64,6 +64,10 @@ export type StoreProblem =
   | 'ledger-unavailable'
   /** The store in Redis had lost its end, and was given it back. */
   | 'ledger-rewound'
+  /** The store in Redis had lost a part before its end, and was given it back. */
+  | 'ledger-mended'
+  /** As before, but it could not be given it. Said again at each attempt. */
+  | 'ledger-holed'
   /** The store in Redis had gone on without what it lost; the state was replaced. */
   | 'ledger-forked'
   /** The store in Redis holds what cannot be followed. The state stands still until it is mended. */

@@ -26,6 +26,15 @@ import { find, inShort, set } from './doctor-lab.ts';
 // Some start a server, and a busy machine takes its time.
 vi.setConfig({ testTimeout: 120_000 });
 
+/** Another actor in the third entry: a stream is written anew for that. */
+const alterScript = `
+local entries = redis.call('XRANGE', KEYS[1], '-', '+')
+redis.call('DEL', KEYS[1])
+for i, entry in ipairs(entries) do
+  if i == 3 then entry[2][4] = 'another' end
+  redis.call('XADD', KEYS[1], entry[1], unpack(entry[2]))
+end`;
+
 describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
   let server: RedisServer;
   let made: Installation;
@@ -174,10 +183,46 @@ describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
     expect((await find(ledgerCheck, made))[0]?.level).toBe('ok');
   });
 
+  it('that has lost a part before its end gets it from a server, as the advice says', async () => {
+    await serveOnce();
+    for (const [ids, what] of [
+      [['1-0', '2-0'], 'Redis has lost entries 1 to 2 of the ledger, and kept what came after'],
+      [
+        ['4-0'],
+        'Redis has lost 1 entries between its first and its last of the ledger, and kept what came after',
+      ],
+    ] as const) {
+      server.cli('xdel', key(), ...ids);
+      expect(await find(ledgerCheck, made)).toEqual([
+        {
+          level: 'error',
+          what,
+          how: expect.stringMatching(/^let postern run on this server: it gives Redis back/),
+        },
+      ]);
+      await serveOnce();
+      expect((await find(ledgerCheck, made))[0]?.level).toBe('ok');
+    }
+  });
+
+  it('that does not let us count is a warning', async () => {
+    server.cli('acl', 'setuser', 'default', '-xlen');
+    try {
+      expect(inShort(await find(ledgerCheck, made))).toEqual([
+        expect.stringMatching(/^ok: whole: 6 entries/),
+        expect.stringMatching(/^warning: Redis does not let our user count the entries \(XLEN\)/),
+      ]);
+    } finally {
+      server.cli('acl', 'setuser', 'default', '+xlen');
+    }
+  });
+
   it('that was altered is moved away and filled again, as the advice says', async () => {
     await serveOnce();
     await rm(join(made.data, 'ledger.db.snapshot'), { force: true });
-    server.cli('xdel', key(), '3-0');
+    const third = server.cli('--json', 'xrange', key(), '3-0', '+');
+    server.cli('eval', alterScript, '1', key());
+    expect(server.cli('--json', 'xrange', key(), '3-0', '+')).not.toBe(third);
     const [altered] = await find(ledgerCheck, made);
     expect(altered).toMatchObject({ level: 'error', what: expect.stringContaining('entry 3') });
     const [, from = '', to = ''] = /RENAME '(\S+)' '(\S+)'/.exec(altered?.how ?? '') ?? [];

@@ -51,6 +51,7 @@ export async function openStation(address: RedisAddress, watched: string): Promi
       onTrouble: (error) => void troubles.push(error),
       onInStep: () => undefined,
       retryMs: 100,
+      lookEveryMs: 100,
     });
     const store = await openLedgerStore(ledger, { snapshotPath, settleMs: 0 });
     look(store.state);

@@ -2,12 +2,13 @@ import type { LedgerHead } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
 import { checkActor, genesisHead, headOf, linkEntries } from '../chain.ts';
 import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from '../ledger.ts';
-import type { StoredLedger } from '../ledger.ts';
+import type { MendableLedger } from '../ledger.ts';
 import { appendToStream } from './append-to-stream.ts';
 import type { RedisAddress } from './redis-address.ts';
 import type { RedisTimeouts } from './redis-client.ts';
 import { openRedisConnection, usualTimeouts } from './redis-connection.ts';
-import { headScript, runScript } from './scripts.ts';
+import { replaceStream } from './replace-stream.ts';
+import { extentScript, headScript, runScript } from './scripts.ts';
 import { idOf, parseChain, parseElement, parseHead, sequenceOf } from './stream-entries.ts';
 import type { StreamElement } from './stream-entries.ts';
 
@@ -30,7 +31,7 @@ export const ledgerKey = (prefix: string): string => `{${prefix}}:ledger`;
  * The ledger in a Redis Stream: entry N is the element `N-0`. Connects when it is first used. What Redis acknowledged it
  * may lose again: at a power cut by its `appendfsync`, at a failover by what its replicas had not got.
  */
-export function openRedisLedger(address: RedisAddress, options: RedisLedgerOptions = {}): StoredLedger {
+export function openRedisLedger(address: RedisAddress, options: RedisLedgerOptions = {}): MendableLedger {
   const { now = Date.now, timeouts = usualTimeouts, blockMs = 2000 } = options;
   const key = ledgerKey(address.prefix);
   const connection = openRedisConnection(address, timeouts);
@@ -72,11 +73,20 @@ export function openRedisLedger(address: RedisAddress, options: RedisLedgerOptio
   const append = (expected: LedgerHead, entries: readonly LedgerEntry[], serverMs: number): Promise<void> =>
     appendToStream({ ...address, connection, key, timeouts, expected, entries, serverMs });
 
-  const readServerHead = async (): Promise<{ head: LedgerHead; serverMs: number }> => {
+  const readServerHead = async (of = key): Promise<{ head: LedgerHead; serverMs: number }> => {
     const [id, hash, serverMs] = (await connection.call((client) =>
-      runScript(client, headScript, key, []),
+      runScript(client, headScript, of, []),
     )) as [string, string, string];
     return { head: { sequence: sequenceOf(id, 0), hash }, serverMs: Number(serverMs) };
+  };
+  const readExpectedHead = async (
+    first: LedgerEntry,
+    of = key,
+  ): Promise<{ head: LedgerHead; serverMs: number }> => {
+    const found = await readServerHead(of);
+    if (found.head.hash !== first.previous || found.head.sequence !== first.sequence - 1)
+      throw new LedgerConflict(`ledger head is entry ${found.head.sequence}, not the one expected`);
+    return found;
   };
 
   return {
@@ -95,10 +105,41 @@ export function openRedisLedger(address: RedisAddress, options: RedisLedgerOptio
       assertOpen();
       const [first] = entries;
       if (first === undefined) return;
-      const { head, serverMs } = await readServerHead();
-      if (head.hash !== first.previous || head.sequence !== first.sequence - 1)
-        throw new LedgerConflict(`ledger head is entry ${head.sequence}, not the one expected`);
+      const { head, serverMs } = await readExpectedHead(first);
       await append(head, entries, serverMs);
+    },
+    async extent() {
+      assertOpen();
+      const [firstId, firstHash, lastId, lastHash, count] = (await connection.call((client) =>
+        runScript(client, extentScript, key, []),
+      )) as [string, string, string, string, string];
+      return {
+        first: firstId === '' ? undefined : { sequence: sequenceOf(firstId, 1), hash: firstHash },
+        last: { sequence: sequenceOf(lastId, 0), hash: lastHash },
+        count: count === '' ? undefined : Number(count),
+      };
+    },
+    async firstFrom(sequence) {
+      assertOpen();
+      const [element] = await readRange(idOf(sequence), '+', 1);
+      return element === undefined ? undefined : parseElement(element, sequence);
+    },
+    async replaceWith(entries) {
+      assertOpen();
+      return replaceStream({
+        connection,
+        key,
+        entries,
+        readAfter,
+        async appendTo(draft, batch) {
+          const [first] = batch;
+          if (first === undefined) return;
+          const { head: expected, serverMs } = await readExpectedHead(first, draft);
+          // What counts for replicas is that it takes the ledger's place, not each step before.
+          const aside = { ...address, waitForReplicas: 0, key: draft };
+          await appendToStream({ ...aside, connection, timeouts, expected, entries: batch, serverMs });
+        },
+      });
     },
     async head() {
       assertOpen();

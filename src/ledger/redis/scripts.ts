@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { RedisClient } from './redis-client.ts';
 import { isReply } from './redis-errors.ts';
 
-/** A script that Redis runs as one step, over one key. */
+/** A script that Redis runs as one step, over keys of one hash tag. */
 export interface Script {
   readonly text: string;
   readonly sha1: string;
@@ -24,6 +24,40 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 /** Identifier and hash of the last entry, and the server's clock in milliseconds. */
 export const headScript = script(`${readLast}return {id, head, tostring(now)}`);
+
+/** Identifier and hash of the first and of the last entry, and how many there are, where the user may count them. */
+export const extentScript = script(`${readLast}
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
+local firstId, firstHash = '', ''
+if #first == 1 then
+  firstId = first[1][1]
+  local fields = first[1][2]
+  for i = 1, #fields, 2 do if fields[i] == 'hash' then firstHash = fields[i + 1] end end
+end
+local count = redis.pcall('XLEN', KEYS[1])
+return {firstId, firstHash, id, head, type(count) == 'number' and tostring(count) or ''}`);
+
+/**
+ * Puts KEYS[2] in the place of KEYS[1], if both end alike and nothing is missing in the second. Says `denied` before all
+ * else where the user may not.
+ */
+export const replaceScript = script(`
+if not (redis.acl_check_cmd('XLEN', KEYS[2]) and redis.acl_check_cmd('RENAME', KEYS[2], KEYS[1])) then
+  return 'denied'
+end
+local function last(key)
+  local found = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)
+  if #found == 0 then return '', '' end
+  local fields = found[1][2]
+  for i = 1, #fields, 2 do if fields[i] == 'hash' then return found[1][1], fields[i + 1] end end
+  return found[1][1], ''
+end
+local id, hash = last(KEYS[1])
+local draftId, draftHash = last(KEYS[2])
+if redis.call('XLEN', KEYS[2]) .. '-0' ~= draftId then return 'broken' end
+if id ~= draftId or hash ~= draftHash then return 'moved' end
+redis.call('RENAME', KEYS[2], KEYS[1])
+return 'done'`);
 
 /**
  * Appends all entries after the one expected, or none. ARGV: identifier and hash of that one, then the time, by the
@@ -67,13 +101,14 @@ return 'OK'`);
 export async function runScript(
   client: RedisClient,
   { text, sha1 }: Script,
-  key: string,
+  key: string | readonly string[],
   args: readonly (string | number)[],
 ): Promise<unknown> {
+  const keys = typeof key === 'string' ? [key] : key;
   try {
-    return await client.evalsha(sha1, 1, key, ...args);
+    return await client.evalsha(sha1, keys.length, ...keys, ...args);
   } catch (error) {
     if (!isReply(error) || !(error as Error).message.startsWith('NOSCRIPT')) throw error;
-    return client.eval(text, 1, key, ...args);
+    return client.eval(text, keys.length, ...keys, ...args);
   }
 }

@@ -1,16 +1,17 @@
 import type { ControlState } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
 import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from '../ledger.ts';
-import type { RebasingLedger, StoredLedger } from '../ledger.ts';
+import type { RebasingLedger, MendableLedger } from '../ledger.ts';
 import { pause } from '../pause.ts';
 import { createWaiters } from '../sqlite/waiters.ts';
+import { findGap } from './gap.ts';
 import { giveBack, recoverFork } from './recover.ts';
 import type { Recovery } from './recover.ts';
 import type { Replica } from './replica.ts';
 
 export interface ReplicatedLedgerOptions {
   /** Calls back whenever it has looked whether the last entry that it gave is still there. */
-  readonly openStore: (onConfirmed: () => void) => StoredLedger;
+  readonly openStore: (onConfirmed: () => void) => MendableLedger;
   /** Becomes this ledger's own. */
   readonly replica: Replica;
   /** Where entries are kept that the store lost and went on without. */
@@ -23,23 +24,32 @@ export interface ReplicatedLedgerOptions {
   /** The replica is what the store has. Said at least every few seconds while it is. */
   readonly onInStep: () => void;
   readonly retryMs?: number;
+  /** How often to look whether the store has lost what lies before its end. */
+  readonly lookEveryMs?: number;
 }
 
 /** Entries at once into the replica; no append is larger. */
 const entriesAtOnce = 20_000;
 const maxAttempts = 32;
+/** After the store could not be given what it lost: to write a ledger takes it some work. */
+const mendAgainMs = 60_000;
 
 /**
  * A ledger in a store elsewhere, read from a replica on this server's disk. Appends go to the store first. When the store
- * is away, reading goes on. When it has lost what this server has seen, it is given back; when it went on without, the
+ * is away, reading goes on. When it has lost what this server has seen, wherever in it, it is given back; when it went on without, the
  * replica follows, after what restricts was made again.
  */
 export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Promise<RebasingLedger> {
-  const { replica, lostDirectory, retryMs = 1000 } = options;
+  const { replica, lostDirectory, retryMs = 1000, lookEveryMs = 5000 } = options;
   const closed = new AbortController();
   const listeners = new Set<(state: ControlState) => void>();
   const waiters = createWaiters(() => () => undefined);
-  const store = options.openStore(() => options.onInStep());
+  let lookAt = 0;
+  const store = options.openStore(() => {
+    options.onInStep();
+    // Whoever only follows sees the end, and nothing of what lies before it.
+    if (performance.now() >= lookAt) inTurn(synchronize).catch(() => undefined);
+  });
   let queue: Promise<unknown> = Promise.resolve();
 
   /** One at a time: between what the store says and what the replica takes nothing else may come. */
@@ -84,10 +94,26 @@ export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Pr
     return rebase();
   };
 
+  /** A store that lost its beginning, or a part in its middle, gets all that it had, from what this server has. */
+  const keepWhole = async (): Promise<void> => {
+    if (performance.now() < lookAt) return;
+    const gap = findGap(await store.extent(), replica.hashAt(1));
+    lookAt = performance.now() + lookEveryMs;
+    if (gap === undefined) return;
+    try {
+      if (await store.replaceWith(replica.read(0))) options.onRecovery({ kind: 'mended', what: gap.what });
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      lookAt = performance.now() + mendAgainMs;
+      options.onRecovery({ kind: 'holed', what: gap.what, reason: error.message });
+    }
+  };
+
   const synchronize = async (): Promise<void> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
         await synchronizeOnce();
+        await keepWhole();
         return options.onInStep();
       } catch (error) {
         // Another server was faster, with the same or with more.
@@ -104,6 +130,8 @@ export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Pr
   const follow = async (): Promise<void> => {
     while (!closed.signal.aborted) {
       let isFollowing = false;
+      // After each connection that ended: it may be another server now, or the same with less.
+      lookAt = 0;
       try {
         await inTurn(synchronize);
         isFollowing = true;
