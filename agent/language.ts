@@ -6,3 +6,9 @@ export function languageOf(environment: Readonly<Record<string, string | undefin
   const first = named.find((value) => value !== undefined && value !== '') ?? '';
   return /^fr([_.@-]|$)/i.test(first) ? 'fr' : 'en';
 }
+
+/** The first of our languages that Accept-Language names; whoever names none is spoken to as the laptop is. */
+export function languageWished(acceptLanguage: string | undefined, otherwise: Language): Language {
+  const [, first] = /\b(fr|en)\b/i.exec((acceptLanguage ?? '').slice(0, 256)) ?? [];
+  return first === undefined ? otherwise : first.toLowerCase() === 'fr' ? 'fr' : 'en';
+}

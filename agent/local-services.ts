@@ -15,6 +15,7 @@ import { defaultResolver } from './state/settings-file.ts';
 import type { AgentSettings } from './state/settings-file.ts';
 import type { StatePaths } from './state/state-directory.ts';
 import type { AgentStatus } from './status.ts';
+import { walk } from './why/walk.ts';
 
 /** What listens on this laptop for its programs. */
 export interface LocalServices {
@@ -64,6 +65,7 @@ export async function startLocalServices(
     carrier,
     hostAt: (address) => book.hostAt(address),
     status,
+    why: (asked, language) => walk({ carrier, status }, asked, language),
     language: options.language,
     log,
     limits: { ...defaultProxyLimits, ...options.limits },

@@ -1,38 +1,16 @@
-import { get } from 'node:http';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import { Value } from 'typebox/value';
-import { AgentError, describeError } from '../agent-error.ts';
+import { AgentError } from '../agent-error.ts';
 import { findLockHolder } from '../state/lock.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
 import { AgentStatus } from '../status.ts';
 import { statusRows } from '../status-rows.ts';
+import { askAgent } from './ask-agent.ts';
 import { stateDirectoryOf, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** The agent's own probes end before this. */
 const limitMs = 20_000;
-
-function askAgent(port: number): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const request = get(
-      { host: '127.0.0.1', port, path: '/status', agent: false, signal: AbortSignal.timeout(limitMs) },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.once('error', reject);
-        response.once('end', () => {
-          try {
-            resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
-          } catch (error) {
-            reject(error);
-          }
-        });
-      },
-    );
-    request.once('error', reject);
-  });
-}
 
 /** `postern-agent status`: 0 when flows pass, 1 when they do not or no agent runs, 3 when nothing can be reached. */
 export function addStatusCommand(program: Command, context: CommandContext): void {
@@ -49,20 +27,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
         if (options.output === 'json') context.print(JSON.stringify({ state: 'not-running' }));
         throw new AgentError(1, 'agent-not-running');
       }
-      let status: unknown;
-      try {
-        status = await askAgent(holder.port);
-      } catch (error) {
-        throw new AgentError(
-          3,
-          'agent-not-answering',
-          { pid: holder.pid, reason: describeError(error) },
-          error,
-        );
-      }
-      if (!Value.Check(AgentStatus, status)) {
-        throw new AgentError(3, 'agent-not-answering', { pid: holder.pid, reason: 'answer not understood' });
-      }
+      const status = await askAgent(context, holder, '/status', AgentStatus, limitMs);
       if (options.output === 'json') context.print(JSON.stringify(status, undefined, 2));
       else for (const line of table(statusRows(status, context.language))) context.print(line);
       context.exit(exitCodeOf(status));

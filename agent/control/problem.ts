@@ -9,6 +9,8 @@ export interface PeerProblem {
   readonly title: string;
   readonly help?: string;
   readonly flowId?: string;
+  /** What of it may be known, such as which application failed. */
+  readonly detail?: string;
 }
 
 const Text = Type.String({ maxLength: 1000 });
@@ -16,6 +18,7 @@ const ProblemDocument = Type.Object({
   code: Type.String({ pattern: '^[a-z0-9]+(-[a-z0-9]+)*$', maxLength: 64 }),
   title: Text,
   help: Type.Optional(Text),
+  detail: Type.Optional(Text),
   flow_id: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: 64 })),
 });
 
@@ -29,6 +32,7 @@ export function parseProblem(status: number, value: unknown): PeerProblem {
     code: value.code,
     title: printable(value.title),
     ...(value.help === undefined ? {} : { help: printable(value.help) }),
+    ...(value.detail === undefined ? {} : { detail: printable(value.detail) }),
     ...(value.flow_id === undefined ? {} : { flowId: value.flow_id }),
   };
 }

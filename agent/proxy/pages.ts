@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { languageWished } from '../language.ts';
 import { buildPac } from './pac.ts';
 import { answerProblem, ownHeaders } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -25,12 +26,31 @@ export async function answerPage(
   const isForeign = origin !== undefined && origin !== `http://${host}`;
   if (isForeign || (site !== undefined && site !== 'none' && site !== 'same-origin'))
     return refuse('cross-site-request');
-  const page = request.url === undefined ? undefined : pages[request.url];
+  const page = findPage(request);
   if (page === undefined) return refuse('not-found');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse('method-not-allowed');
   const { type, body } = await page(context, port);
   response.writeHead(200, { ...ownHeaders, 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
+}
+
+/** `/why/APP` is a page for each application; the others are there by their exact path. */
+function findPage({ url = '', headers }: IncomingMessage): Page | undefined {
+  const asked = askedOf(url);
+  if (asked === undefined) return pages[url];
+  return async ({ why, language }) => ({
+    type: 'application/json',
+    body: `${JSON.stringify(await why(asked, languageWished(headers['accept-language'], language)))}\n`,
+  });
+}
+
+function askedOf(url: string): string | undefined {
+  const [, encoded] = /^\/why\/([^/?#]{1,600})$/.exec(url) ?? [];
+  try {
+    return encoded === undefined ? undefined : decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
 }
 
 type Page = (context: ProxyContext, port: number) => Promise<{ type: string; body: string }>;

@@ -3,6 +3,7 @@ import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
 import type { Carrier } from '../session/carrier.ts';
 import type { AgentStatus } from '../status.ts';
+import type { WhyReport } from '../why/report.ts';
 
 /** What the local proxy works with. */
 export interface ProxyContext {
@@ -11,6 +12,8 @@ export interface ProxyContext {
   readonly hostAt: (address: string) => string | undefined;
   /** Measured anew at each call. */
   readonly status: () => Promise<AgentStatus>;
+  /** Walks the way to an application. */
+  readonly why: (asked: string, language: Language) => Promise<WhyReport>;
   readonly language: Language;
   readonly log: Logger;
   readonly limits: ProxyLimits;

@@ -1,3 +1,4 @@
+import { probePath } from '../contract/app-probe.ts';
 import { readChecks } from '../domain/posture.ts';
 import type { Posture } from '../domain/posture.ts';
 
@@ -69,7 +70,7 @@ interface Stored {
 }
 
 /**
- * The access in the line of a record; `none` for a record of something else: a sign-in, the end of a tunnel, what was
+ * The access in the line of a record; `none` for a record of something else: a sign-in, the end of a tunnel, a probe, what was
  * refused before anything was decided. `malformed` for a line that is no record.
  */
 export function readAccess(line: string): RecordedAccess | 'none' | 'malformed' {
@@ -89,6 +90,9 @@ export function readAccess(line: string): RecordedAccess | 'none' | 'malformed' 
   const { decision, app, device } = postern;
   if (method === undefined || session === undefined || decision === null || app === null || device === null)
     return 'none';
+  const path = record.http_request?.url.path ?? postern.path ?? (method === 'CONNECT' ? '' : undefined);
+  // Decided as what it stands for, an application's first page or a tunnel, which its own path is not.
+  if (path?.startsWith(probePath) === true) return 'none';
   return {
     flow: postern.flow,
     startedAt: record.start_time,
@@ -96,7 +100,7 @@ export function readAccess(line: string): RecordedAccess | 'none' | 'malformed' 
     reasons: postern.reasons,
     app,
     method,
-    path: record.http_request?.url.path ?? postern.path ?? (method === 'CONNECT' ? '' : undefined),
+    path,
     sourceAddress: record.src_endpoint?.ip ?? '0.0.0.0',
     truncated: postern.truncated,
     session: {

@@ -8,6 +8,7 @@ import { createUuidV7 } from '../flow/uuid.ts';
 import { createStateFollower } from '../ledger/state-follower.ts';
 import { parseEvent } from '../ledger/event-schema.ts';
 import { buildAppTable } from '../routing/app-table.ts';
+import { createAppProbes } from './app-probes.ts';
 import { createAppCertificates } from './app-certificates.ts';
 import { createAssertions } from './assertions.ts';
 import { Bag } from './bag.ts';
@@ -90,6 +91,12 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     servers: { serve: (owner) => http1.serve(owner) },
   });
 
+  const upstreams = createUpstreams({
+    dialer: ports.dialer,
+    settings,
+    authoritiesPem: ports.upstreamAuthoritiesPem,
+    now: clock,
+  });
   const gateway: Gateway = {
     settings,
     name: settings.gateway.name.toLowerCase(),
@@ -98,12 +105,8 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     apps: buildAppTable(ports.snapshot.apps.values()),
     grants,
     record,
-    upstreams: createUpstreams({
-      dialer: ports.dialer,
-      settings,
-      authoritiesPem: ports.upstreamAuthoritiesPem,
-      now: clock,
-    }),
+    upstreams,
+    probes: createAppProbes(upstreams),
     assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
     tunnels,
     inspections: new Set(),

@@ -2,6 +2,7 @@ import type { BrowserSession } from '../contract/ipc.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { DialledUpstream, FlowFacts } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
+import type { PostureCriterion } from '../domain/posture.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
 import type { Exchange } from './exchange.ts';
@@ -25,8 +26,10 @@ export class Flow {
   port: number | undefined = undefined;
   /** A tunnel of datagrams (RFC 9298): what a CONNECT is for bytes, whichever way HTTP writes it. */
   carriesDatagrams = false;
-  /** Asked of the gateway itself, not of an application. */
-  local: 'status' | 'jwks' | 'signed-in' | undefined = undefined;
+  /** Asked of the gateway itself, not of an application; a probe asks about one. */
+  local: 'status' | 'jwks' | 'signed-in' | 'probe' | undefined = undefined;
+  /** Of a probe that was denied: what of the laptop's posture stands in the way. */
+  postureAtFault: readonly PostureCriterion[] = [];
   /** The sign-in of a browser that the control plane sent here with a code. */
   handedOver: NonNullable<BrowserSession['handedOver']> | undefined = undefined;
   decision: Decision | undefined = undefined;

@@ -3,6 +3,7 @@ import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import type { VerifiedToken } from '../domain/subject.ts';
+import type { AppProbes } from './app-probes.ts';
 import type { AppTable } from '../routing/app-table.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Assertions } from './assertions.ts';
@@ -24,6 +25,7 @@ export interface Gateway {
   readonly grants: Grants;
   readonly record: FlowLog;
   readonly upstreams: Upstreams;
+  readonly probes: AppProbes;
   readonly assertions: Assertions;
   readonly tunnels: Tunnels;
   /** Inspections that run in this worker. */

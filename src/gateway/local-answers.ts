@@ -1,30 +1,21 @@
 import { formatSessionCookie } from '../contract/session-cookie.ts';
 import { buildJwks } from '../identity/signing-keys.ts';
+import { answerWithJson } from './answer-json.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 
 /** What the gateway answers itself, to those whom it has authenticated: its public keys, and how the session is. */
-export function answerLocally(flow: Flow, gateway: Gateway, what: NonNullable<Flow['local']>): void {
+export function answerLocally(
+  flow: Flow,
+  gateway: Gateway,
+  what: Exclude<Flow['local'], 'probe' | undefined>,
+): void {
   if (what === 'signed-in') return answerSignedIn(flow, gateway);
-  const { exchange } = flow;
-  const body = Buffer.from(JSON.stringify(what === 'jwks' ? keysOf(gateway) : statusOf(flow)));
-  flow.status = 200;
-  flow.bytesOut = exchange.method === 'HEAD' ? 0 : body.length;
-  gateway.record.request(flow, 'gateway');
-  gateway.record.afterWritten(
-    () => {
-      exchange.sendHead(200, '', [
-        'content-type',
-        what === 'jwks' ? 'application/jwk-set+json' : 'application/json',
-        'content-length',
-        String(body.length),
-        'cache-control',
-        what === 'jwks' ? 'max-age=300' : 'no-store',
-      ]);
-      exchange.sendEnd(exchange.method === 'HEAD' ? undefined : body);
-    },
-    () => exchange.abort(),
-  );
+  if (what === 'status') return answerWithJson(flow, gateway, statusOf(flow));
+  answerWithJson(flow, gateway, keysOf(gateway), {
+    type: 'application/jwk-set+json',
+    cacheControl: 'max-age=300',
+  });
 }
 
 /** Gives the browser its cookie, and sends it where it wanted to go in the first place: on this host, always. */

@@ -8,6 +8,7 @@ import { chooseApplication } from './steps/choose-application.ts';
 import { decide } from './steps/decide.ts';
 import { forward } from './steps/forward.ts';
 import { inspect } from './steps/inspect.ts';
+import { answerProbe } from './answer-probe.ts';
 import { answerLocally } from './local-answers.ts';
 import { loadPosture } from './steps/load-posture.ts';
 import { readRequest } from './steps/read-request.ts';
@@ -56,7 +57,9 @@ function walk(flow: Flow, gateway: Gateway, from: number): void {
 }
 
 function carry(flow: Flow, gateway: Gateway): void {
-  if (flow.local !== undefined) answerLocally(flow, gateway, flow.local);
+  if (flow.local === 'probe') {
+    answerProbe(flow, gateway).catch((error: unknown) => failFlow(flow, gateway, error));
+  } else if (flow.local !== undefined) answerLocally(flow, gateway, flow.local);
   else if (flow.method === 'CONNECT') gateway.tunnels.open(flow);
   else forward(flow, gateway);
 }

@@ -34,8 +34,9 @@ export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void
 }
 
 /** Of a broken application its user learns which, of the network behind it nothing. */
-function publicDetail({ app }: Flow, { code, detail }: Refusal): string | undefined {
+function publicDetail({ app, postureAtFault }: Flow, { code, detail }: Refusal): string | undefined {
   if (refusals[code].status >= 502 && app !== undefined) return `application ${app.name}`;
+  if (postureAtFault.length > 0) return `posture ${postureAtFault.join(' ')}`;
   return code === 'header-name' || code === 'header-duplicate' ? detail : undefined;
 }
 

@@ -102,6 +102,24 @@ it('says by status and exit code what is wrong', async () => {
   expect(unreachable.code).toBe(3);
 });
 
+it('says why an application cannot be reached, by exit code too', async () => {
+  expect((await run(['why', 'grants'])).code).toBe(3);
+  await up();
+  world.gateway.probes.set('grants', {
+    status: 200,
+    body: { app: 'grants', allowed: true, connected: true },
+  });
+  const fine = await run(['why', 'grants', '-o', 'json']);
+  expect([fine.code, JSON.parse(fine.out)]).toEqual([0, expect.objectContaining({ ok: true })]);
+  world.gateway.probes.clear();
+  const denied = await run(['why', 'grants.apps.example.org'], { LANG: 'fr' });
+  expect([denied.code, denied.out]).toEqual([
+    1,
+    expect.stringMatching(/^✓ Nom [^]*\n✗ Politique [^]*\n {10,}→ /),
+  ]);
+  expect((await run(['why'])).code).toBe(2);
+});
+
 it('prints a token and nothing else, without a running agent', async () => {
   const { code, out, err } = await run(['token']);
   expect([code, err]).toEqual([0, '']);

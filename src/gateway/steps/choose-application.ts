@@ -1,5 +1,7 @@
+import { probePath } from '../../contract/app-probe.ts';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
+import type { AppName } from '../../domain/ids.ts';
 import type { App } from '../../domain/resources.ts';
 import { parseAuthority } from '../authority.ts';
 import type { Flow } from '../flow.ts';
@@ -21,9 +23,10 @@ export function chooseApplication(flow: Flow, gateway: Gateway): Refusal | undef
   if (head.path === `${wellKnown}jwks.json`) return chooseLocal(flow, 'jwks');
   if (head.host === gateway.name) {
     if (exchange.upgrade === 'connect-udp') return chooseForDatagrams(flow, head, gateway);
-    return head.path === `${wellKnown}status`
-      ? chooseLocal(flow, 'status')
-      : refuse('application-unknown', 'the gateway itself has no pages');
+    if (head.path === `${wellKnown}status`) return chooseLocal(flow, 'status');
+    if (head.path.startsWith(probePath))
+      return chooseForProbe(flow, head.path.slice(probePath.length), gateway);
+    return refuse('application-unknown', 'the gateway itself has no pages');
   }
   if (flow.handedOver !== undefined) return chooseLocal(flow, 'signed-in');
   const app = exchange.tunnel?.app ?? findHttpApp(head, gateway);
@@ -97,6 +100,17 @@ function unknownApp(head: RequestHead, { apps }: Gateway): Refusal {
   return apps.hasHost(head.host)
     ? refuse('port-unknown', `${head.host} port ${head.port ?? 'not given'}`)
     : refuse('application-unknown', head.host);
+}
+
+/** Named as its resource is: whoever asks has it from their configuration, and learns no more than a request would tell. */
+function chooseForProbe(flow: Flow, name: string, gateway: Gateway): Refusal | undefined {
+  const { device } = flow.exchange.connection.certificate;
+  const limited = gateway.probes.admit(device, gateway.now());
+  if (limited !== undefined) return limited;
+  const app = gateway.state().apps.get(name as AppName);
+  if (app === undefined) return refuse('application-unknown', name.slice(0, 64));
+  flow.app = app;
+  return chooseLocal(flow, 'probe');
 }
 
 function chooseLocal(flow: Flow, what: NonNullable<Flow['local']>): Refusal | undefined {

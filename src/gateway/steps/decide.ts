@@ -1,23 +1,24 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { AccessFacts } from '../../domain/decision.ts';
+import { findPostureAtFault, requestOfProbe } from '../app-probes.ts';
 import { isCarrier, isOnlyPolicy, refusalOfDecision } from '../decision-refusal.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 
 /** Asks the policy engine, with all that it may depend on. What allowed the flow must go on allowing it: its grant. */
 export function decide(flow: Flow, gateway: Gateway): Refusal | undefined {
-  if (flow.local !== undefined) return undefined;
-  const { subject, app, head, exchange } = flow;
+  const { subject, app, head, exchange, local } = flow;
+  if (local !== undefined && local !== 'probe') return undefined;
   if (subject === undefined || app === undefined || head === undefined)
     return refuse('internal-error', 'decision without its facts');
   const facts: AccessFacts = {
     subject,
     app,
     request: {
-      method: flow.method,
-      path: head.path,
-      host: head.host,
+      ...(local === 'probe'
+        ? requestOfProbe(app)
+        : { method: flow.method, path: head.path, host: head.host }),
       sourceAddress: exchange.connection.facts.source.address,
     },
     now: gateway.nowSeconds(),
@@ -29,7 +30,10 @@ export function decide(flow: Flow, gateway: Gateway): Refusal | undefined {
     return undefined;
   }
   flow.decision = decision;
-  if (decision.effect !== 'allow') return refusalOfDecision(decision);
+  if (decision.effect !== 'allow') {
+    if (local === 'probe') flow.postureAtFault = findPostureAtFault(gateway.engine, facts);
+    return refusalOfDecision(decision);
+  }
   flow.grant = gateway.grants.open(flow, facts, decision);
   return undefined;
 }

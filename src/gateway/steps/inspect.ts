@@ -8,7 +8,7 @@ import type { Gateway } from '../gateway.ts';
  * application that is to be inspected is never reached uninspected.
  */
 export function inspect({ app, local }: Flow, { inspections }: Gateway): Refusal | undefined {
-  if (local !== undefined) return undefined;
+  if (local !== undefined && local !== 'probe') return undefined;
   const missing = app?.inspect?.filter((name) => !inspections.has(name)) ?? [];
   return missing.length === 0 ? undefined : refuse('inspection-unavailable', missing.join(', '));
 }

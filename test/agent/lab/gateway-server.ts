@@ -27,6 +27,8 @@ export interface GatewayServer {
   readonly tunnels: Map<string, number>;
   /** Answers of applications, by `:authority`. */
   readonly apps: Map<string, (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void>;
+  /** Answers of this gateway to probes, by application. */
+  readonly probes: Map<string, { readonly status: number; readonly body: object }>;
   /** When set, everything is refused so. */
   refuseAll: RefusalCode | undefined;
   /** Tokens that are no longer believed. */
@@ -87,6 +89,13 @@ export async function startGatewayServer(options: {
     if (tokens.get(token)?.thumbprint !== thumbprint) return refuse('token-bound-elsewhere');
     if (headers[':method'] === 'CONNECT') return openTunnel(gateway, stream, headers, refuse);
     if (headers[':authority'] === `gateway.${organization.domain}`) {
+      const [, probed] = /^\/\.well-known\/postern\/probe\/(.*)$/.exec(headers[':path'] ?? '') ?? [];
+      const answer = probed === undefined ? undefined : gateway.probes.get(probed);
+      if (probed !== undefined && answer === undefined) return refuse('application-unknown');
+      if (answer !== undefined) {
+        stream.respond({ ':status': answer.status });
+        return void stream.end(JSON.stringify(answer.body));
+      }
       stream.respond({ ':status': 200, 'content-type': 'application/json' });
       return void stream.end('{"status":"ok"}');
     }
@@ -122,6 +131,7 @@ export async function startGatewayServer(options: {
     sessions: [],
     tunnels: new Map(),
     apps: new Map(),
+    probes: new Map(),
     refuseAll: undefined,
     distrusted: new Set(),
     session: (nth) => wait(() => gateway.sessions[nth]),

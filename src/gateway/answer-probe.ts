@@ -1,0 +1,36 @@
+import type { AppProbe } from '../contract/app-probe.ts';
+import type { Refusal } from '../contract/refusals.ts';
+import { answerWithJson } from './answer-json.ts';
+import type { Flow } from './flow.ts';
+import type { Gateway } from './gateway.ts';
+import { refuseFlow } from './refuse-flow.ts';
+import { refusalOfError } from './upstream/upstream-failure.ts';
+
+/**
+ * Answers a probe that the policies allow, once the connector has a socket to the application. It is one flow like
+ * others: on record, and refused when what allowed it ends meanwhile.
+ */
+export async function answerProbe(flow: Flow, gateway: Gateway): Promise<void> {
+  const { app, grant } = flow;
+  if (app === undefined || grant === undefined) throw new TypeError('probe was not decided');
+  let refusal: Refusal | undefined;
+  grant.cut = (reason) => (refusal = reason);
+  // UDP has no connection that could be made; that the policies allow it is all there is to say.
+  if (app.protocol !== 'udp') {
+    try {
+      const { dialled, text } = await gateway.probes.reach(app);
+      flow.upstream = dialled;
+      flow.upstreamText = text;
+    } catch (error) {
+      refusal ??= refusalOfError(error, app.name);
+    }
+  }
+  refusal ??= grant.ended;
+  if (refusal !== undefined) return refuseFlow(flow, gateway, refusal);
+  gateway.grants.close(grant);
+  answerWithJson(flow, gateway, {
+    app: app.name,
+    allowed: true,
+    connected: app.protocol !== 'udp',
+  } satisfies AppProbe);
+}
