@@ -4,6 +4,9 @@ import type { Clock } from './clock.ts';
 import { createDeviceApi } from './control/device-api.ts';
 import type { Language } from './language.ts';
 import { startLocalServices } from './local-services.ts';
+import { buildPortalProbe, findPortal } from './portal/find-portal.ts';
+import type { Portal } from './portal/find-portal.ts';
+import { createPortalWatch } from './portal/portal-watch.ts';
 import type { PostureProvider } from './posture/posture-provider.ts';
 import type { ProxyLimits } from './proxy/proxy-context.ts';
 import type { Random } from './session/backoff.ts';
@@ -37,6 +40,8 @@ export interface AgentOptions {
   readonly limits?: Partial<ProxyLimits>;
   /** Called when the user was asked to sign in and did not. */
   onSignInFailure?(reason: string): void;
+  /** Called when the network turns out to want a sign-in of its own first. */
+  onPortal?(portal: Portal): void;
   /** Called at each change of state, from the first connection on. */
   onState?(view: CarrierView): void;
 }
@@ -113,9 +118,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       save: (cache) => saveSessionCache(paths.cache, cache),
       saveCertificate: ({ chainPem }) =>
         writeFilesAtomically([{ path: paths.certificate, content: chainPem }]),
-      onState: (view) => options.onState?.(view),
+      onState: (view) => {
+        portal.follow(view.state);
+        options.onState?.(view);
+      },
     });
-    const local = await startLocalServices(options, settings, paths, carrier);
+    const portal = createPortalWatch({
+      ...options,
+      signal: stopping.signal,
+      find: (signal) => findPortal(buildPortalProbe(settings, credentials.authorityPem), signal),
+      onPortal: (found) => options.onPortal?.(found),
+      onGone: () => carrier.reconnect(),
+    });
+    const local = await startLocalServices(options, settings, paths, carrier, portal);
     lock.publishPort(local.port);
     const running = carrier.run(stopping.signal);
     let stopped: Promise<void> | undefined;

@@ -4,6 +4,7 @@ import { createAddressBook } from './intercept/address-book.ts';
 import { createInterceptor } from './intercept/interceptor.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
 import { measureStatus } from './measure-status.ts';
+import type { PortalWatch } from './portal/portal-watch.ts';
 import { startLocalProxy } from './proxy/local-proxy.ts';
 import type { LocalProxy } from './proxy/local-proxy.ts';
 import { defaultProxyLimits } from './proxy/proxy-context.ts';
@@ -35,6 +36,7 @@ export async function startLocalServices(
   settings: AgentSettings,
   paths: StatePaths,
   carrier: Carrier,
+  portal: PortalWatch,
 ): Promise<LocalServices> {
   const { clock, log, posture } = options;
   const isIntercepting = settings.intercept === 'loopback';
@@ -53,6 +55,7 @@ export async function startLocalServices(
     (measuring ??= measureStatus({
       settings,
       carrier,
+      portal,
       posture,
       clock,
       proxyPort,

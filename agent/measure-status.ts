@@ -2,6 +2,8 @@ import type { PostureChecks } from '../src/contract/posture.ts';
 import { describeError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
 import type { InterceptView } from './intercept/interceptor.ts';
+import type { Portal } from './portal/find-portal.ts';
+import type { PortalWatch } from './portal/portal-watch.ts';
 import type { MeasuredPosture, PostureProvider } from './posture/posture-provider.ts';
 import type { Carrier, CarrierView } from './session/carrier.ts';
 import { stateOfRefusal } from './session/failure.ts';
@@ -13,8 +15,14 @@ import type { AgentStatus, Leg } from './status.ts';
 const toSeconds = (milliseconds: number): number => Math.floor(milliseconds / 1000);
 
 /** The word for it all: what the two probes found just now outranks what the agent believed before. */
-function judge(view: CarrierView, control: Leg, gateway: Leg): { state: string; reason?: string } {
+function judge(
+  view: CarrierView,
+  control: Leg,
+  gateway: Leg,
+  portal: Portal | undefined,
+): { state: string; reason?: string } {
   if (gateway.ok) return { state: 'connected' };
+  if (portal !== undefined) return { state: 'captive-portal', reason: portal.url };
   for (const { code = '' } of [control, gateway]) {
     const state = stateOfRefusal({ code });
     if (state !== 'refused') return { state };
@@ -32,6 +40,7 @@ function judge(view: CarrierView, control: Leg, gateway: Leg): { state: string; 
 export async function measureStatus(parts: {
   readonly settings: AgentSettings;
   readonly carrier: Carrier;
+  readonly portal: Pick<PortalWatch, 'look'>;
   readonly posture: PostureProvider;
   readonly clock: Clock;
   readonly proxyPort: number;
@@ -52,11 +61,15 @@ export async function measureStatus(parts: {
     }),
     parts.posture.measure({ fresh: true }).catch((error: unknown) => describeError(error)),
   ]);
+  // Nobody who could say no was reached: it may be the network that answers for others.
+  const isSilent = !gateway.ok && gateway.code === undefined && control.code === undefined && !control.ok;
+  const portal = isSilent ? await parts.portal.look() : undefined;
   const view = carrier.view();
   const kept = parts.signedIn();
   const intercept = parts.intercept();
   return {
-    ...judge(view, control, gateway),
+    ...judge(view, control, gateway, portal),
+    ...(portal === undefined ? {} : { portal }),
     device: settings.device,
     user: settings.user,
     ...(kept === undefined || kept.expiresAt <= toSeconds(clock.now())

@@ -192,6 +192,10 @@ const catalog = {
     en: 'the certificate of this laptop has expired and could not be renewed; check its clock, or enroll it again',
     fr: "le certificat de cet ordinateur a expiré et n'a pu être renouvelé ; vérifiez l'horloge, ou enrôlez-le de nouveau",
   },
+  'state-captive-portal': {
+    en: "this network wants a sign-in of its own first; open the address, and never give it your organization's password",
+    fr: "ce réseau demande d'abord sa propre connexion ; ouvrez l'adresse, et ne lui donnez jamais le mot de passe de votre organisation",
+  },
   'state-stopped': { en: 'stopped', fr: 'arrêté' },
   'label-state': { en: 'State', fr: 'État' },
   'label-device': { en: 'Device', fr: 'Appareil' },

@@ -25,6 +25,8 @@ export const AgentStatus = Type.Object(
     /** `connected` only when the probe of this very status went through. */
     state: Type.String(),
     reason: Type.Optional(Type.String()),
+    /** The network wants a sign-in of its own first, at this address. */
+    portal: Type.Optional(Type.Object({ url: Type.String() }, strict)),
     device: Type.String(),
     /** Who enrolled this laptop. */
     user: Type.String(),

@@ -53,6 +53,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
         language: context.language,
         signInPrompt: createSignInPrompt(context),
         onSignInFailure: (reason) => context.tell(message(context.language, 'sign-in-not-done', { reason })),
+        onPortal: ({ url }) => context.tell(`${stateMessage(context.language, 'captive-portal')}: ${url}`),
         onState: ({ state, reason }) => {
           if (state === 'connected') ready.resolve();
           if (state === 'stopped') return;

@@ -88,6 +88,8 @@ export interface Carrier {
   signedIn(): void;
   /** The user signed out: what was had for them is of no use any more, and is let go. */
   signedOut(): void;
+  /** Tries again now instead of when its turn comes; a session that is there carries on until another is. */
+  reconnect(): void;
   /** For `status`: the gateway refused this. */
   noteRefusal(problem: PeerProblem): void;
   /** Connects and stays connected until the signal aborts; then ends all sessions. */
@@ -325,6 +327,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
       for (const one of identities) one.tokens.expedite();
       wake();
     },
+    reconnect: rotate,
     signedOut: () => {
       for (const one of identities) one.tokens.forget();
       sessions.endAll();

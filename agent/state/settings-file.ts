@@ -31,6 +31,8 @@ export const AgentSettings = Type.Object(
     intercept: Type.Optional(Type.Literal('loopback')),
     /** Where the resolver of `intercept` answers: an address in 127.64.0.0/24 and a port. Without it: 127.64.0.1:53. */
     resolver: Type.Optional(Type.String({ pattern: `^127\\.64\\.0\\.${byte}:${portNumber}$` })),
+    /** A plain http address that answers 204, to tell a network with a sign-in page of its own. Without it, the control plane's name. */
+    portalProbe: Type.Optional(Type.String({ pattern: '^http://[!-~]+$', maxLength: 300 })),
   },
   { additionalProperties: false },
 );
@@ -40,7 +42,8 @@ const header =
   '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n' +
   '# signIn: browser (the default), print or device-code says how to ask for a sign-in where one is needed.\n' +
   '# intercept: loopback lets programs without a proxy setting reach applications; resolver: 127.64.0.1:53 is where it\n' +
-  '# answers for their names.\n';
+  '# answers for their names.\n' +
+  '# portalProbe: a plain http address that answers 204, to tell the sign-in page of a hotel.\n';
 
 export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
 

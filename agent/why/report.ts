@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 /** The way to an application, in the order that it is walked. */
 export const whySteps = [
   'name',
+  'captive-portal',
   'tunnel',
   'certificate',
   'token',

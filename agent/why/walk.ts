@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
-import { postureCriteria } from '../../src/domain/posture.ts';
-import type { PostureCriterion } from '../../src/domain/posture.ts';
+import { postureCriteria } from '../../src/contract/posture.ts';
+import type { PostureCriterion } from '../../src/contract/posture.ts';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode, RefusalText } from '../../src/contract/refusals.ts';
 import type { PeerProblem } from '../control/problem.ts';
@@ -86,6 +86,7 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
     const { gateway, probe } = status;
     const all: [WhyStep, Found][] = [
       ['name', found.get('name') ?? { outcome: 'unknown' }],
+      ['captive-portal', { outcome: 'ok', text: text('no-portal') }],
       [
         'tunnel',
         {
@@ -168,6 +169,11 @@ const resolveHere = async (host: string): Promise<readonly string[]> =>
 function findBroken(status: AgentStatus, language: Language): Failure | undefined {
   const { probe, state } = status;
   if (probe.gateway.ok) return undefined;
+  if (status.portal !== undefined) {
+    const { url } = status.portal;
+    const [text, help] = [whyText(language, 'portal-here'), whyText(language, 'portal-here-help', { url })];
+    return { step: 'captive-portal', code: state, text, help };
+  }
   const code = probe.gateway.code ?? probe.control.code ?? status.lastRefusal?.code;
   if (stateSteps[state] !== undefined || (state === 'refused' && code !== undefined)) {
     const problem = { status: 0, title: status.reason ?? state, code: code ?? state };

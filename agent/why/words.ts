@@ -6,6 +6,7 @@ type Sentence = Readonly<Record<Language, string>>;
 
 export const stepNames: Readonly<Record<WhyStep, Sentence>> = {
   name: { en: 'Name', fr: 'Nom' },
+  'captive-portal': { en: 'Network', fr: 'Réseau' },
   tunnel: { en: 'Tunnel', fr: 'Tunnel' },
   certificate: { en: 'Certificate', fr: 'Certificat' },
   token: { en: 'Token', fr: 'Jeton' },
@@ -50,6 +51,18 @@ export const whyWords = {
     fr: "L'ordinateur n'interroge pas le résolveur de l'agent ({resolver}) pour ce nom. Utilisez le proxy {proxy} en attendant et prévenez l'assistance.",
   },
   'name-not-resolved': { en: 'nothing', fr: 'rien' },
+  'no-portal': {
+    en: 'no sign-in page of its own is in the way',
+    fr: 'aucune page de connexion du réseau ne bloque',
+  },
+  'portal-here': {
+    en: 'this network (hotel, train, café) wants a sign-in of its own first',
+    fr: "ce réseau (hôtel, train, café) demande d'abord sa propre connexion",
+  },
+  'portal-here-help': {
+    en: "Open {url} in a browser and sign in there. It belongs to the network: never give it your organization's password. Postern connects by itself afterwards.",
+    fr: 'Ouvrez {url} dans un navigateur et connectez-vous. Cette page est celle du réseau : ne lui donnez jamais le mot de passe de votre organisation. Postern se connecte ensuite de lui-même.',
+  },
   'tunnel-up': { en: '{gateway} answers ({ms} ms)', fr: '{gateway} répond ({ms} ms)' },
   'network-down-help': {
     en: 'Neither gateway nor control plane can be reached: is this laptop on a network? Other web sites tell. The agent tries again by itself.',

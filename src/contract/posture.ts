@@ -6,7 +6,7 @@ import type { PostureCriterion, PostureFact } from '../domain/posture.ts';
 /** What the agent reports about its laptop; the control plane adds when it was received. */
 const strict = { additionalProperties: false } as const;
 const Value = Type.Union([Type.Boolean(), Type.Literal('unknown')]);
-export { criterionMeanings, maxReasonCharacters, postureFacts };
+export { criterionMeanings, maxReasonCharacters, postureCriteria, postureFacts };
 export type { PostureCriterion };
 
 const each = <Schema extends TSchema>(schema: Schema): Record<PostureCriterion, Schema> =>

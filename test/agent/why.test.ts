@@ -54,7 +54,7 @@ it.each([
   await connect();
   probe(200, { app: 'grants', allowed: true, connected: true });
   const report = await why(asked);
-  expect([report.ok, report.app, outcomes(report)]).toEqual([true, 'grants', 'oooooooo']);
+  expect([report.ok, report.app, outcomes(report)]).toEqual([true, 'grants', 'ooooooooo']);
   expect(whyLines(report, 'fr').at(-1)).toContain('accessible');
   expect(world.gateway.requests.at(-1)?.headers[':path']).toBe('/.well-known/postern/probe/grants');
 });
@@ -64,24 +64,24 @@ it.each(['nothing', 'grants.apps.example.org.evil.example', 'ledger.apps.example
   async (asked) => {
     await connect();
     const report = await why(asked);
-    expect([report.ok, report.failed, outcomes(report)]).toEqual([false, 'name', 'fuuuuuuu']);
+    expect([report.ok, report.failed, outcomes(report)]).toEqual([false, 'name', 'fuuuuuuuu']);
     expect(stepThatFailed(report)).toMatchObject({ code: 'application-unknown', help: expect.any(String) });
     expect(world.gateway.requests.some(({ headers }) => headers[':path']?.includes('/probe/'))).toBe(false);
   },
 );
 
 it.each([
-  ['denied', undefined, 'policy', 'ooooofuu'],
-  ['mfa-required', undefined, 'policy', 'ooooofuu'],
-  ['device-quarantined', undefined, 'policy', 'ooooofuu'],
-  ['inspection-unavailable', undefined, 'policy', 'ooooofuu'],
-  ['denied', 'posture diskEncrypted firewallEnabled newerCheck', 'posture', 'oooofuuu'],
-  ['denied', 'application grants', 'policy', 'ooooofuu'],
-  ['posture-awaited', undefined, 'posture', 'oooofuuu'],
-  ['token-expired', undefined, 'token', 'ooofuuuu'],
-  ['connector-unavailable', 'application grants', 'connector', 'oooooofu'],
-  ['upstream-unreachable', 'application grants', 'upstream', 'ooooooof'],
-  ['upstream-untrusted', 'application grants', 'upstream', 'ooooooof'],
+  ['denied', undefined, 'policy', 'oooooofuu'],
+  ['mfa-required', undefined, 'policy', 'oooooofuu'],
+  ['device-quarantined', undefined, 'policy', 'oooooofuu'],
+  ['inspection-unavailable', undefined, 'policy', 'oooooofuu'],
+  ['denied', 'posture diskEncrypted firewallEnabled newerCheck', 'posture', 'ooooofuuu'],
+  ['denied', 'application grants', 'policy', 'oooooofuu'],
+  ['posture-awaited', undefined, 'posture', 'ooooofuuu'],
+  ['token-expired', undefined, 'token', 'oooofuuuu'],
+  ['connector-unavailable', 'application grants', 'connector', 'ooooooofu'],
+  ['upstream-unreachable', 'application grants', 'upstream', 'oooooooof'],
+  ['upstream-untrusted', 'application grants', 'upstream', 'oooooooof'],
 ] as const)('places %s (%s) at the step %s', async (code, detail, step, expected) => {
   await connect();
   refuse(code, detail);
@@ -98,14 +98,14 @@ it('says that posture is not in order where the application does not ask for it,
   await connect();
   probe(200, { app: 'grants', allowed: true, connected: false });
   const report = await why('grants');
-  expect([report.ok, outcomes(report)]).toEqual([true, 'oooooouu']);
-  expect(report.steps[4]?.text).toContain('not in the way of grants: diskEncrypted');
+  expect([report.ok, outcomes(report)]).toEqual([true, 'ooooooouu']);
+  expect(report.steps[5]?.text).toContain('not in the way of grants: diskEncrypted');
 });
 
 it.each([
-  ['device-revoked', 'certificate', 'oofuuuuu'],
-  ['token-signature', 'token', 'ooofuuuu'],
-  ['not-ready', 'tunnel', 'ofuuuuuu'],
+  ['device-revoked', 'certificate', 'ooofuuuuu'],
+  ['token-signature', 'token', 'oooofuuuu'],
+  ['not-ready', 'tunnel', 'oofuuuuuu'],
 ] as const)('stops at what the gateway refuses all flows for: %s', async (code, step, expected) => {
   await connect();
   world.gateway.refuseAll = code;
@@ -118,7 +118,7 @@ it('tells a laptop without a network from a gateway that is away', async () => {
   await connect();
   await world.gateway.crash();
   const away = await why('grants');
-  expect([away.failed, outcomes(away)]).toEqual(['tunnel', 'ofuuuuuu']);
+  expect([away.failed, outcomes(away)]).toEqual(['tunnel', 'oofuuuuuu']);
   expect(stepThatFailed(away)?.help).toContain('The control plane answers and the gateway does not');
   await world.control.close();
   expect(stepThatFailed(await why('grants'))?.help).toContain('is this laptop on a network?');
@@ -137,7 +137,7 @@ it('says that somebody else answers in the place of the gateway', async () => {
   await laptop.reach('gateway-unreachable');
   const report = await why('grants');
   server.close();
-  expect([report.failed, outcomes(report)]).toEqual(['tunnel', 'ofuuuuuu']);
+  expect([report.failed, outcomes(report)]).toEqual(['tunnel', 'oofuuuuuu']);
   expect(stepThatFailed(report)?.help).toContain('Someone else answers in its place');
 });
 
@@ -147,7 +147,7 @@ it('says so when it does not know yet which applications there are', async () =>
   laptop = await world.startLaptop();
   await laptop.reach('control-unreachable');
   const report = await why('grants');
-  expect([report.failed, outcomes(report)]).toEqual(['tunnel', 'ufuuuuuu']);
+  expect([report.failed, outcomes(report)]).toEqual(['tunnel', 'uofuuuuuu']);
 });
 
 it('does not take for a yes what a gateway should not answer', async () => {
