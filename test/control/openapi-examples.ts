@@ -5,6 +5,8 @@ import { oid } from '../../certs/scep/object-identifiers.ts';
 import { buildSignedData } from '../../certs/scep/signed-data.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { createApiKey, isLastingOwner } from '../../src/control/api-key.ts';
+import type { DeviceId } from '../../src/domain/ids.ts';
+import { readChecks } from '../../src/domain/posture.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
 
 /** A request of one operation. Parameters of the path are written out. */
@@ -232,6 +234,19 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   'GET /v1/devices/{id}/history': {
     good: async (lab) => ({ path: `/v1/devices/${(await lab.enroll()).device}/history` }),
     refused: ofNone('/v1/devices/none/history'),
+  },
+  'GET /v1/devices/{id}/posture': {
+    good: async (lab) => {
+      const { device } = await lab.enroll();
+      const [measuredAt, checks] = [
+        Math.floor(lab.parts.clock() / 1000),
+        readChecks({ diskEncrypted: true }),
+      ];
+      const posture = { measuredAt, os: 'linux', osVersion: '13', agentVersion: '0.1.0', checks };
+      await lab.parts.postures.remember(device as DeviceId, posture);
+      return { path: `/v1/devices/${device}/posture` };
+    },
+    refused: ofNone('/v1/devices/none/posture'),
   },
   'POST /v1/devices/{id}/state': {
     good: async (lab) => ({
