@@ -6,11 +6,13 @@ import type {
   Expr,
   PolicyJson,
 } from '@cedar-policy/cedar-wasm/nodejs';
+import { maxDepth, nestingOf } from './nesting.ts';
 import { cedarSchema } from './schema.ts';
 
 /**
  * The one door to Cedar's WebAssembly: text and plain values in, plain values out, no state but compiled sets.
- * A trap inside the wasm throws a `WebAssembly.RuntimeError`; callers turn that into a refusal.
+ * A trap inside the wasm throws a `WebAssembly.RuntimeError`; callers turn that into a refusal. Its memory is not to be
+ * trusted from then on, so texts that would overflow its stack are kept from it.
  */
 export type CedarExpression = Expr;
 export type CedarPolicy = PolicyJson;
@@ -46,8 +48,13 @@ const withRelated = (error: DetailedError): DetailedError[] => [error, ...(error
 const templatesRefused =
   'templates (?principal, ?resource) are not supported: write the user, group or application out';
 
+const tooDeep = (depth: number): string =>
+  `is ${depth} levels deep, of brackets and of operators in a row; ${maxDepth} are the most: list values in a set, or write several policies`;
+
 /** Parses Cedar text of one or more policies. Templates are refused: nothing would ever fill their slots. */
 export function parsePolicyText(text: string): CedarParse {
+  const depth = nestingOf(text);
+  if (depth > maxDepth) return { ok: false, problems: [{ message: tooDeep(depth) }] };
   // Nearly every resource holds one policy, and this is one pass where the general way takes two.
   const single = cedar.policyToJson(text);
   if (single.type === 'success') return { ok: true, policies: [{ text, json: single.json }] };
@@ -181,9 +188,9 @@ export function conjuncts(expression: CedarExpression): CedarExpression[] {
 
 /** An expression as Cedar text, for people. */
 export function renderExpression(expression: CedarExpression): string {
-  const rendered = cedar.policyToText(conditionPolicy(expression));
-  if (rendered.type === 'failure') return JSON.stringify(expression);
-  return /when \{\s*([\s\S]*?)\s*\};$/.exec(rendered.text)?.[1] ?? rendered.text;
+  const text = textOf(expression);
+  if (text === undefined) return 'an expression that is too long to show';
+  return /when \{\s*([\s\S]*?)\s*\};$/.exec(text)?.[1] ?? text;
 }
 
 /** Whether an expression holds for a request; `undefined` with a message when it cannot be evaluated. */
@@ -191,9 +198,9 @@ export function evaluateExpression(
   expression: CedarExpression,
   request: CedarRequest,
 ): { readonly holds: boolean; readonly error?: string } {
-  const rendered = cedar.policyToText(conditionPolicy(expression));
-  if (rendered.type === 'failure') return { holds: false, error: 'cannot be shown' };
-  const set = compilePolicySet({ condition: rendered.text });
+  const text = textOf(expression);
+  if (text === undefined) return { holds: false, error: 'it is too deep to be tried by itself' };
+  const set = compilePolicySet({ condition: text });
   if ('problems' in set)
     return { holds: false, error: set.problems.map(({ message }) => message).join('; ') };
   try {
@@ -202,6 +209,17 @@ export function evaluateExpression(
     return error === undefined ? { holds: answer.allowed } : { holds: false, error };
   } finally {
     set.release();
+  }
+}
+
+/** Undefined where it has more levels than Cedar reads as JSON, which are fewer than it reads as text. */
+function textOf(expression: CedarExpression): string | undefined {
+  try {
+    const rendered = cedar.policyToText(conditionPolicy(expression));
+    return rendered.type === 'failure' ? undefined : rendered.text;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'RuntimeError') throw error;
+    return undefined;
   }
 }
 
