@@ -15,6 +15,7 @@ import type { CarrierTimings, CarrierView } from './session/carrier.ts';
 import { writeFilesAtomically } from './state/atomic-file.ts';
 import { signInUser } from './sign-in/sign-in.ts';
 import type { SignInPrompt } from './sign-in/sign-in.ts';
+import { signOutUser } from './sign-in/sign-out.ts';
 import { createSignInKeeper } from './sign-in/sign-in-keeper.ts';
 import { loadCredentials } from './state/credentials.ts';
 import { loadSignIn, saveSignIn } from './state/kept-sign-in.ts';
@@ -130,7 +131,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       onPortal: (found) => options.onPortal?.(found),
       onGone: () => carrier.reconnect(),
     });
-    const local = await startLocalServices(options, settings, paths, carrier, portal);
+    const local = await startLocalServices(options, settings, paths, carrier, portal, {
+      reconnect: () => carrier.reconnect(),
+      // Each look at the page measures anew.
+      measure: () => undefined,
+      'sign-in': () => keeper.wanted(),
+      'sign-out': () => signOutUser({ paths, api, log: options.log, onForgotten: reload }),
+    });
     lock.publishPort(local.port);
     const running = carrier.run(stopping.signal);
     let stopped: Promise<void> | undefined;

@@ -4,6 +4,9 @@ import { createAddressBook } from './intercept/address-book.ts';
 import { createInterceptor } from './intercept/interceptor.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
 import { measureStatus } from './measure-status.ts';
+import { createFormReader } from './page/actions.ts';
+import type { Actions } from './page/actions.ts';
+import { createRecentRefusals } from './page/recent-refusals.ts';
 import type { PortalWatch } from './portal/portal-watch.ts';
 import { startLocalProxy } from './proxy/local-proxy.ts';
 import type { LocalProxy } from './proxy/local-proxy.ts';
@@ -37,6 +40,7 @@ export async function startLocalServices(
   paths: StatePaths,
   carrier: Carrier,
   portal: PortalWatch,
+  actions: Actions,
 ): Promise<LocalServices> {
   const { clock, log, posture } = options;
   const isIntercepting = settings.intercept === 'loopback';
@@ -64,10 +68,18 @@ export async function startLocalServices(
     }).finally(() => {
       measuring = undefined;
     }));
+  const refusals = createRecentRefusals(() => clock.now());
   const context: ProxyContext = {
-    carrier,
+    carrier: {
+      ...carrier,
+      noteRefusal: (problem) => {
+        refusals.note(problem);
+        carrier.noteRefusal(problem);
+      },
+    },
     hostAt: (address) => book.hostAt(address),
     status,
+    page: { form: createFormReader(), actions, refusals: () => refusals.list() },
     why: (asked, language) => walk({ carrier, status }, asked, language),
     language: options.language,
     log,

@@ -1,9 +1,17 @@
 import type { Logger } from 'pino';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
-import type { Carrier } from '../session/carrier.ts';
+import type { Actions, createFormReader } from '../page/actions.ts';
+import type { Carrier, Refused } from '../session/carrier.ts';
 import type { AgentStatus } from '../status.ts';
 import type { WhyReport } from '../why/report.ts';
+
+/** The status page, as far as it is more than the status. */
+export interface LocalPage {
+  readonly form: ReturnType<typeof createFormReader>;
+  readonly actions: Actions;
+  readonly refusals: () => readonly Refused[];
+}
 
 /** What the local proxy works with. */
 export interface ProxyContext {
@@ -14,6 +22,8 @@ export interface ProxyContext {
   readonly status: () => Promise<AgentStatus>;
   /** Walks the way to an application. */
   readonly why: (asked: string, language: Language) => Promise<WhyReport>;
+  /** What the status page shows and does beside the status. */
+  readonly page: LocalPage;
   readonly language: Language;
   readonly log: Logger;
   readonly limits: ProxyLimits;

@@ -13,6 +13,8 @@ const quietAfterSuccessSeconds = 120;
 /** Asks the user to sign in when that is needed: one at a time, and not again and again. */
 export interface SignInKeeper {
   needed(wish: SignInWish): void;
+  /** The user wants to, by a button: asked at once, however it ended the last time. */
+  wanted(): void;
   /** The user signed out by will: nobody is asked until someone signs in. */
   hold(): void;
   /** Someone signed in, here or by `postern-agent login`. */
@@ -46,12 +48,18 @@ export function createSignInKeeper(options: {
       asking = undefined;
     }
   };
+  const needed = (wish: SignInWish): void => {
+    const { prompt } = options;
+    if (prompt === undefined || isHeld || asking !== undefined) return;
+    if (quiet !== undefined && quiet.elapsed() < quiet.seconds) return;
+    asking = ask(prompt, wish);
+  };
   return {
-    needed(wish) {
-      const { prompt } = options;
-      if (prompt === undefined || isHeld || asking !== undefined) return;
-      if (quiet !== undefined && quiet.elapsed() < quiet.seconds) return;
-      asking = ask(prompt, wish);
+    needed,
+    wanted() {
+      isHeld = false;
+      quiet = undefined;
+      needed({});
     },
     hold() {
       isHeld = true;

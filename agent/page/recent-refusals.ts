@@ -1,0 +1,22 @@
+import type { PeerProblem } from '../control/problem.ts';
+import type { Refused } from '../session/carrier.ts';
+
+const kept = 8;
+/** A browser asks again and again: the same once more within this time only moves up. */
+const sameMs = 60_000;
+
+/** What was refused last, the latest first; a few, in memory alone. */
+export function createRecentRefusals(now: () => number): {
+  note(problem: PeerProblem): void;
+  list(): readonly Refused[];
+} {
+  let all: readonly Refused[] = [];
+  return {
+    note(problem) {
+      const at = now();
+      const others = all.filter((one) => one.code !== problem.code || at - one.at > sameMs);
+      all = [{ ...problem, at }, ...others].slice(0, kept);
+    },
+    list: () => all,
+  };
+}
