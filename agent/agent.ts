@@ -34,6 +34,8 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** The last lines of it, for `doctor`. */
+  readonly recentLog?: () => readonly string[];
   readonly language: Language;
   /** How the user is asked to sign in where that is needed; without it nobody is. */
   readonly signInPrompt?: SignInPrompt;

@@ -83,6 +83,7 @@ export async function startLocalServices(
     why: (asked, language) => walk({ carrier, status }, asked, language),
     language: options.language,
     log,
+    recentLog: options.recentLog ?? (() => []),
     limits: { ...defaultProxyLimits, ...options.limits },
   };
   let proxy: LocalProxy;

@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   up: async () => (await import('./commands/up.ts')).addUpCommand,
   status: async () => (await import('./commands/status.ts')).addStatusCommand,
   why: async () => (await import('./commands/why.ts')).addWhyCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).addDoctorCommand,
   login: async () => (await import('./commands/login.ts')).addLoginCommand,
   logout: async () => (await import('./commands/logout.ts')).addLogoutCommand,
   token: async () => (await import('./commands/token.ts')).addTokenCommand,

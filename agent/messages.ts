@@ -90,6 +90,18 @@ const catalog = {
     en: 'Enrolled as device {device} of {user}. Next: postern-agent up',
     fr: 'Enrôlé comme appareil {device} de {user}. Ensuite : postern-agent up',
   },
+  'bundle-written': {
+    en: 'Written: {path}, which only you can read. In it:',
+    fr: 'Écrit : {path}, que vous seul pouvez lire. Il contient :',
+  },
+  'bundle-holds': {
+    en: 'It names you, this laptop, its addresses and your applications. It holds no key, token, cookie or password. Look into it before you send it.',
+    fr: "Il nomme vous-même, cet ordinateur, ses adresses et vos applications. Il ne contient ni clé, ni jeton, ni cookie, ni mot de passe. Regardez-le avant de l'envoyer.",
+  },
+  'bundle-not-written': {
+    en: '{path} cannot be written: {reason}. Choose another place with --output.',
+    fr: "{path} n'a pu être écrit : {reason}. Choisissez un autre endroit avec --output.",
+  },
   'agent-runs': {
     en: 'An agent runs on this state directory already (process {pid}).',
     fr: "Un agent utilise déjà ce répertoire d'état (processus {pid}).",

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { startAgent } from '../agent.ts';
 import type { RunningAgent } from '../agent.ts';
+import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
 import { createLog, parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
@@ -37,7 +38,8 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       const onSignal = (): void => stop.resolve();
       process.once('SIGTERM', onSignal);
       process.once('SIGINT', onSignal);
-      const log = createLog(options.logLevel);
+      const recent = createRecentLog();
+      const log = createLog(options.logLevel, recent);
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();
       // Before the agent can be found: to a process that does not listen to it, the signal is the end.
@@ -50,6 +52,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
         clock: context.clock,
         random: Math.random,
         log,
+        recentLog: () => recent.lines(),
         language: context.language,
         signInPrompt: createSignInPrompt(context),
         onSignInFailure: (reason) => context.tell(message(context.language, 'sign-in-not-done', { reason })),

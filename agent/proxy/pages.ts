@@ -100,6 +100,8 @@ const pages: Readonly<Record<string, Page>> = Object.assign(Object.create(null) 
     type: 'application/json',
     body: `${JSON.stringify(await status())}\n`,
   }),
+  '/log': ({ recentLog }) =>
+    Promise.resolve({ type: 'application/json', body: `${JSON.stringify(recentLog())}\n` }),
   '/proxy.pac': ({ carrier }, port) =>
     Promise.resolve({
       type: 'application/x-ns-proxy-autoconfig',

@@ -26,6 +26,8 @@ export interface ProxyContext {
   readonly page: LocalPage;
   readonly language: Language;
   readonly log: Logger;
+  /** The last lines of it. */
+  readonly recentLog: () => readonly string[];
   readonly limits: ProxyLimits;
 }
 
