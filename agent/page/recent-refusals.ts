@@ -1,5 +1,10 @@
 import type { PeerProblem } from '../control/problem.ts';
-import type { Refused } from '../session/carrier.ts';
+
+/** Something was refused, and when. */
+export interface Refused extends PeerProblem {
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
 
 const kept = 8;
 /** A browser asks again and again: the same once more within this time only moves up. */

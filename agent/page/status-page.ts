@@ -5,14 +5,14 @@ import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
 import { timeText } from '../local-time.ts';
 import type { AppEntry } from '../proxy/app-hosts.ts';
-import type { Refused } from '../session/carrier.ts';
 import { statusRows } from '../status-rows.ts';
 import type { AgentStatus } from '../status.ts';
 import type { WhyReport } from '../why/report.ts';
-import { fill, postureHelp, stepNames } from '../why/words.ts';
+import { criterionNames, fill, postureHelp, stepNames } from '../why/words.ts';
 import type { Action } from './actions.ts';
+import type { Refused } from './recent-refusals.ts';
 import { style } from './style.ts';
-import { criterionNames, headlines, otherHeadline, pageWords } from './words.ts';
+import { headlines, otherHeadline, pageWords } from './words.ts';
 
 /** What the page shows beside the status. */
 export interface PageParts {
@@ -115,7 +115,7 @@ function hero(status: AgentStatus, token: string, language: Language): string {
 
 function appRow({ name, host, protocol, ports }: AppEntry, language: Language): string {
   const shown = escapeHtml(name);
-  const place = escapeHtml(ports.length === 0 ? host : `${host}:${ports.join(', ')}`);
+  const place = escapeHtml(protocol === 'http' ? host : `${host}:${ports.join(', ')}`);
   const link = protocol === 'http' ? `<a href="https://${escapeHtml(host)}/">${shown}</a>` : shown;
   const why = `<a href="/why/${escapeHtml(encodeURIComponent(name))}">${escapeHtml(pageWords.check[language])}</a>`;
   const kind = protocol === 'http' ? '' : ` · ${escapeHtml(protocol)}`;

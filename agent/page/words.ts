@@ -1,4 +1,3 @@
-import type { PostureCriterion } from '../../src/contract/posture.ts';
 import type { Language } from '../language.ts';
 
 type Sentence = Readonly<Record<Language, string>>;
@@ -135,13 +134,4 @@ export const otherHeadline: Headline = {
   mood: 'bad',
   text: { en: 'Not connected', fr: 'Non connecté' },
   advice: helpDesk,
-};
-
-export const criterionNames: Readonly<Record<PostureCriterion, Sentence>> = {
-  diskEncrypted: { en: 'Disk encrypted', fr: 'Disque chiffré' },
-  firewallEnabled: { en: 'Firewall on', fr: 'Pare-feu actif' },
-  screenLockEnabled: { en: 'Screen locks by itself', fr: "L'écran se verrouille seul" },
-  osUpToDate: { en: 'System up to date', fr: 'Système à jour' },
-  secureBoot: { en: 'Secure start-up', fr: 'Démarrage sécurisé' },
-  protectionRunning: { en: 'Protection program runs', fr: 'Protection active' },
 };

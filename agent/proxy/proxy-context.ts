@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
 import type { Actions, createFormReader } from '../page/actions.ts';
-import type { Carrier, Refused } from '../session/carrier.ts';
+import type { Refused } from '../page/recent-refusals.ts';
+import type { Carrier } from '../session/carrier.ts';
 import type { AgentStatus } from '../status.ts';
 import type { WhyReport } from '../why/report.ts';
 

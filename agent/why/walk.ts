@@ -16,7 +16,7 @@ import type { ProbedApp } from './probe-app.ts';
 import { whySteps } from './report.ts';
 import type { WalkedStep, WhyReport, WhyStep } from './report.ts';
 import { stepOfCode } from './step-of-code.ts';
-import { postureHelp, whyText } from './words.ts';
+import { criterionNames, postureHelp, whyText } from './words.ts';
 
 export interface WhyParts {
   readonly carrier: Pick<Carrier, 'config' | 'session'>;
@@ -207,7 +207,7 @@ function describeRefusal(problem: PeerProblem, app: string, language: Language):
   const atFault = criteriaIn(detail);
   const more = { code, ...(flowId === undefined ? {} : { flowId }) };
   if (atFault.length > 0) {
-    const text = whyText(language, 'posture-at-fault', { app, criteria: atFault.join(', ') });
+    const text = whyText(language, 'posture-at-fault', { app, criteria: namesOf(atFault, language) });
     const help = atFault.map((criterion) => postureHelp[criterion][language]).join(' ');
     return { step: 'posture', text, help, ...more };
   }
@@ -229,6 +229,9 @@ function criteriaIn(detail: string | undefined): readonly PostureCriterion[] {
 function describePosture({ posture }: AgentStatus, app: string, language: Language): Found {
   const faulty = postureCriteria.filter((criterion) => posture?.checks[criterion] !== true);
   if (faulty.length === 0) return { outcome: 'ok', text: whyText(language, 'posture-good') };
-  const criteria = faulty.join(', ');
+  const criteria = namesOf(faulty, language);
   return { outcome: 'ok', text: whyText(language, 'posture-not-in-the-way', { app, criteria }) };
 }
+
+const namesOf = (criteria: readonly PostureCriterion[], language: Language): string =>
+  criteria.map((criterion) => criterionNames[criterion][language]).join(', ');

@@ -107,6 +107,16 @@ export const whyWords = {
 
 export type WhyWord = keyof typeof whyWords;
 
+/** What a criterion is called where people read it. */
+export const criterionNames: Readonly<Record<PostureCriterion, Sentence>> = {
+  diskEncrypted: { en: 'Disk encrypted', fr: 'Disque chiffré' },
+  firewallEnabled: { en: 'Firewall on', fr: 'Pare-feu actif' },
+  screenLockEnabled: { en: 'Screen locks by itself', fr: "L'écran se verrouille seul" },
+  osUpToDate: { en: 'System up to date', fr: 'Système à jour' },
+  secureBoot: { en: 'Secure start-up', fr: 'Démarrage sécurisé' },
+  protectionRunning: { en: 'Protection program runs', fr: 'Protection active' },
+};
+
 /** How a laptop is brought in order, by the criterion that it fails. */
 export const postureHelp: Readonly<Record<PostureCriterion, Sentence>> = {
   diskEncrypted: {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { buildStatusPage } from '../../agent/page/status-page.ts';
-import { criterionNames, headlines, otherHeadline, pageWords } from '../../agent/page/words.ts';
+import { headlines, otherHeadline, pageWords } from '../../agent/page/words.ts';
 import { saveSignIn } from '../../agent/state/kept-sign-in.ts';
 import { ask, connectThrough, readAll } from './lab/proxy-client.ts';
 import { makeWorld, postureOf } from './lab/world.ts';
@@ -150,7 +150,6 @@ it('has another token after each start, and shows it to no other site', async ()
 it('says in plain words what each state means, and has all of them in both languages', () => {
   const sentences = [
     ...Object.values(pageWords),
-    ...Object.values(criterionNames),
     ...[...Object.values(headlines), otherHeadline].flatMap((one) =>
       one === undefined ? [] : [one.text, one.advice],
     ),

@@ -7,7 +7,7 @@ import { buildProblem } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { whyLines } from '../../agent/why/lines.ts';
 import { WhyReport } from '../../agent/why/report.ts';
-import { postureHelp, stepNames, whyWords } from '../../agent/why/words.ts';
+import { criterionNames, postureHelp, stepNames, whyWords } from '../../agent/why/words.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import { ask } from './lab/proxy-client.ts';
 import { makeWorld, postureOf } from './lab/world.ts';
@@ -89,7 +89,7 @@ it.each([
   expect([report.failed, outcomes(report)]).toEqual([step, expected]);
   expect(stepThatFailed(report)).toMatchObject({ code, flowId: '01HZY', help: expect.any(String) });
   if (detail?.startsWith('posture') === true) {
-    expect(stepThatFailed(report)?.text).toContain('diskEncrypted, firewallEnabled');
+    expect(stepThatFailed(report)?.text).toContain('Disque chiffré, Pare-feu actif');
     expect(stepThatFailed(report)?.help).toContain('Chiffrez le disque');
   } else expect(stepThatFailed(report)?.text).toBe(buildProblem(code, 'fr').title);
 });
@@ -99,7 +99,7 @@ it('says that posture is not in order where the application does not ask for it,
   probe(200, { app: 'grants', allowed: true, connected: false });
   const report = await why('grants');
   expect([report.ok, outcomes(report)]).toEqual([true, 'ooooooouu']);
-  expect(report.steps[5]?.text).toContain('not in the way of grants: diskEncrypted');
+  expect(report.steps[5]?.text).toContain('not in the way of grants: Disk encrypted');
 });
 
 it.each([
@@ -177,7 +177,9 @@ it.each([
 
 it('has its words in both languages, with the same values in them', () => {
   const values = (text: string): string[] => (text.match(/\{[a-zA-Z]+\}/g) ?? []).sort();
-  for (const sentence of [whyWords, postureHelp, stepNames].flatMap((table) => Object.values(table))) {
+  for (const sentence of [whyWords, criterionNames, postureHelp, stepNames].flatMap((table) =>
+    Object.values(table),
+  )) {
     expect(sentence.fr).not.toBe('');
     expect(values(sentence.fr)).toEqual(values(sentence.en));
   }
