@@ -11,7 +11,10 @@ import type { PostureProvider } from './posture/posture-provider.ts';
 import type { ProxyLimits } from './proxy/proxy-context.ts';
 import type { Random } from './session/backoff.ts';
 import { createCarrier } from './session/carrier.ts';
-import type { CarrierTimings, CarrierView } from './session/carrier.ts';
+import type { CarrierTimings } from './session/carrier.ts';
+import type { CarrierView } from './session/carrier-view.ts';
+import type { LocalAddresses } from './session/network-watch.ts';
+import type { Resolve } from './session/resolve-host.ts';
 import { writeFilesAtomically } from './state/atomic-file.ts';
 import { signInUser } from './sign-in/sign-in.ts';
 import type { SignInPrompt } from './sign-in/sign-in.ts';
@@ -41,6 +44,9 @@ export interface AgentOptions {
   readonly signInPrompt?: SignInPrompt;
   readonly timings?: Partial<CarrierTimings>;
   readonly limits?: Partial<ProxyLimits>;
+  /** The laptop's addresses, and those of a name; of the system where not given. */
+  readonly addresses?: LocalAddresses;
+  readonly resolve?: Resolve;
   /** Called when the user was asked to sign in and did not. */
   onSignInFailure?(reason: string): void;
   /** Called when the network turns out to want a sign-in of its own first. */

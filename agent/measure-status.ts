@@ -5,7 +5,8 @@ import type { InterceptView } from './intercept/interceptor.ts';
 import type { Portal } from './portal/find-portal.ts';
 import type { PortalWatch } from './portal/portal-watch.ts';
 import type { MeasuredPosture, PostureProvider } from './posture/posture-provider.ts';
-import type { Carrier, CarrierView } from './session/carrier.ts';
+import type { Carrier } from './session/carrier.ts';
+import type { CarrierView, GatewayView } from './session/carrier-view.ts';
 import { stateOfRefusal } from './session/failure.ts';
 import { checkLeg } from './session/check-path.ts';
 import type { KeptSignIn } from './state/kept-sign-in.ts';
@@ -78,9 +79,8 @@ export async function measureStatus(parts: {
     domain: settings.domain,
     proxy: `127.0.0.1:${parts.proxyPort}`,
     probe: { control, gateway },
-    ...(view.gateway === undefined
-      ? {}
-      : { gateway: { ...view.gateway, since: toSeconds(view.gateway.since) } }),
+    ...(view.gateway === undefined ? {} : { gateway: describeGateway(view.gateway) }),
+    ...(view.standby === undefined ? {} : { standby: describeGateway(view.standby) }),
     ...(view.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: view.tokenExpiresAt }),
     certificateExpiresAt: view.certificateExpiresAt,
     ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
@@ -89,6 +89,11 @@ export async function measureStatus(parts: {
     ...(view.lastRefusal === undefined ? {} : { lastRefusal: describeRefusal(view.lastRefusal) }),
   };
 }
+
+const describeGateway = (gateway: GatewayView): NonNullable<AgentStatus['gateway']> => ({
+  ...gateway,
+  since: toSeconds(gateway.since),
+});
 
 const describePosture = (posture: MeasuredPosture): NonNullable<AgentStatus['posture']> => ({
   checks: Object.fromEntries(

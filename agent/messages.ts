@@ -215,6 +215,7 @@ const catalog = {
   'label-signed-in': { en: 'Signed in (until)', fr: "Connecté (jusqu'à)" },
   'label-control': { en: 'Control plane', fr: 'Plan de contrôle' },
   'label-gateway': { en: 'Gateway', fr: 'Passerelle' },
+  'label-standby': { en: 'Standby', fr: 'Relève' },
   'label-since': { en: 'Session since', fr: 'Session depuis' },
   'label-token': { en: 'Token until', fr: "Jeton jusqu'à" },
   'label-certificate': { en: 'Certificate until', fr: "Certificat jusqu'à" },

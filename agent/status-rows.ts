@@ -9,6 +9,9 @@ const legText = (leg: Leg): string =>
     ? `ok (${Math.round(leg.ms ?? 0)} ms)`
     : [leg.reason, leg.code && `(${leg.code})`].filter(Boolean).join(' ');
 
+const gatewayText = ({ name, address, zone }: NonNullable<AgentStatus['gateway']>): string =>
+  [name, address, ...(zone === undefined ? [] : [`(${zone})`])].join(' ');
+
 /** A status as label and text, for the table on a terminal and for the page. */
 export function statusRows(status: AgentStatus, language: Language): [label: string, text: string][] {
   const label = (name: Parameters<typeof message>[1]): string => message(language, name);
@@ -22,8 +25,9 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
     [label('label-control'), legText(probe.control)],
     [
       label('label-gateway'),
-      [gateway && `${gateway.name} ${gateway.address}`, legText(probe.gateway)].filter(Boolean).join(': '),
+      [gateway && gatewayText(gateway), legText(probe.gateway)].filter(Boolean).join(': '),
     ],
+    [label('label-standby'), status.standby && gatewayText(status.standby)],
     [label('label-since'), gateway && time(gateway.since)],
     [label('label-token'), status.tokenExpiresAt === undefined ? undefined : time(status.tokenExpiresAt)],
     [label('label-certificate'), time(status.certificateExpiresAt)],

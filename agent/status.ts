@@ -20,6 +20,11 @@ const Leg = Type.Object(
 );
 export type Leg = Static<typeof Leg>;
 
+const Gateway = Type.Object(
+  { name: Type.String(), address: Type.String(), zone: Type.Optional(Type.String()), since: Seconds },
+  strict,
+);
+
 export const AgentStatus = Type.Object(
   {
     /** `connected` only when the probe of this very status went through. */
@@ -35,9 +40,9 @@ export const AgentStatus = Type.Object(
     domain: Type.String(),
     proxy: Type.String(),
     probe: Type.Object({ control: Leg, gateway: Leg }, strict),
-    gateway: Type.Optional(
-      Type.Object({ name: Type.String(), address: Type.String(), since: Seconds }, strict),
-    ),
+    gateway: Type.Optional(Gateway),
+    /** A second session that is ready to take over. */
+    standby: Type.Optional(Gateway),
     tokenExpiresAt: Type.Optional(Seconds),
     certificateExpiresAt: Seconds,
     posture: Type.Optional(

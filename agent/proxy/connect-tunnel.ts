@@ -13,6 +13,8 @@ import type { ProxyContext } from './proxy-context.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 
 const maxProblemBytes = 65_536;
+/** How often it is tried on another session, or with another token. */
+const mostAttempts = 3;
 
 /** The gateway said no: its own answer, to be passed on. */
 interface GatewayAnswer {
@@ -28,12 +30,12 @@ export type OpenedTunnel =
 
 /**
  * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
- * session that dies meanwhile and a token that ended are each worth one more try.
+ * session that dies or falls silent meanwhile and a token that ended are each worth one more try.
  */
 async function openTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
   const { carrier, limits } = context;
   let last: OpenedTunnel = { refusal: 'agent-not-connected' };
-  for (let attempt = 0; attempt < 2; attempt += 1) {
+  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
     const session = await carrier.session(limits.sessionWaitMs);
     if (session === undefined) return { refusal: whyNoSession(carrier) };
     let stream: ClientHttp2Stream;
@@ -43,6 +45,11 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
       // It took its last stream a moment ago.
       continue;
     }
+    let isDisplaced = false;
+    const stay = session.onDisplaced(() => {
+      isDisplaced = true;
+      breakOff(stream);
+    });
     try {
       const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
       if (status === 200) return { stream };
@@ -57,7 +64,9 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
       last = isTimeout
         ? { refusal: 'upstream-timeout' }
         : { refusal: 'upstream-reset', detail: 'the gateway ended the tunnel before it was open' };
-      if (isTimeout || !isSessionLost(session)) break;
+      if (isTimeout || !(isSessionLost(session) || isDisplaced)) break;
+    } finally {
+      stay();
     }
   }
   if ('answer' in last) {

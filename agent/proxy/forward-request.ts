@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { constants } from 'node:http2';
 import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
@@ -11,10 +12,10 @@ import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './he
 import { answerProblem } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
+import { bufferBody, isIdempotent } from './request-body.ts';
 import { hostAgrees, parseAbsoluteTarget } from './request-target.ts';
 
 const maxProblemBytes = 65_536;
-const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Carries one absolute-form request as a stream of the gateway session, both bodies under back-pressure. */
 export async function forwardRequest(
@@ -54,8 +55,8 @@ type OpenedRequest =
   | { readonly stream: ClientHttp2Stream; readonly answer: StreamAnswer }
   | { readonly refusal: RefusalCode; readonly detail?: string };
 
-const hasBody = (request: IncomingMessage): boolean =>
-  request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+/** How often a request is sent on another session, or with another token, before it is refused. */
+const mostAttempts = 3;
 
 async function openStream(
   context: ProxyContext,
@@ -64,45 +65,68 @@ async function openStream(
   response: ServerResponse,
 ): Promise<OpenedRequest> {
   const { carrier, limits } = context;
-  const isRepeatable = !hasBody(request) && safeMethods.has(request.method ?? '');
-  for (let attempt = 0; ; attempt += 1) {
-    const mayRepeat = isRepeatable && attempt === 0;
+  const body = await bufferBody(request);
+  let isBegun = false;
+  for (let attempt = 1; ; attempt += 1) {
     const session = await carrier.session(limits.sessionWaitMs);
     if (session === undefined) return { refusal: whyNoSession(carrier) };
     if (response.destroyed) return { refusal: 'upstream-reset' };
     let stream: ClientHttp2Stream;
     try {
-      stream = startStream(session, request, headers);
+      stream = startStream(session, request, headers, body);
     } catch (error) {
       // Node checks what HTTP/2 may not carry, such as a field that may stand only once.
       if (session.isUsable()) return { refusal: 'bad-request', detail: (error as Error).message };
-      if (attempt === 0) continue;
+      if (attempt < mostAttempts && body !== undefined) continue;
       return { refusal: 'agent-not-connected' };
     }
     const cancel = (): void => breakOff(stream);
     response.once('close', cancel);
+    // Nothing of an answer has gone to the program, and what was sent can be sent again.
+    const mayRepeat = (): boolean =>
+      body !== undefined && attempt < mostAttempts && !response.destroyed && !isBegun;
+    let isDisplaced = false;
+    const stay = session.onDisplaced(() => {
+      isDisplaced = mayRepeat() && isIdempotent(request);
+      if (isDisplaced) cancel();
+    });
     try {
-      const received = await passInterim(stream, request, response);
-      if (mayRepeat && isTokenRefusal(received) && (await carrier.recover(session)) === 'mended') {
+      const received = await passInterim(stream, request, response, () => (isBegun = true));
+      // Refused before anything came of it, whatever the method.
+      if (mayRepeat() && isTokenRefusal(received) && (await carrier.recover(session)) === 'mended') {
         cancel();
         continue;
       }
       return { stream, answer: received };
     } catch {
-      if (mayRepeat && isSessionLost(session) && !response.destroyed) continue;
-      return { refusal: 'upstream-reset', detail: 'the gateway ended the request without an answer' };
+      const isLost = isSessionLost(session) || isDisplaced;
+      if (mayRepeat() && (isUnprocessed(stream) || (isLost && isIdempotent(request)))) continue;
+      return isLost ? { refusal: 'request-interrupted' } : { refusal: 'upstream-reset', detail: noAnswer };
     } finally {
+      stay();
       response.off('close', cancel);
     }
   }
 }
 
+const noAnswer = 'the gateway ended the request without an answer';
+
+/** The gateway says that it has done nothing with it (RFC 9113, section 8.7). */
+const isUnprocessed = (stream: ClientHttp2Stream): boolean =>
+  stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+
 function startStream(
   session: GatewaySession,
   request: IncomingMessage,
   headers: OutgoingHttpHeaders,
+  body: Buffer | undefined,
 ): ClientHttp2Stream {
-  if (!hasBody(request)) return session.open(headers, { endStream: true });
+  if (body?.length === 0) return session.open(headers, { endStream: true });
+  if (body !== undefined) {
+    const stream = session.open(headers, { endStream: false });
+    stream.end(body);
+    return stream;
+  }
   // Only a chunked body can have trailers behind it.
   const waitForTrailers = request.headers['transfer-encoding'] !== undefined;
   const stream = session.open(headers, { endStream: false, waitForTrailers });
@@ -122,10 +146,12 @@ function passInterim(
   stream: ClientHttp2Stream,
   request: IncomingMessage,
   response: ServerResponse,
+  onPassed: () => void,
 ): Promise<StreamAnswer> {
   stream.on('headers', (headers, _flags, rawHeaders) => {
     const status = headers[':status'] ?? 0;
     if (response.headersSent || response.destroyed || request.httpVersion !== '1.1') return;
+    onPassed();
     if (status === 100) return response.writeContinue();
     // 101 cannot be, in HTTP/2.
     if (status === 102) response.writeProcessing();

@@ -6,8 +6,14 @@ export interface BackoffLimits {
   readonly capMs: number;
 }
 
-/** After a failure that may pass by itself: quick at first, for a gateway that restarts. */
-export const reconnectLimits: BackoffLimits = { baseMs: 200, capMs: 30_000 };
+/**
+ * After a failure that may pass by itself: quick, for a gateway that restarts, and not so quick that all laptops of it
+ * come within less time than its handshakes with them take.
+ */
+export const reconnectLimits: BackoffLimits = { baseMs: 1000, capMs: 30_000 };
+
+/** For a session that nobody waits for. */
+export const standbyLimits: BackoffLimits = { baseMs: 5000, capMs: 300_000 };
 
 /** After an answer that only people can change, such as a revocation. */
 export const refusedLimits: BackoffLimits = { baseMs: 15_000, capMs: 300_000 };

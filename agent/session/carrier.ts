@@ -1,27 +1,36 @@
 import type { Logger } from 'pino';
-import type { AgentConfig } from '../../src/contract/control-api.ts';
 import { describeError } from '../agent-error.ts';
-import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceApi } from '../control/device-api.ts';
 import type { PeerProblem } from '../control/problem.ts';
 import type { PostureProvider } from '../posture/posture-provider.ts';
-import type { Credentials } from '../state/credentials.ts';
 import type { SignInWish } from '../sign-in/sign-in.ts';
+import type { Credentials } from '../state/credentials.ts';
 import type { SessionCache } from '../state/session-cache.ts';
-import { fullJitter, reconnectLimits, refusedLimits, slowJitter } from './backoff.ts';
 import type { Random } from './backoff.ts';
+import type { CarrierView, GatewayView } from './carrier-view.ts';
 import { createConfigKeeper } from './config-keeper.ts';
 import type { ConfigKeeper } from './config-keeper.ts';
-import { classifyFailure, stateOfRefusal } from './failure.ts';
-import type { CarrierState, Failure } from './failure.ts';
 import { establishSession } from './establish.ts';
 import type { GatewaySession } from './gateway-session.ts';
-import { createIdentity } from './identity.ts';
-import type { Identity } from './identity.ts';
-import { createSessionSet } from './session-set.ts';
+import { createGatewayRanking, gatewaysOf, leadsTo } from './gateways.ts';
+import { createIdentities } from './identities.ts';
+import type { Identities } from './identities.ts';
+import { keepCurrent } from './keep-current.ts';
+import { dropIdleLanes, keepLanes } from './keep-lanes.ts';
+import { keepStandby } from './keep-standby.ts';
+import type { Keeping } from './keeping.ts';
+import { systemAddresses, watchNetwork } from './network-watch.ts';
+import type { LocalAddresses } from './network-watch.ts';
+import { createPostureLook } from './posture-look.ts';
+import { createPulse } from './pulse.ts';
+import { createPathRecovery } from './recover-path.ts';
 import { recoverToken } from './recover-token.ts';
 import type { Recovery } from './recover-token.ts';
+import { refreshToken } from './refresh-token.ts';
+import type { Resolve } from './resolve-host.ts';
+import { createSessionSet } from './session-set.ts';
+import { createStateKeeper } from './state-keeper.ts';
 import { runUpkeep } from './upkeep.ts';
 
 export interface CarrierOptions {
@@ -39,6 +48,9 @@ export interface CarrierOptions {
   readonly random: Random;
   readonly log: Logger;
   readonly timings?: Partial<CarrierTimings>;
+  /** What the laptop has for addresses, and what a name has; of the system where not given. */
+  readonly addresses?: LocalAddresses;
+  readonly resolve?: Resolve;
   /** Keeps what a restart may use. */
   readonly save: (cache: SessionCache) => void;
   /** Keeps the renewed certificate before it is used. */
@@ -57,26 +69,7 @@ const defaultTimings: CarrierTimings = {
   pingTimeoutMs: 10_000,
 };
 
-/** A session that lived this long was a good one: the next loss starts again with a short wait. */
-const stableSeconds = 10;
-
-export interface Refused extends PeerProblem {
-  /** Epoch milliseconds. */
-  readonly at: number;
-}
-
-export interface CarrierView {
-  readonly state: CarrierState;
-  /** Why, where the state is not `connected`. */
-  readonly reason?: string;
-  readonly gateway?: { readonly name: string; readonly address: string; readonly since: number };
-  /** Epoch seconds. */
-  readonly tokenExpiresAt?: number;
-  readonly certificateExpiresAt: number;
-  readonly lastRefusal?: Refused;
-}
-
-/** Holds the way to the gateway open, and says how it is. */
+/** Holds the way to the gateways open, and says how it is. */
 export interface Carrier {
   readonly config: ConfigKeeper;
   view(): CarrierView;
@@ -100,271 +93,215 @@ export function createCarrier(options: CarrierOptions): Carrier {
   const { api, clock, log, random } = options;
   const timings = { ...defaultTimings, ...options.timings };
   let stopping: AbortSignal = new AbortController().signal;
-  let state: CarrierState = 'connecting';
-  let failure: Failure | undefined;
-  let lastRefusal: Refused | undefined;
-  let rotation = Promise.withResolvers<void>();
   let wake = (): void => {};
+  const rotation = createPulse();
+  const haste = createPulse();
+  const ranking = createGatewayRanking(random);
 
   const sessions = createSessionSet((session) => {
     log.info({ gateway: session.address }, 'gateway session ended');
-    if (state === 'connected' && sessions.current() === undefined) setState('connecting');
+    if (state.state() === 'connected' && sessions.current() === undefined) state.set('connecting');
+  });
+  const state = createStateKeeper({
+    clock,
+    log,
+    isCertificateExpired: () => identities.current().isExpired(),
+    onSignInNeeded: () => options.onSignInNeeded({}),
+    onChange: () => options.onState(view()),
   });
   const save = (): void => {
     const known = config.current();
     if (known === undefined) return;
-    const token = identity.tokens.toCache();
+    const token = identities.current().tokens.toCache();
     try {
       options.save(token === undefined ? { config: known } : { config: known, token });
     } catch (error) {
       log.warn({ reason: describeError(error) }, 'state directory cannot be written');
     }
   };
-  const identityOptions = {
-    ...options,
-    onToken: () => {
-      save();
-      wake();
+  const identities: Identities = createIdentities({
+    identity: {
+      ...options,
+      onToken: () => {
+        save();
+        wake();
+      },
     },
-  };
-  let identity: Identity = createIdentity(identityOptions, options.credentials, options.cached?.token);
-  /** The current one first; older ones as long as sessions of theirs carry flows. */
-  let identities: readonly Identity[] = [identity];
-
+    credentials: options.credentials,
+    cached: options.cached?.token,
+    sessions: () => sessions.all(),
+    saveCertificate: options.saveCertificate,
+    onRenewed: ({ notAfter }, isLate) => {
+      log.info({ notAfter, isLate }, 'certificate renewed');
+      rotation.beat();
+    },
+  });
   const config = createConfigKeeper({
     initial: options.cached?.config,
     clock,
-    fetch: () => api.fetchConfig(identity.credentials, stopping),
-    onChange: (now, before) => {
+    fetch: () => api.fetchConfig(identities.current().credentials, stopping),
+    onChange: (now) => {
       save();
-      if (before !== undefined && !isSameGateway(now, before)) rotate();
+      const current = sessions.current();
+      const isListed = current === undefined || gatewaysOf(now).some((gateway) => leadsTo(current, gateway));
+      if (!isListed) rotation.beat();
+      sessions.changed.beat();
     },
   });
+  const recovery = createPathRecovery({
+    sessions,
+    clock,
+    random,
+    rotation,
+    haste,
+    log,
+    pingTimeoutMs: timings.pingTimeoutMs,
+    signal: () => stopping,
+  });
+  const keepingUntil = (signal: AbortSignal): Keeping => ({
+    sessions,
+    state,
+    identities,
+    config,
+    clock,
+    random,
+    log,
+    signal,
+    rotation,
+    haste,
+    onSession: () => {
+      // Its token may be of before: what changed while there was no session counts from now on.
+      lookAtPosture();
+      wake();
+    },
+    establish: (lookAgain, choose) =>
+      establishSession(
+        {
+          config,
+          identity: identities.current(),
+          ranking,
+          clock,
+          connectTimeoutMs: timings.connectTimeoutMs,
+          signal,
+          ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
+          watch: { onSilence: recovery.onSilence, onBulk: () => sessions.crowding.beat() },
+        },
+        lookAgain,
+        choose,
+      ),
+  });
+  const lookAtPosture = createPostureLook({
+    posture: options.posture,
+    log,
+    inUse: () => identities.inUse(),
+    onChange: () => wake(),
+  });
 
-  /** Asks for a new session to take over; the one before carries on until it is there. */
-  const rotate = (): void => rotation.resolve();
-
-  const setState = (next: CarrierState, why?: Failure): void => {
-    const isNew = next !== state || why?.reason !== failure?.reason;
-    state = next;
-    failure = why;
-    if (why?.problem !== undefined) noteRefusal(why.problem);
-    if (isNew) options.onState(view());
-  };
-  const noteRefusal = (problem: PeerProblem): void => {
-    lastRefusal = { ...problem, at: clock.now() };
-  };
-  const note = (error: unknown, message: string): Failure => {
-    const found = classifyFailure(error, identity.isExpired());
-    log.warn({ state: found.state, reason: found.reason, code: found.problem?.code }, message);
-    if (found.state === 'sign-in-required') options.onSignInNeeded({});
-    return found;
-  };
-
+  const describe = ({ name, address, zone, since }: GatewaySession): GatewayView => ({
+    name,
+    address,
+    ...(zone === undefined ? {} : { zone }),
+    since,
+  });
   const view = (): CarrierView => {
-    const session = sessions.current();
-    const token = identity.tokens.held();
+    const [session, standby] = [sessions.current(), sessions.standby()];
+    const { credentials, tokens } = identities.current();
+    const [failure, token, lastRefusal] = [state.failure(), tokens.held(), state.lastRefusal()];
     return {
-      state,
+      state: state.state(),
       ...(failure === undefined ? {} : { reason: failure.reason }),
-      ...(session === undefined
-        ? {}
-        : { gateway: { name: session.name, address: session.address, since: session.since } }),
+      ...(session === undefined ? {} : { gateway: describe(session) }),
+      ...(standby === undefined ? {} : { standby: describe(standby) }),
       ...(token === undefined ? {} : { tokenExpiresAt: token.expiresAt }),
-      certificateExpiresAt: identity.credentials.notAfter,
+      certificateExpiresAt: credentials.notAfter,
       ...(lastRefusal === undefined ? {} : { lastRefusal }),
     };
   };
-
-  /** A certificate that was renewed meanwhile may be what the next attempt needs. */
-  const sleepUntilRotation = (ms: number, signal: AbortSignal): Promise<void> => {
-    const rotated = new AbortController();
-    void rotation.promise.then(() => rotated.abort());
-    return clock.sleep(ms, AbortSignal.any([signal, rotated.signal]));
-  };
-
-  /** One session after the other, for ever. */
-  const maintain = async (signal: AbortSignal): Promise<void> => {
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    let attempt = 0;
-    while (!signal.aborted) {
-      let waitMs: number;
-      try {
-        // What is asked for from here on may come too late for this session, and makes another.
-        rotation = Promise.withResolvers();
-        if (identity.isExpired()) {
-          // No gateway would have it. The control plane renews it, back from a holiday, or says why it does not.
-          await renewOnce();
-          rotation = Promise.withResolvers();
-        }
-        const options = { config, identity, clock, connectTimeoutMs: timings.connectTimeoutMs, signal };
-        const session = await establishSession(options, attempt > 0);
-        sessions.adopt(session);
-        // Its token may be of before: what changed while there was no session counts from now on.
-        looking ??= lookAtPosture();
-        wake();
-        log.info({ gateway: session.address }, 'gateway session ready');
-        setState('connected');
-        const lived = startStopwatch(clock);
-        const rotated = rotation.promise.then(() => true);
-        const isRotation = await Promise.race([session.leaving.then(() => false), rotated, aborted]);
-        attempt = isRotation === true || lived() >= stableSeconds ? 0 : attempt + 1;
-        waitMs = isRotation === true ? 0 : fullJitter(attempt, reconnectLimits, random);
-        if (isRotation !== true && !signal.aborted) setState('connecting');
-      } catch (error) {
-        if (signal.aborted) break;
-        const found = note(error, 'no gateway session');
-        // An older session may still carry flows while its successor cannot be made.
-        if (sessions.current() === undefined) setState(found.state, found);
-        waitMs = found.slow
-          ? slowJitter(attempt, refusedLimits, random)
-          : fullJitter(attempt, reconnectLimits, random);
-        attempt += 1;
-      }
-      if (waitMs > 0) await sleepUntilRotation(waitMs, signal);
-    }
-  };
-
-  const refreshToken = async (of: Identity): Promise<void> => {
-    try {
-      const token = await of.tokens.fetch(stopping);
-      const own = sessions.all().filter((session) => session.credentials === of.credentials);
-      for (const session of own) {
-        const answer = await session.probe(token.value).catch(() => undefined);
-        // Gone: the other loop sees to it.
-        if (answer === undefined) continue;
-        if (answer.ok) {
-          if (session === sessions.current()) setState('connected');
-          continue;
-        }
-        of.tokens.postpone();
-        const { problem } = answer;
-        log.warn({ code: problem.code }, 'fresh token refused');
-        setState(stateOfRefusal(problem), {
-          state: 'refused',
-          reason: problem.title,
-          problem,
-          slow: false,
-        });
-      }
-      if (of === identity) await config.refresh();
-    } catch (error) {
-      // What is in hand serves until it ends; the gateway sees to that.
-      const found = note(error, 'token or configuration not refreshed');
-      if (found.problem !== undefined) noteRefusal(found.problem);
-    }
-  };
-
-  /** A laptop that got worse says so at once, and not when its token falls due. One look at a time. */
-  let looking: Promise<void> | undefined;
-  const lookAtPosture = async (): Promise<void> => {
-    try {
-      const { checks } = (await options.posture.measure()).report();
-      const changed = inUse().filter(({ tokens }) => !tokens.standsFor(checks));
-      for (const { tokens } of changed) tokens.expedite();
-      if (changed.length > 0) wake();
-    } catch (error) {
-      log.warn({ reason: describeError(error) }, 'posture not measured');
-    } finally {
-      looking = undefined;
-    }
-  };
-
-  const renewNow = async (): Promise<void> => {
-    try {
-      const renewed = await identity.renewal.attempt(options.saveCertificate, stopping);
-      const { credentials, isLate } = renewed;
-      identity = createIdentity(identityOptions, credentials);
-      identities = [identity, ...identities];
-      log.info({ notAfter: credentials.notAfter, isLate }, 'certificate renewed');
-      rotate();
-    } finally {
-      renewing = undefined;
-    }
-  };
-  let renewing: Promise<void> | undefined;
-  /** Both loops may find it due; one attempt serves them. */
-  const renewOnce = (): Promise<void> => (renewing ??= renewNow());
-
   const renew = async (): Promise<void> => {
     try {
-      await renewOnce();
+      await identities.renew(stopping);
     } catch (error) {
-      const found = note(error, 'certificate not renewed');
-      if (found.problem !== undefined) noteRefusal(found.problem);
+      const found = state.note(error, 'certificate not renewed');
+      if (found.problem !== undefined) state.noteRefusal(found.problem);
     }
-  };
-
-  /** Without a session there is nothing to keep alive: the next one fetches what it needs. */
-  const inUse = (): readonly Identity[] => {
-    const used = new Set(sessions.all().map((session) => session.credentials));
-    return identities.filter((one) => used.has(one.credentials));
-  };
-  const dropUnused = (): void => {
-    const used = new Set(sessions.all().map((session) => session.credentials));
-    identities = identities.filter((one) => one === identity || used.has(one.credentials));
   };
 
   return {
     config,
     view,
     noteRefusal: (problem) => {
-      noteRefusal(problem);
+      state.noteRefusal(problem);
       // A policy asks for more than the sign-in at hand (RFC 9470). An application could say the same: all that comes of
       // it is that the user is asked, once.
       if (problem.code === 'sign-in-required' || problem.code === 'mfa-required')
         options.onSignInNeeded({ fresh: true, mfa: problem.code === 'mfa-required' });
     },
     session: async (limitMs) => {
-      const isHopeless = failure?.slow === true && sessions.current() === undefined;
-      return isHopeless ? undefined : sessions.wait(clock, limitMs, stopping);
+      const isHopeless = state.failure()?.slow === true && sessions.current() === undefined;
+      return isHopeless ? undefined : sessions.forFlow(clock, limitMs, stopping);
     },
     signedIn: () => {
-      if (sessions.current() === undefined) rotate();
-      if (failure?.state === 'sign-in-required') failure = undefined;
-      for (const one of identities) one.tokens.expedite();
+      if (sessions.current() === undefined) rotation.beat();
+      state.clear('sign-in-required');
+      for (const one of identities.all()) one.tokens.expedite();
       wake();
     },
-    reconnect: rotate,
+    reconnect: () => rotation.beat(),
     signedOut: () => {
-      for (const one of identities) one.tokens.forget();
+      for (const one of identities.all()) one.tokens.forget();
       sessions.endAll();
       save();
     },
-    recover: (session) => {
-      const own = identities.find((one) => one.credentials === session.credentials);
-      return recoverToken(session, own?.tokens, stopping, (error) => {
-        const found = note(error, 'token not recovered');
-        if (found.state === 'sign-in-required') setState(found.state, found);
-      });
-    },
+    recover: (session) =>
+      recoverToken(session, identities.of(session)?.tokens, stopping, (error) => {
+        const found = state.note(error, 'token not recovered');
+        if (found.state === 'sign-in-required') state.set(found.state, found);
+      }),
     run: async (signal) => {
       stopping = signal;
+      const keeping = keepingUntil(signal);
+      const stop = (): void => {
+        sessions.changed.beat();
+        sessions.crowding.beat();
+      };
+      signal.addEventListener('abort', stop, { once: true });
       const upkeep = runUpkeep({
         clock,
         signal,
         pingIntervalMs: timings.pingIntervalMs,
-        renewal: () => identity.renewal,
-        inUse,
+        renewal: () => identities.current().renewal,
+        inUse: () => identities.inUse(),
         ping: () => {
-          dropUnused();
+          identities.dropUnused();
           for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);
+          dropIdleLanes(keeping);
+          recovery.preferNearer();
         },
-        refreshToken,
+        refreshToken: (identity) => refreshToken(keeping, identity, signal),
         renew,
         onWake: (wakeUp) => (wake = wakeUp),
       });
-      const watching = options.posture.watch(() => {
-        if (inUse().length > 0) looking ??= lookAtPosture();
-      }, signal);
-      await Promise.all([maintain(signal), upkeep, watching]);
+      const addresses = options.addresses ?? systemAddresses;
+      const network = watchNetwork({
+        clock,
+        signal,
+        addresses,
+        onNetworkChange: (now) => recovery.onUpheaval(now),
+        onTimeJump: () => {
+          recovery.onUpheaval(addresses());
+          wake();
+        },
+      });
+      await Promise.all([
+        keepCurrent(keeping),
+        keepStandby(keeping),
+        keepLanes(keeping),
+        upkeep,
+        network,
+        options.posture.watch(lookAtPosture, signal),
+      ]);
       sessions.endAll();
-      setState('stopped');
+      state.set('stopped');
     },
   };
 }
-
-const isSameGateway = (a: AgentConfig, b: AgentConfig): boolean =>
-  a.gateway.name === b.gateway.name && a.gateway.addresses.join(' ') === b.gateway.addresses.join(' ');

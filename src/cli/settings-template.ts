@@ -22,6 +22,11 @@ gateway:
   # Under which host:port laptops reach this server; tried in order.
   addresses:
     - 127.0.0.1:8443
+  # Where it stands, and the installation's gateways on other servers: laptops go to the nearest, and hold a second session
+  # ready in another zone. Each server lists all the others.
+  # zone: zone-a
+  # others:
+  #   - { zone: zone-b, addresses: ['gateway-b.example.org:8443'] }
   # One a core with auto.
   workers: auto
   # TLSv1.2 only for clients that cannot do better.

@@ -166,6 +166,15 @@ export const AgentConfig = Type.Object(
     domain: Type.String(),
     /** Server name that the gateway's certificate bears, and `host:port` addresses to reach it at. */
     gateway: Type.Object({ name: Type.String(), addresses: Type.Array(Type.String()) }, strict),
+    /** All gateways of the installation, that one among them, where there is more to say than its addresses. */
+    gateways: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { name: Type.String(), zone: Type.Optional(Type.String()), addresses: Type.Array(Type.String()) },
+          strict,
+        ),
+      ),
+    ),
     apps: Type.Array(
       Type.Object(
         {

@@ -112,6 +112,17 @@ export const refusals = {
     ['The agent has no way to the gateway', 'Run `postern-agent status`; it says what is missing.'],
     ["L'agent n'a pas d'accès à la passerelle", 'Lancez `postern-agent status` ; il dit ce qui manque.'],
   ),
+  'request-interrupted': text(
+    502,
+    [
+      'The way to the gateway broke while the request was under way',
+      'It may have been carried out: look before you send it again.',
+    ],
+    [
+      "L'accès à la passerelle s'est rompu pendant la requête",
+      'Elle a peut-être été exécutée : vérifiez avant de la renvoyer.',
+    ],
+  ),
 
   // Token.
   'token-missing': text(

@@ -9,6 +9,14 @@ export const maxWorkers = 256;
 const strict = { additionalProperties: false } as const;
 const Port = Type.Integer({ minimum: 0, maximum: 65_535, description: '0 takes a free one' });
 const Host = Type.String({ minLength: 1, maxLength: 253 });
+const GatewayAddresses = Type.Array(
+  Type.String({
+    pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$',
+    description: 'host:port, an IPv6 address in brackets',
+  }),
+  { minItems: 1, maxItems: 16 },
+);
+const Zone = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,62})$', description: 'a word' });
 
 const RedisUrl = Type.String({
   pattern: '^rediss?://(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[0-9]{1,3})?$',
@@ -107,7 +115,24 @@ export const Settings = Type.Object(
         /** Name in the gateway's certificate; agents ask for it by TLS server name. */
         name: Host,
         /** `host:port` under which agents reach it; tried in order. Port 0 stands for the listener's own port. */
-        addresses: Type.Array(Type.String(), { minItems: 1, maxItems: 16 }),
+        addresses: GatewayAddresses,
+        /** Where it stands: agents hold a second session ready in another one. */
+        zone: Type.Optional(Zone),
+        /** The installation's gateways on other servers, which agents may go to as well. */
+        others: Type.Optional(
+          Type.Array(
+            Type.Object(
+              {
+                /** In its certificate; the name of this one without. */
+                name: Type.Optional(Host),
+                zone: Type.Optional(Zone),
+                addresses: GatewayAddresses,
+              },
+              strict,
+            ),
+            { maxItems: 64 },
+          ),
+        ),
         workers: Type.Union([Type.Integer({ minimum: 1, maximum: maxWorkers }), Type.Literal('auto')]),
         minTlsVersion: Type.Union([Type.Literal('TLSv1.3'), Type.Literal('TLSv1.2')]),
       },

@@ -38,7 +38,7 @@ export interface GatewayAddress {
 /** Everything that the routes need, passed in. */
 export interface ControlParts {
   readonly store: Pick<LedgerStore, 'state' | 'commit' | 'read'>;
-  readonly gateway: Pick<Settings['gateway'], 'name'> & {
+  readonly gateway: Pick<Settings['gateway'], 'name' | 'zone' | 'others'> & {
     /** `host:port`, none with port 0. */
     readonly addresses: () => readonly string[];
   };

@@ -198,10 +198,14 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const parts: Omit<ControlParts, 'accessLog'> = {
       store,
       gateway: {
-        name: settings.gateway.name,
+        ...settings.gateway,
         addresses: gatewayAddresses,
       },
-      reservedHosts: [settings.gateway.name, ...settings.control.names],
+      reservedHosts: [
+        settings.gateway.name,
+        ...(settings.gateway.others ?? []).flatMap(({ name }) => name ?? []),
+        ...settings.control.names,
+      ],
       signer: authoritySigner(authorities.device, store.state.domain, {
         ...(settings.revocationList === undefined ? {} : { revocationListUrl: settings.revocationList.url }),
       }),

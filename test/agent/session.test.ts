@@ -89,7 +89,7 @@ it('waits longer after each failure, up to half a minute, as the dice say', asyn
     timings: { pingIntervalMs: 10_000_000 },
   });
   await laptop.reach('gateway-unreachable');
-  for (const expected of [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000]) {
+  for (const expected of [500, 1000, 2000, 4000, 8000, 15_000, 15_000]) {
     await clock.whenSleeping(expected);
     clock.advance(expected);
   }
@@ -267,8 +267,8 @@ it('says that the laptop was revoked, asks rarely from then on, and comes back w
   const [session] = world.gateway.sessions;
   session?.destroy();
   // The first attempt comes quickly: it was only a lost connection so far.
-  await clock.whenSleeping(200);
-  clock.advance(200);
+  await clock.whenSleeping(1000);
+  clock.advance(1000);
   await laptop.reach('revoked');
   const status = await laptop.status();
   expect(status).toMatchObject({ state: 'revoked', lastRefusal: { code: 'device-revoked' } });
@@ -377,23 +377,21 @@ it('gives up a path that answers no PING, and takes another', async () => {
   // The connection stays open and silent, like one through a router that forgot it.
   relay.silence();
   clock.advance(15_000);
+  await clock.whenSleeping(200);
+  clock.advance(200);
   await laptop.reach('connecting');
-  await clock.whenSleeping(100);
-  clock.advance(100);
+  await clock.whenSleeping(500);
+  clock.advance(500);
   await world.gateway.session(1);
 });
 
-it('moves to other addresses of the gateway when the control plane names them', async () => {
+it('moves to another address of the gateway when the control plane does not name its own any more', async () => {
   world = await makeWorld();
   await echo();
   const laptop = await world.startLaptop();
   await laptop.reach('connected');
   const tunnel = await openEcho(laptop.port);
-  const { gateway } = world.control.config;
-  world.control.config = {
-    ...world.control.config,
-    gateway: { ...gateway, addresses: ['127.0.0.1:1', ...gateway.addresses] },
-  };
+  await world.relayGateway();
   await laptop.status();
   await world.gateway.session(1);
   expect(await tunnel.say('old')).toBe('old');

@@ -57,9 +57,9 @@ it('jitters over the whole interval, never beyond the cap, however many failures
     }),
   );
   expect([0, 1, 2, 20].map((attempt) => fullJitter(attempt, reconnectLimits, () => 0.999_999))).toEqual([
-    expect.closeTo(200, 0),
-    expect.closeTo(400, 0),
-    expect.closeTo(800, 0),
+    expect.closeTo(1000, 0),
+    expect.closeTo(2000, 0),
+    expect.closeTo(4000, 0),
     expect.closeTo(30_000, 0),
   ]);
 });

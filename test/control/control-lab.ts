@@ -91,6 +91,7 @@ export interface ControlLab {
 }
 
 export interface ControlLabOptions {
+  readonly gateway?: ControlParts['gateway'];
   /** What `postern managed-devices init` makes, where the settings let such devices in. */
   readonly managed?: AuthorityCertificate;
   /** SCEP for them; with a certificate of its own that was made some time ago, in epoch seconds. */
@@ -142,7 +143,10 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
   });
   const parts: ControlParts = {
     store,
-    gateway: { name: `gateway.${organization.domain}`, addresses: () => ['127.0.0.1:8443'] },
+    gateway: options.gateway ?? {
+      name: `gateway.${organization.domain}`,
+      addresses: () => ['127.0.0.1:8443'],
+    },
     reservedHosts: [`gateway.${organization.domain}`],
     signer: authoritySigner(organization.authorities.device, organization.domain),
     rootPem: organization.rootPem,

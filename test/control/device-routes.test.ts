@@ -236,4 +236,34 @@ it('tells the agent where the gateways are and which hosts are applications', as
     apps: [{ name: 'grants', host: 'grants.apps.example.org', protocol: 'http', ports: [443, 80] }],
   });
   expect(answer.body.certificateNotAfter).toBeGreaterThan(Date.now() / 1000);
+  // There is no more to say of the only one there is.
+  expect(answer.body.gateways).toBeUndefined();
+});
+
+it('tells the agent of the gateways of all zones, its own among them', async () => {
+  const own = await startControlLab({
+    gateway: {
+      name: 'gateway.example.org',
+      addresses: () => ['a.example.org:8443'],
+      zone: 'a',
+      others: [
+        { zone: 'b', addresses: ['b.example.org:8443'] },
+        { name: 'c.example.org', addresses: ['[fd00::3]:8443'] },
+      ],
+    },
+  });
+  try {
+    const laptop = await own.enroll();
+    const { body } = await own.ask('GET', '/v1/device/config', { key: null, client: laptop });
+    expect([body.gateway, body.gateways]).toEqual([
+      { name: 'gateway.example.org', addresses: ['a.example.org:8443'] },
+      [
+        { name: 'gateway.example.org', zone: 'a', addresses: ['a.example.org:8443'] },
+        { name: 'gateway.example.org', zone: 'b', addresses: ['b.example.org:8443'] },
+        { name: 'c.example.org', addresses: ['[fd00::3]:8443'] },
+      ],
+    ]);
+  } finally {
+    await own.close();
+  }
 });

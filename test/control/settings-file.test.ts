@@ -82,6 +82,22 @@ it('takes gateways and rate limits of the control plane, and refuses an address 
   expect(problemsOf(withGateways("{ id: a, operator: 'http://10.0.0.5:9464/x' }"))).toHaveLength(1);
 });
 
+it('takes a zone and the gateways of other servers, and refuses one that nobody could reach', () => {
+  const withOthers = (other: string): string =>
+    template
+      .replace(/^ {2}# (zone: .*)$/m, '  $1')
+      .replace(/^ {2}# others:\n {2}# {3}- .*\n/m, `  others:\n    - ${other}\n`);
+  const [, other = ''] = /^ {2}# {3}- (\{ zone: .*\})$/m.exec(template) ?? [];
+  expect(parseSettings(withOthers(other), 'postern.yaml').gateway).toMatchObject({
+    zone: 'zone-a',
+    others: [{ zone: 'zone-b', addresses: ['gateway-b.example.org:8443'] }],
+  });
+  expect(problemsOf(withOthers("{ zone: zone-b, addresses: ['gateway-b.example.org'] }"))).toEqual([
+    expect.stringContaining('gateway.others[0].addresses[0]: '),
+  ]);
+  expect(problemsOf(withOthers('{ zone: zone-b, addresses: [] }'))).toHaveLength(1);
+});
+
 it('reports every problem at once, each with file, line and key', () => {
   const wrong = template
     .replace('  port: 8443', '  prot: 8443')

@@ -40,7 +40,7 @@ it('comes back after every way in which an attempt can fail', async () => {
       timings: { pingIntervalMs: 10_000_000 },
       onState: ({ state }) => seen.push(state),
     });
-    await clock.whenSleeping(100);
+    await clock.whenSleeping(500);
     expect(seen.at(-1)).toMatch(/^(control-unreachable|gateway-unreachable|refused)$/);
     control.instead.clear();
     control.config = good;
@@ -48,7 +48,7 @@ it('comes back after every way in which an attempt can fail', async () => {
     if (fail === failures.at(-1)) await gateway.restart();
     // The next attempt finds what was mended, or what it learns makes the one after it work.
     const connected = laptop.reach('connected');
-    for (const wait of [100, 200, 400]) {
+    for (const wait of [500, 1000, 2000]) {
       await Promise.race([connected, clock.whenSleeping(wait)]);
       clock.advance(wait);
     }

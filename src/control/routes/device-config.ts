@@ -19,7 +19,7 @@ export function deviceConfigRoute(app: ControlApp, parts: ControlParts): void {
     },
     async (request) => ({
       domain: parts.store.state.domain,
-      gateway: { name: parts.gateway.name, addresses: [...parts.gateway.addresses()] },
+      ...describeGateways(parts.gateway),
       apps: [...parts.store.state.apps.values()].map((each) => ({
         name: each.name,
         host: each.host,
@@ -29,4 +29,22 @@ export function deviceConfigRoute(app: ControlApp, parts: ControlParts): void {
       certificateNotAfter: deviceOf(request).notAfter,
     }),
   );
+}
+
+function describeGateways({
+  name,
+  zone,
+  addresses,
+  others = [],
+}: ControlParts['gateway']): Pick<AgentConfig, 'gateway' | 'gateways'> {
+  const gateway = { name, addresses: [...addresses()] };
+  // Agents of the time before there were several know the first alone, and take no member that they do not know.
+  if (zone === undefined && others.length === 0) return { gateway };
+  return {
+    gateway,
+    gateways: [
+      { ...gateway, ...(zone === undefined ? {} : { zone }) },
+      ...others.map((other) => ({ name, ...other, addresses: [...other.addresses] })),
+    ],
+  };
 }

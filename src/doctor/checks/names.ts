@@ -8,7 +8,8 @@ export const namesCheck: Check = {
   name: 'names',
   limitMs: 8000,
   async run({ settings }) {
-    const hosts = settings.gateway.addresses.map((address) =>
+    const { addresses, others = [] } = settings.gateway;
+    const hosts = [...addresses, ...others.flatMap((other) => other.addresses)].map((address) =>
       address.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
     );
     const names = [...new Set([...hosts, ...settings.control.names])].filter((name) => isIP(name) === 0);
@@ -22,7 +23,7 @@ export const namesCheck: Check = {
             {
               level: hosts.includes(name) ? 'error' : 'warning',
               what: `${name} does not resolve here (${(error as NodeJS.ErrnoException).code ?? 'failed'})`,
-              how: 'make the DNS entry, or correct gateway.addresses or control.names in the settings',
+              how: 'make the DNS entry, or correct gateway.addresses, gateway.others or control.names in the settings',
             } as const,
           ];
         }

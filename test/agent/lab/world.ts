@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { startAgent } from '../../../agent/agent.ts';
 import type { AgentOptions, RunningAgent } from '../../../agent/agent.ts';
 import { systemClock } from '../../../agent/clock.ts';
-import type { CarrierView } from '../../../agent/session/carrier.ts';
+import type { CarrierView } from '../../../agent/session/carrier-view.ts';
 import { buildPosture } from '../../../agent/posture/posture-provider.ts';
 import type { Findings, PostureProvider } from '../../../agent/posture/posture-provider.ts';
 import { postureChecks } from '../../../agent/posture/checks.ts';
@@ -61,6 +61,12 @@ export interface Laptop extends RunningAgent {
   reach(state: CarrierView['state']): Promise<CarrierView>;
 }
 
+export interface Relay {
+  readonly address: string;
+  silence(): void;
+  speak(): void;
+}
+
 /** One organization with a control plane, a gateway and a laptop that is enrolled. */
 export interface World {
   readonly organization: Organization;
@@ -71,8 +77,14 @@ export interface World {
   startLaptop(options?: Partial<AgentOptions>): Promise<Laptop>;
   /** A TCP server on loopback, closed with the world. */
   serve(handle: (socket: Socket) => void): Promise<number>;
-  /** Leads laptops to the gateway through a relay, which then can fall silent without closing anything. */
-  relayGateway(): Promise<{ silence(): void }>;
+  /** One more gateway of the organization; `settings` says whether its certificate is of another authority. */
+  startGateway(settings?: { readonly organization?: Organization }): Promise<GatewayServer>;
+  /** The control plane names these gateways from now on, the first as the one that it always named. */
+  useGateways(gateways: readonly { readonly zone?: string; readonly address: string }[]): void;
+  /** A way to an address that can fall silent without closing anything, and be opened again. */
+  relay(address: string): Promise<Relay>;
+  /** Leads laptops to the gateway through such a way. */
+  relayGateway(): Promise<Relay>;
   close(): Promise<void>;
 }
 
@@ -107,6 +119,7 @@ export async function makeWorld(
     formatSettings({ version: 1, control: control.url, ...identity, proxyPort: 0, ...options.settings }),
   );
 
+  const gateways = [gateway];
   const laptops: RunningAgent[] = [];
   const servers: Server[] = [];
   const sockets = new Set<Socket>();
@@ -158,30 +171,63 @@ export async function makeWorld(
       await once(server, 'listening');
       return (server.address() as AddressInfo).port;
     },
-    relayGateway: async () => {
-      const [host = '', port = ''] = gateway.address.split(':');
-      const halves: Socket[] = [];
+    startGateway: async (settings = {}) => {
+      const another = await startGatewayServer({ organization, tokens: control.tokens, ...settings });
+      gateways.push(another);
+      return another;
+    },
+    useGateways: (named) => {
+      const name = `gateway.${organization.domain}`;
+      const all = named.map(({ zone, address }) => ({
+        name,
+        ...(zone === undefined ? {} : { zone }),
+        addresses: [address],
+      }));
+      control.config = {
+        ...control.config,
+        gateway: { name, addresses: all[0]?.addresses ?? [] },
+        gateways: all,
+      };
+    },
+    relay: async (address) => {
+      const [host = '', port = ''] = address.split(':');
+      const pairs: [Socket, Socket][] = [];
+      let isSilent = false;
       const relay = await world.serve((socket) => {
         const onward = connect({ host, port: Number(port) });
         onward.on('error', () => {});
         socket.once('close', () => onward.destroy());
-        halves.push(socket, onward);
-        socket.pipe(onward);
-        onward.pipe(socket);
+        onward.once('close', () => socket.destroy());
+        pairs.push([socket, onward]);
+        if (!isSilent) join(socket, onward);
       });
-      const addresses = [`127.0.0.1:${relay}`];
-      control.config = { ...control.config, gateway: { ...control.config.gateway, addresses } };
+      const join = (one: Socket, other: Socket): void => {
+        one.pipe(other);
+        other.pipe(one);
+      };
       return {
+        address: `127.0.0.1:${relay}`,
         silence() {
-          for (const half of halves) half.unpipe().pause();
+          isSilent = true;
+          for (const half of pairs.flat()) half.unpipe().pause();
+        },
+        speak() {
+          isSilent = false;
+          for (const [one, other] of pairs) join(one, other);
         },
       };
+    },
+    relayGateway: async () => {
+      const relay = await world.relay(gateway.address);
+      const { gateway: named } = control.config;
+      control.config = { ...control.config, gateway: { ...named, addresses: [relay.address] } };
+      return relay;
     },
     close: async () => {
       await Promise.all(laptops.map((laptop) => laptop.stop()));
       for (const socket of sockets) socket.destroy();
       for (const server of servers) server.close();
-      await Promise.all([control.close(), gateway.close()]);
+      await Promise.all([control.close(), ...gateways.map((each) => each.close())]);
       await rm(paths.directory, { recursive: true, force: true });
     },
   };
