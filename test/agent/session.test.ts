@@ -380,6 +380,7 @@ it('gives up a path that answers no PING, and takes another', async () => {
   await clock.whenSleeping(200);
   clock.advance(200);
   await laptop.reach('connecting');
+  relay.speak();
   await clock.whenSleeping(500);
   clock.advance(500);
   await world.gateway.session(1);

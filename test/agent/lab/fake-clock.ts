@@ -4,6 +4,8 @@ import type { Clock } from '../../../agent/clock.ts';
 export interface FakeClock extends Clock {
   /** Moves both clocks on and wakes whoever's time has come, earliest first. */
   advance(ms: number): void;
+  /** Moves the wall clock alone: a sleep of the laptop, or somebody who sets it. Nobody is woken by that. */
+  shiftWall(ms: number): void;
   /** Lengths of the sleeps that are going on. */
   sleeping(): number[];
   /** Resolves once somebody sleeps for exactly this long, or does already. */
@@ -12,10 +14,11 @@ export interface FakeClock extends Clock {
 
 export function createFakeClock(startMs = Date.now()): FakeClock {
   let elapsed = 0;
+  let shifted = 0;
   const sleepers = new Set<{ readonly until: number; readonly ms: number; wake(): void }>();
   const watchers = new Set<{ readonly ms: number; seen(): void }>();
   return {
-    now: () => startMs + elapsed,
+    now: () => startMs + elapsed + shifted,
     monotonic: () => elapsed,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
@@ -36,6 +39,9 @@ export function createFakeClock(startMs = Date.now()): FakeClock {
       elapsed += ms;
       const due = [...sleepers].filter((sleeper) => sleeper.until <= elapsed);
       for (const sleeper of due.sort((a, b) => a.until - b.until)) sleeper.wake();
+    },
+    shiftWall: (ms) => {
+      shifted += ms;
     },
     sleeping: () => [...sleepers].map((sleeper) => sleeper.ms),
     whenSleeping: (ms) =>

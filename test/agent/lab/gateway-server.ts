@@ -57,7 +57,8 @@ export async function startGatewayServer(options: {
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
-    settings: { initialWindowSize: 4 * 1024 * 1024 },
+    // As many streams as the real one takes by its settings.
+    settings: { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 256 },
   });
   const held = new WeakMap<ServerHttp2Session, string>();
 
