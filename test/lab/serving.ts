@@ -14,6 +14,8 @@ export interface Serving {
   metric(name: string): Promise<number>;
   /** With all its children, as a power cut would. */
   kill(): Promise<void>;
+  /** They keep what they have open and do nothing any more, as a machine does that lost its disk. */
+  freeze(): void;
 }
 
 /** @throws with what it said and its exit code where it does not become ready. */
@@ -43,6 +45,9 @@ export async function startServing(
     async metric(name) {
       const text = await (await operator('/metrics')).text();
       return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+    },
+    freeze() {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGSTOP');
     },
     async kill() {
       // The group is the server's own: its children are in it and nobody else.
