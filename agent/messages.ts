@@ -15,8 +15,8 @@ const catalog = {
     fr: "Le répertoire d'état {directory} est illisible.",
   },
   'state-unwritable': {
-    en: 'The state directory {directory} cannot be written; nothing was changed.',
-    fr: "Impossible d'écrire dans le répertoire d'état {directory} ; rien n'a été changé.",
+    en: 'The state directory {directory} cannot be written; nothing was changed ({reason}). Where the disk is full, make room and try again.',
+    fr: "Impossible d'écrire dans le répertoire d'état {directory} ; rien n'a été changé ({reason}). Si le disque est plein, libérez de la place et recommencez.",
   },
   'state-not-directory': {
     en: '{directory} is not a directory, or a link to one.',
@@ -39,12 +39,28 @@ const catalog = {
     fr: "{file} est accessible à d'autres. Lancez `chmod 600` ; une clé que d'autres ont pu lire doit être remplacée.",
   },
   'settings-invalid': {
-    en: '{file} is not valid: {problems}',
-    fr: "{file} n'est pas valable : {problems}",
+    en: '{file} is not valid: {problems}. Mend that, or enroll this laptop anew with `postern-agent enroll --force URL TOKEN`.',
+    fr: "{file} n'est pas valable : {problems}. Corrigez-le, ou enrôlez de nouveau cet ordinateur avec `postern-agent enroll --force URL JETON`.",
+  },
+  'fleet-settings-invalid': {
+    en: '{file} is not valid: {problems}. Nothing was started.',
+    fr: "{file} n'est pas valable : {problems}. Rien n'a été démarré.",
+  },
+  'state-file-damaged': {
+    en: '{file} is damaged. Enroll this laptop anew with `postern-agent enroll --force URL TOKEN`; the security team makes the token.',
+    fr: "{file} est abîmé. Enrôlez de nouveau cet ordinateur avec `postern-agent enroll --force URL JETON` ; l'équipe sécurité crée le jeton.",
+  },
+  'enrollment-token-missing': {
+    en: 'This laptop is not enrolled, and there is no enrollment token in {file}. Lay one there, owned by the user of the agent and readable by nobody else.',
+    fr: "Cet ordinateur n'est pas enrôlé, et il n'y a pas de jeton d'enrôlement dans {file}. Placez-en un, appartenant à l'utilisateur de l'agent et lisible par lui seul.",
+  },
+  'enrollment-token-stays': {
+    en: 'The enrollment token in {file} is used but cannot be deleted. Delete it, and lay the next one where the user of the agent may.',
+    fr: "Le jeton d'enrôlement de {file} est utilisé mais ne peut être effacé. Effacez-le, et placez le prochain là où l'utilisateur de l'agent le peut.",
   },
   'credentials-invalid': {
-    en: 'Key and certificate in {directory} do not fit together. Enroll this laptop again.',
-    fr: 'La clé et le certificat de {directory} ne vont pas ensemble. Enrôlez de nouveau cet ordinateur.',
+    en: 'Key and certificate in {directory} do not fit together. Enroll this laptop anew with `postern-agent enroll --force URL TOKEN`.',
+    fr: 'La clé et le certificat de {directory} ne vont pas ensemble. Enrôlez de nouveau cet ordinateur avec `postern-agent enroll --force URL JETON`.',
   },
   'enrollment-token-malformed': {
     en: 'That is not an enrollment token: it begins with `pet1.` and has four parts. Copy it whole.',

@@ -27,7 +27,7 @@ export function addEnrollCommand(program: Command, context: CommandContext): voi
         token,
         directory: stateDirectoryOf(context, options.state),
         force: options.force,
-        ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
+        ...(options.proxyPort === undefined ? {} : { chosen: { proxyPort: options.proxyPort } }),
         clock: context.clock,
       });
       context.print(message(context.language, 'enrolled', { device, user }));

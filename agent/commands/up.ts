@@ -4,6 +4,7 @@ import { startAgent } from '../agent.ts';
 import type { RunningAgent } from '../agent.ts';
 import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
+import { applyFleetSettings, loadFleetSettings } from '../state/fleet-file.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
 import { createLog, parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
 import { stateOption, unsafePostureOption } from './command-context.ts';
@@ -11,6 +12,7 @@ import type { CommandContext } from './command-context.ts';
 
 interface Options {
   readonly state?: string;
+  readonly config?: string;
   readonly proxyPort?: number;
   readonly unsafePosture?: string;
   readonly logLevel: string;
@@ -22,6 +24,10 @@ export function addUpCommand(program: Command, context: CommandContext): void {
     .command('up')
     .description('connect and stay connected; prints `ready` when flows can pass')
     .option(...stateOption)
+    .option(
+      '--config <file>',
+      'settings of the organization, such as /etc/postern/agent.yaml; enrolls by them',
+    )
     .option('--proxy-port <port>', 'port of the local proxy on 127.0.0.1; 0 takes a free one', parsePort)
     .option(...unsafePostureOption)
     .addOption(
@@ -31,7 +37,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info',
+      '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info\n  postern-agent up --config /etc/postern/agent.yaml',
     )
     .action(async (options: Options) => {
       const stop = Promise.withResolvers<void>();
@@ -40,13 +46,15 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       process.once('SIGINT', onSignal);
       const recent = createRecentLog();
       const log = createLog(options.logLevel, recent);
+      const directory = stateDirectoryOf(context, options.state);
+      if (options.config !== undefined) await followFleet(context, options.config, directory);
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();
       // Before the agent can be found: to a process that does not listen to it, the signal is the end.
       let running: RunningAgent | undefined;
       process.on('SIGHUP', () => running?.reload());
       const agent = await startAgent({
-        directory: stateDirectoryOf(context, options.state),
+        directory,
         ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
         posture: postureProvider(context, options.unsafePosture),
         clock: context.clock,
@@ -69,4 +77,14 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       await stop.promise;
       await agent.stop();
     });
+}
+
+/** Enrolls and sets up this laptop as its organization says. What it says wrong ends the command. */
+async function followFleet(context: CommandContext, file: string, directory: string): Promise<void> {
+  const fleet = loadFleetSettings(file);
+  const { tokenStays } = await applyFleetSettings(fleet, directory, context.clock);
+  if (tokenStays)
+    context.tell(
+      message(context.language, 'enrollment-token-stays', { file: fleet.enrollmentTokenFile ?? '' }),
+    );
 }

@@ -6,10 +6,10 @@ import type { Clock } from '../clock.ts';
 import { callEnroll } from '../control/device-api.ts';
 import { connectionFailure, controlAddress, ControlForeign } from '../control/control-client.ts';
 import { explainControlError } from '../control/explain-control-error.ts';
-import { writeFilesAtomically } from '../state/atomic-file.ts';
+import { writeStateFiles } from '../state/atomic-file.ts';
 import { findLockHolder } from '../state/lock.ts';
 import { defaultProxyPort, formatSettings } from '../state/settings-file.ts';
-import type { AgentSettings } from '../state/settings-file.ts';
+import type { AgentSettings, ChosenSettings } from '../state/settings-file.ts';
 import { removeSessionCache } from '../state/session-cache.ts';
 import { createStateDirectory } from '../state/state-directory.ts';
 import { certificateProblem } from './check-certificate.ts';
@@ -21,7 +21,8 @@ export interface EnrollOptions {
   readonly directory: string;
   /** Enroll anew where the laptop is enrolled already; the old key is overwritten. */
   readonly force: boolean;
-  readonly proxyPort?: number;
+  /** Kept in `agent.yaml`. */
+  readonly chosen?: ChosenSettings;
   readonly clock: Clock;
   readonly timeoutMs?: number;
 }
@@ -73,20 +74,17 @@ export async function enrollDevice(options: EnrollOptions): Promise<AgentSetting
     device: answer.device,
     user: answer.user,
     domain: answer.domain,
-    proxyPort: options.proxyPort ?? defaultProxyPort,
+    proxyPort: defaultProxyPort,
+    ...options.chosen,
   };
+  writeStateFiles(options.directory, [
+    { path: paths.key, content: privateKeyPem },
+    { path: paths.certificate, content: answer.certificate },
+    { path: paths.authority, content: authorityPem },
+    { path: paths.settings, content: formatSettings(settings) },
+  ]);
   // What an earlier enrollment left is of another device.
   removeSessionCache(paths.cache);
-  try {
-    writeFilesAtomically([
-      { path: paths.key, content: privateKeyPem },
-      { path: paths.certificate, content: answer.certificate },
-      { path: paths.authority, content: authorityPem },
-      { path: paths.settings, content: formatSettings(settings) },
-    ]);
-  } catch (error) {
-    throw new AgentError(2, 'state-unwritable', { directory: options.directory }, error);
-  }
   return settings;
 }
 

@@ -6,10 +6,11 @@ import {
   openSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { AgentError, describeError } from '../agent-error.ts';
 
 export interface FileToWrite {
   readonly path: string;
@@ -34,7 +35,8 @@ function writeNew(path: string, content: string, mode: 0o644 | undefined): void 
   const handle = openSync(path, flags, 0o600);
   try {
     if (mode !== undefined) fchmodSync(handle, mode);
-    writeSync(handle, content);
+    // All of it: on a disk that is nearly full, one write(2) may take a part and say so without an error.
+    writeFileSync(handle, content);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
@@ -42,9 +44,9 @@ function writeNew(path: string, content: string, mode: 0o644 | undefined): void 
 }
 
 /**
- * Writes files of one directory, with mode 0600 where none is given, each seen whole or not at all. All contents are on disk before the
- * first file takes its name, so that a full disk leaves what was there before. The last one may serve as a mark that
- * the others are there.
+ * Writes files of one directory, with mode 0600 where none is given, each seen whole or not at all. All contents are on
+ * disk before the first file takes its name, so that a full disk leaves what was there before. The last one may serve
+ * as a mark that the others are there.
  */
 export function writeFilesAtomically(files: readonly FileToWrite[]): void {
   const suffix = randomBytes(6).toString('hex');
@@ -58,3 +60,15 @@ export function writeFilesAtomically(files: readonly FileToWrite[]): void {
   }
   for (const directory of new Set(files.map((file) => dirname(join(file.path))))) syncDirectory(directory);
 }
+
+/** The same, for a person: a disk that is full or cannot be written is said so, with the directory. @throws AgentError */
+export function writeStateFiles(directory: string, files: readonly FileToWrite[]): void {
+  try {
+    writeFilesAtomically(files);
+  } catch (error) {
+    throw stateUnwritable(directory, error);
+  }
+}
+
+export const stateUnwritable = (directory: string, error: unknown): AgentError =>
+  new AgentError(2, 'state-unwritable', { directory, reason: describeError(error) }, error);

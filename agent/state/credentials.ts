@@ -41,9 +41,24 @@ export function loadCredentials(paths: StatePaths): Credentials {
   if (key === undefined || chain === undefined || authority === undefined) {
     throw new AgentError(2, 'not-enrolled', { directory: paths.directory });
   }
+  checkReadable(paths.key, () => createPrivateKey(key));
+  for (const [path, pem] of [
+    [paths.certificate, chain],
+    [paths.authority, authority],
+  ] as const)
+    checkReadable(path, () => new X509Certificate(pem));
   try {
     return buildCredentials(key, chain, authority);
   } catch (error) {
     throw new AgentError(2, 'credentials-invalid', { directory: paths.directory }, error);
+  }
+}
+
+/** Which of the files is damaged is what a person has to know. */
+function checkReadable(file: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    throw new AgentError(2, 'state-file-damaged', { file }, error);
   }
 }

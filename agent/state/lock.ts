@@ -3,6 +3,8 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { stateUnwritable } from './atomic-file.ts';
 import { readOwnedFile } from './owned-file.ts';
 
 /** `agent.lock`: the process that carries flows for this state directory, and where its local port is. */
@@ -76,8 +78,12 @@ export function takeLock(path: string): Lock | { readonly heldBy: LockHolder } {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const write = (holder: LockHolder): void =>
     writeFileSync(temporary, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
-  write(self);
   try {
+    try {
+      write(self);
+    } catch (error) {
+      throw stateUnwritable(dirname(path), error);
+    }
     for (let attempt = 0; attempt < 8; attempt += 1) {
       try {
         linkSync(temporary, path);

@@ -5,9 +5,13 @@ const maxBytes = 1024 * 1024;
 
 /**
  * Reads a file of the state directory: a plain file of our own that nobody else can write, and for a secret, nobody
- * else can read. Undefined where there is none. What is checked is what is read: one open, no second look by name.
+ * else can read. `root-too`: root's will do as well. Undefined where there is none. What is checked is what is read: one open, no second look by name.
  */
-export function readOwnedFile(path: string, kind: 'public' | 'secret'): string | undefined {
+export function readOwnedFile(
+  path: string,
+  kind: 'public' | 'secret',
+  owner: 'self' | 'root-too' = 'self',
+): string | undefined {
   let handle;
   try {
     handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -20,7 +24,8 @@ export function readOwnedFile(path: string, kind: 'public' | 'secret'): string |
     const self = process.geteuid?.();
     const forbidden = kind === 'secret' ? 0o077 : 0o022;
     if (!found.isFile() || found.size > maxBytes) throw new AgentError(2, 'file-unreadable', { file: path });
-    if (self !== undefined && (found.uid !== self || (found.mode & forbidden) !== 0)) {
+    const isOwned = found.uid === self || (owner === 'root-too' && found.uid === 0);
+    if (self !== undefined && (!isOwned || (found.mode & forbidden) !== 0)) {
       throw new AgentError(2, 'file-exposed', { file: path });
     }
     return readFileSync(handle, 'utf8');

@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { Value } from 'typebox/value';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { AgentError } from '../agent-error.ts';
 import { readOwnedFile } from './owned-file.ts';
+import { parseYamlSettings } from './yaml-settings.ts';
 
 export const defaultProxyPort = 8118;
 export const defaultResolver = '127.64.0.1:53';
@@ -38,6 +38,9 @@ export const AgentSettings = Type.Object(
 );
 export type AgentSettings = Static<typeof AgentSettings>;
 
+/** What people choose; the rest is what enrollment found. */
+export type ChosenSettings = Partial<Pick<AgentSettings, 'proxyPort' | 'signIn' | 'intercept' | 'resolver'>>;
+
 const header =
   '# Written by `postern-agent enroll`. proxyPort may be changed; 0 takes a free port at each start.\n' +
   '# signIn: browser (the default), print or device-code says how to ask for a sign-in where one is needed.\n' +
@@ -47,20 +50,11 @@ const header =
 
 export const formatSettings = (settings: AgentSettings): string => header + stringify(settings);
 
-/** Undefined where the file is not there; AgentError that names each wrong key otherwise. */
+/** Undefined where the file is not there; AgentError that names line and key of each mistake otherwise. */
 export function loadSettings(path: string): AgentSettings | undefined {
   const text = readOwnedFile(path, 'public');
   if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch (error) {
-    throw new AgentError(2, 'settings-invalid', { file: path, problems: String(error) }, error);
-  }
-  if (Value.Check(AgentSettings, value)) return Object.freeze(value);
-  const problems = Value.Errors(AgentSettings, value).map((problem) => {
-    const key = problem.instancePath === '' ? '/' : problem.instancePath;
-    return `${key} ${problem.message}`;
-  });
-  throw new AgentError(2, 'settings-invalid', { file: path, problems: problems.join('; ') });
+  const parsed = parseYamlSettings(AgentSettings, text);
+  if (parsed.ok) return Object.freeze(parsed.value);
+  throw new AgentError(2, 'settings-invalid', { file: path, problems: parsed.problems.join('; ') });
 }

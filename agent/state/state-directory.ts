@@ -2,6 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
+import { stateUnwritable } from './atomic-file.ts';
 
 /** Where things lie in the state directory. What is not in this table is not ours and is left alone. */
 export interface StatePaths {
@@ -73,7 +74,7 @@ export function createStateDirectory(directory: string): StatePaths {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new AgentError(2, 'state-unwritable', { directory }, error);
+    throw stateUnwritable(directory, error);
   }
   return checkStateDirectory(directory);
 }

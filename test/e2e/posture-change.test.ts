@@ -106,7 +106,7 @@ beforeAll(async () => {
     token: String(body.token),
     directory,
     force: false,
-    proxyPort: 0,
+    chosen: { proxyPort: 0 },
     clock: systemClock,
   });
   const connected = Promise.withResolvers<void>();
