@@ -6,6 +6,7 @@ import { roles } from '../domain/administration.ts';
 import type { Role } from '../domain/administration.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
+import { CliError, exitCodes } from './cli-error.ts';
 import { parseDuration } from './duration.ts';
 import { addOutput, formatTime, printable, printData, tableLines } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -13,6 +14,12 @@ import type { OutputFormat } from './output.ts';
 interface Common extends ConnectionOptions {
   readonly output: OutputFormat;
 }
+
+interface Revoke extends Common {
+  readonly madeBy?: string;
+}
+
+const ApiKeys = Type.Object({ apiKeys: Type.Array(ApiKeyView) });
 
 export function registerApiKey(program: Command): void {
   const group = program
@@ -32,7 +39,8 @@ Examples:
   postern api-key create --name ci --role security --ttl 90d
   postern api-key create --name inventory --role auditor --scope devices:read
   postern api-key list
-  postern api-key revoke 1xK…                       final`,
+  postern api-key revoke 1xK…                       final
+  postern api-key revoke --made-by alice@example.org   all that she made, when she leaves`,
     );
   registerCreate(group);
   registerList(group);
@@ -75,11 +83,7 @@ function registerList(group: Command): void {
   const command = group.command('list').description('all keys, those that were revoked too');
   addOutput(addConnection(command)).action(async (options: Common) => {
     const api = await connectApi(options);
-    const { apiKeys } = await api.call(
-      'GET',
-      '/v1/api-keys',
-      Type.Object({ apiKeys: Type.Array(ApiKeyView) }),
-    );
+    const { apiKeys } = await api.call('GET', '/v1/api-keys', ApiKeys);
     printData(options.output, apiKeys, () =>
       tableLines(
         ['ID', 'NAME', 'ROLE', 'SCOPES', 'PERSON', 'MADE', 'UNTIL', 'REVOKED'],
@@ -102,9 +106,21 @@ function registerRevoke(group: Command): void {
   const command = group
     .command('revoke')
     .description('refuse a key from now on, for good')
-    .argument('<id>', 'id of the key, as in `postern api-key list`');
-  addOutput(addConnection(command)).action(async (id: string, options: Common) => {
+    .argument('[id]', 'id of the key, as in `postern api-key list`')
+    .option('--made-by <person>', 'instead: all keys that this person made, and those made with them');
+  addOutput(addConnection(command)).action(async (id: string | undefined, options: Revoke) => {
+    const { madeBy } = options;
+    if ((id === undefined) === (madeBy === undefined))
+      throw new CliError(exitCodes.invalid, 'give the id of a key, or --made-by PERSON');
     const api = await connectApi(options);
+    if (id === undefined) {
+      const { apiKeys } = await api.call('POST', '/v1/api-keys/revoke', ApiKeys, { person: madeBy });
+      return printData(options.output, apiKeys, () =>
+        apiKeys.length === 0
+          ? [printable(`All API keys that ${madeBy} made were revoked already.`)]
+          : apiKeys.map(({ name }) => printable(`API key ${name} is revoked.`)),
+      );
+    }
     const { apiKey } = await api.call(
       'DELETE',
       `/v1/api-keys/${encodeURIComponent(id)}`,

@@ -280,6 +280,11 @@ export const ApiKeyView = Type.Object(
   strict,
 );
 export type ApiKeyView = Static<typeof ApiKeyView>;
+/** POST /v1/api-keys/revoke: a person, as `ApiKeyView` names who made a key. */
+export const RevokeApiKeysRequest = Type.Object(
+  { person: Type.String({ minLength: 1, maxLength: 320 }) },
+  strict,
+);
 export const CreateApiKeyResponse = Type.Object({ key: Type.String(), apiKey: ApiKeyView }, strict);
 
 // GET /v1/access-log

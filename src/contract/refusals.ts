@@ -511,6 +511,17 @@ export const refusals = {
       'Utilisez une clé qui a cette portée, ou demandez-en une à un propriétaire.',
     ],
   ),
+  'key-outlives-maker': text(
+    403,
+    [
+      'A key would outlive the key that makes it',
+      'Give it an earlier end (`--ttl`), or make it with a key that lasts longer, or signed in.',
+    ],
+    [
+      'La clé survivrait à celle qui la crée',
+      'Donnez-lui une fin plus proche (`--ttl`), ou créez-la avec une clé qui dure plus longtemps, ou une fois connecté.',
+    ],
+  ),
   'name-taken': text(
     409,
     ['Name taken', 'Choose another: the ledger says by this name who did what, so none is used twice.'],

@@ -3,6 +3,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ApiKey, ControlState } from '../domain/control-state.ts';
 import type { ControlEvent } from '../domain/events.ts';
+import type { UserName } from '../domain/ids.ts';
 
 const shape = /^pak1\.([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{43})$/;
 
@@ -78,4 +79,21 @@ export function checkRevocation({ apiKeys }: Pick<ControlState, 'apiKeys'>, id: 
   if (isLastingOwner(key) && [...apiKeys.values()].filter(isLastingOwner).length === 1)
     return refuse('last-owner', `API key ${key.name} is the last of an owner that does not expire`);
   return undefined;
+}
+
+/**
+ * The ids of the keys that a person made, or that were made with those, and that are not revoked yet; none where all are.
+ * Why they cannot all be revoked in a state, if they cannot.
+ */
+export function keysToRevokeOf(
+  { apiKeys }: Pick<ControlState, 'apiKeys'>,
+  person: UserName,
+): readonly string[] | Refusal {
+  const theirs = [...apiKeys.values()].filter((key) => key.person === person);
+  if (theirs.length === 0) return refuse('not-found', `no API key is known to have been made by ${person}`);
+  const revoked = theirs.filter(({ revokedAt }) => revokedAt === undefined);
+  const lasting = [...apiKeys.values()].filter(isLastingOwner);
+  if (revoked.some(isLastingOwner) && lasting.every((key) => key.person === person))
+    return refuse('last-owner', `every API key of an owner that does not expire was made by ${person}`);
+  return revoked.map(({ id }) => id);
 }

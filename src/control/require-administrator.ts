@@ -14,6 +14,8 @@ export interface AdministratorIdentity {
   readonly roles: readonly Role[];
   /** Narrows the roles to these; all that they may, without. */
   readonly scopes?: readonly Scope[];
+  /** Of an API key that expires: when, in epoch seconds. */
+  readonly expiresAt?: number;
   /** Of a person: the sign-in that the token stems from. */
   readonly signIn?: { readonly id: string; readonly user: UserName };
 }
@@ -57,6 +59,7 @@ function identify(authorization: string | undefined, parts: ControlParts): Admin
     actor: `api-key:${key.name}`,
     roles: [key.role],
     ...(key.scopes === undefined ? {} : { scopes: key.scopes }),
+    ...(key.expiresAt === undefined ? {} : { expiresAt: key.expiresAt }),
   };
 }
 

@@ -202,3 +202,24 @@ it('lets nobody approve what one of whom no person is known had proposed, as a l
   expect(refused.err).toContain('nobody knows which person is behind api-key:admin');
   expect(textNow()).toBe(permit);
 });
+
+it('revokes all keys that a person made with one command, and says so plainly where there are none', async () => {
+  const dave = await lab.key('of-dave', 'dave@example.org', 'owner');
+  const eve = await lab.key('of-eve', 'eve@example.org', 'owner');
+  await lab.control.ask('POST', '/v1/api-keys', { key: dave, body: { name: 'dave-ci', role: 'soc' } });
+  const revoke = (...more: string[]) => lab.run(['api-key', 'revoke', ...more], { key: eve });
+  expect(await revoke('--made-by', 'dave@example.com')).toMatchObject({ code: 2, out: '' });
+  expect(await revoke('x', '--made-by', 'dave@example.org')).toMatchObject({ code: 2, out: '' });
+  expect(await revoke()).toMatchObject({ code: 2, out: '' });
+  expect(await lab.run(['get', 'device'], { key: dave })).toMatchObject({ code: 0 });
+
+  const done = await revoke('--made-by', 'dave@example.org');
+  expect(done).toMatchObject({
+    code: 0,
+    out: 'API key of-dave is revoked.\nAPI key dave-ci is revoked.\n',
+  });
+  expect(await lab.run(['get', 'device'], { key: dave })).toMatchObject({ code: 2 });
+  expect((await revoke('--made-by', 'dave@example.org')).out).toBe(
+    'All API keys that dave@example.org made were revoked already.\n',
+  );
+});

@@ -86,6 +86,26 @@ it('gives no scope on that it does not have', async () => {
   });
 });
 
+it('lasts no longer than the key that made it, or stolen hours become years', async () => {
+  const maker = String((await create({ name: 'hour', role: 'owner', ttlSeconds: 3600 })).body.key);
+  const before = lab.store.state.head.sequence;
+  const refused = { status: 403, body: { code: 'key-outlives-maker' } };
+  expect(await create({ name: 'child', role: 'owner' }, maker)).toMatchObject(refused);
+  const longer = await create({ name: 'child', role: 'soc', ttlSeconds: 3700 }, maker);
+  expect(longer).toMatchObject(refused);
+  expect(longer.body.detail).toMatch(
+    /^api-key:hour expires at \d{4}-\S+Z; a key that it makes may last 3[56]\d\d seconds at most, and this one would last 3700$/,
+  );
+  expect(lab.store.state.head.sequence).toBe(before);
+
+  const child = await create({ name: 'child', role: 'owner', ttlSeconds: 1800 }, maker);
+  expect(child.status).toBe(200);
+  expect(await create({ name: 'grandchild', role: 'soc', ttlSeconds: 1900 }, child.body.key)).toMatchObject(
+    refused,
+  );
+  expect(await create({ name: 'lasting', role: 'soc' })).toMatchObject({ status: 200 });
+});
+
 it('refuses a scope that there is not, a role that there is not, and a name that could redraw a log', async () => {
   const before = lab.store.state.head.sequence;
   expect((await create({ name: 'a', role: 'soc', scopes: ['devises:read'] })).body.problems).toEqual([

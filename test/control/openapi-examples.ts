@@ -317,7 +317,19 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
         path: '/v1/api-keys',
         body: { name: (await makeKey(lab)).name, role: 'soc' },
       }),
+      'key-outlives-maker': async (lab) => {
+        const maker = { name: `brief-${(made += 1)}`, role: 'owner', ttlSeconds: 600 };
+        const { body } = await lab.ask('POST', '/v1/api-keys', { body: maker });
+        return { path: '/v1/api-keys', key: String(body.key), body: { name: 'lasting', role: 'soc' } };
+      },
     },
+  },
+  'POST /v1/api-keys/revoke': {
+    good: async (lab) => {
+      await keyOf(lab, 'leaver@example.org');
+      return { path: '/v1/api-keys/revoke', body: { person: 'leaver@example.org' } };
+    },
+    refused: ofNone('/v1/api-keys/revoke', { person: 'nobody@example.org' }),
   },
   'DELETE /v1/api-keys/{id}': {
     good: async (lab) => ({ path: `/v1/api-keys/${(await makeKey(lab)).id}` }),

@@ -207,6 +207,22 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       await two.close();
     }
   },
+  // Where all keys that last are of one person.
+  'last-owner': async (described) => {
+    const one = await startControlLab();
+    try {
+      const { key, event } = createApiKey({ name: 'last', role: 'owner' });
+      await one.store.commit('user:last@example.org', () => ({ events: [event], value: true }));
+      await one.ask('DELETE', `/v1/api-keys/${one.apiKey.split('.')[1]}`, { key });
+      return await send(one, described, {
+        path: '/v1/api-keys/revoke',
+        key,
+        body: { person: 'last@example.org' },
+      });
+    } finally {
+      await one.close();
+    }
+  },
   'store-unavailable': async (described) => {
     const gone = await startControlLab(everything);
     try {

@@ -48,6 +48,7 @@ describe('a role', () => {
     ['lists API keys', ['owner', 'auditor'], 'GET', '/v1/api-keys'],
     ['makes API keys', ['owner'], 'POST', '/v1/api-keys', { name: 'made', role: 'soc' }],
     ['revokes API keys', ['owner'], 'DELETE', '/v1/api-keys/none'],
+    ['revokes the API keys of a person', ['owner'], 'POST', '/v1/api-keys/revoke', { person: 'a@b.c' }],
   ])('%s only where it is %j', async (_what, admitted, method, path, body) => {
     for (const role of roles) {
       const key = keys.get(role) ?? null;

@@ -1,15 +1,23 @@
 import { Type } from 'typebox';
-import { ApiKeyView, CreateApiKeyRequest, CreateApiKeyResponse } from '../../contract/control-api.ts';
+import {
+  ApiKeyView,
+  CreateApiKeyRequest,
+  CreateApiKeyResponse,
+  RevokeApiKeysRequest,
+} from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
 import type { Scope } from '../../domain/administration.ts';
 import type { ApiKey } from '../../domain/control-state.ts';
+import type { UserName } from '../../domain/ids.ts';
 import type { Administration } from '../administration.ts';
-import { checkRevocation, createApiKey } from '../api-key.ts';
+import { checkRevocation, createApiKey, keysToRevokeOf } from '../api-key.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { isRefusal } from '../refused.ts';
 import { actorOf, administratorOf } from '../require-administrator.ts';
+import type { AdministratorIdentity } from '../require-administrator.ts';
 
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 
@@ -19,7 +27,27 @@ function view(apiKey: ApiKey): ApiKeyView {
   return { ...key, ...(scopes === undefined ? {} : { scopes: [...scopes] }) };
 }
 
-/** GET and POST /v1/api-keys, DELETE /v1/api-keys/:id. The answer to the POST is the only time a secret is seen. */
+/**
+ * What a key was not given it cannot pass on: neither more scopes nor more time. @throws GatewayError for a new key
+ * that could do more than its maker. Times in epoch seconds
+ */
+function checkWithinMaker(
+  maker: AdministratorIdentity,
+  { scopes, expiresAt }: { readonly scopes: readonly Scope[]; readonly expiresAt: number | undefined },
+  now: number,
+): void {
+  const { scopes: own, expiresAt: end } = maker;
+  if (own !== undefined && scopes.some((scope) => !own.includes(scope)))
+    throw new GatewayError('scope-missing', {
+      detail: `a key that is narrowed to ${own.join(', ')} makes keys with these scopes or fewer`,
+    });
+  if (end !== undefined && (expiresAt === undefined || expiresAt > end))
+    throw new GatewayError('key-outlives-maker', {
+      detail: `${maker.actor} expires at ${new Date(end * 1000).toISOString()}; a key that it makes may last ${end - now} seconds at most, and this one ${expiresAt === undefined ? 'would not expire' : `would last ${expiresAt - now}`}`,
+    });
+}
+
+/** GET and POST /v1/api-keys, POST /v1/api-keys/revoke, DELETE /v1/api-keys/:id. The answer to the POST is the only time a secret is seen. */
 export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: known }: Administration): void {
   const { store } = parts;
 
@@ -39,7 +67,7 @@ export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: kno
   app.post(
     '/v1/api-keys',
     {
-      config: { roles: ['owner'], refusals: ['name-taken'] },
+      config: { roles: ['owner'], refusals: ['name-taken', 'key-outlives-maker'] },
       schema: {
         summary: 'Make an API key; only its hash is stored',
         tags: ['administrators'],
@@ -57,17 +85,14 @@ export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: kno
             (scope) => `scopes: there is no scope ${scope}; there are ${[...known].sort().join(', ')}`,
           ),
         });
-      // What a key was not given it cannot pass on.
-      const own = administratorOf(request).scopes;
-      if (own !== undefined && (scopes ?? [...known]).some((scope) => !own.includes(scope)))
-        throw new GatewayError('scope-missing', {
-          detail: `a key that is narrowed to ${own.join(', ')} makes keys with these scopes or fewer`,
-        });
+      const maker = administratorOf(request);
+      const expiresAt = ttlSeconds === undefined ? undefined : nowSeconds(parts) + ttlSeconds;
+      checkWithinMaker(maker, { scopes: scopes ?? [...known], expiresAt }, nowSeconds(parts));
       const made = createApiKey({
         name,
         role,
         ...(scopes === undefined ? {} : { scopes: [...new Set(scopes)] }),
-        ...(ttlSeconds === undefined ? {} : { expiresAt: nowSeconds(parts) + ttlSeconds }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
       });
       const { value: id } = await commitEnforced(parts, actorOf(request), (state) => {
         if ([...state.apiKeys.values()].some((key) => key.name === name))
@@ -77,6 +102,33 @@ export function apiKeyRoutes(app: ControlApp, parts: ControlParts, { scopes: kno
       const key = store.state.apiKeys.get(id);
       if (key === undefined) throw new GatewayError('internal-error');
       return { key: made.key, apiKey: view(key) };
+    },
+  );
+
+  app.post(
+    '/v1/api-keys/revoke',
+    {
+      config: { roles: ['owner'], refusals: ['not-found', 'last-owner'] },
+      schema: {
+        summary: 'Revoke for good all API keys that a person made, and those made with them',
+        tags: ['administrators'],
+        body: RevokeApiKeysRequest,
+        response: { 200: Type.Object({ apiKeys: Type.Array(ApiKeyView) }) },
+      },
+    },
+    async (request) => {
+      const { person } = request.body;
+      const { value: ids } = await commitEnforced(parts, actorOf(request), (state) => {
+        const keys = keysToRevokeOf(state, person as UserName);
+        return isRefusal(keys)
+          ? keys
+          : { events: keys.map((id) => ({ type: 'api-key-revoked', id }) as const), value: keys };
+      });
+      const apiKeys = ids.flatMap((id) => {
+        const key = store.state.apiKeys.get(id);
+        return key === undefined ? [] : [view(key)];
+      });
+      return { apiKeys };
     },
   );
 

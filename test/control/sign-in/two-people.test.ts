@@ -62,3 +62,36 @@ it('takes a sign-in, another sign-in and the keys made in them for the one perso
   expect(await approve(bobs, byKey)).toMatchObject({ status: 200, body: { applied: true } });
   expect([...lab.control.store.state.policies.keys()].sort()).toEqual(['by-hand', 'by-key']);
 });
+
+it('ends all keys of a person who leaves, with those made by them, and nobody else’s', async () => {
+  const [alice, bob] = [await signIn('alice'), await signIn('bob')];
+  const make = async (name: string, maker: string): Promise<string> =>
+    String((await post('/v1/api-keys', maker, { name, role: 'owner' })).body.key);
+  const first = await make('leaving-1', alice);
+  const second = await make('leaving-2', first);
+  const staying = await make('staying', bob);
+  const list = (key: string) => lab.control.ask('GET', '/v1/api-keys', { key });
+  for (const key of [first, second, staying]) expect(await list(key)).toMatchObject({ status: 200 });
+
+  const before = lab.control.store.state.head.sequence;
+  const revoke = (person: string) => post('/v1/api-keys/revoke', bob, { person });
+  expect(await revoke('Alice@example.org')).toMatchObject({ status: 404, body: { code: 'not-found' } });
+  expect(lab.control.store.state.head.sequence).toBe(before);
+  const { body } = await revoke('alice@example.org');
+  const ended = (body.apiKeys as { name: string; revokedAt?: number }[]).filter(
+    ({ revokedAt }) => revokedAt !== undefined,
+  );
+  expect(ended.map(({ name }) => name)).toEqual(expect.arrayContaining(['leaving-1', 'leaving-2']));
+  for (const key of [first, second])
+    expect(await list(key)).toMatchObject({ status: 401, body: { code: 'api-key-invalid' } });
+  expect(await list(staying)).toMatchObject({ status: 200 });
+
+  // One event a key, by who did it; asked again, there is nothing left to do.
+  const entries = [];
+  for await (const entry of lab.control.ledger.read(before)) entries.push(entry);
+  expect(entries.map(({ actor }) => actor)).toEqual(ended.map(() => 'user:bob@example.org'));
+  expect(entries.map(({ data }) => JSON.parse(data) as unknown)).toEqual(
+    ended.map(() => ({ type: 'api-key-revoked', id: expect.any(String) as unknown })),
+  );
+  expect(await revoke('alice@example.org')).toMatchObject({ status: 200, body: { apiKeys: [] } });
+});
