@@ -36,6 +36,9 @@ export function registerLogin(program: Command): void {
 The roles are those that \`Administrator\` resources give to the user or to a claim of the identity provider. The token is kept,
 with mode 0600, in the context file; the other commands use it before an API key until it is over.
 
+A code (--device-code) is for machines without a browser, and off unless \`signIn.administratorDeviceCode: true\` stands in the
+server's postern.yaml: whoever sends somebody a code of theirs to enter signs in as that person.
+
 Examples:
   postern login
   postern login --server https://control.example.org:8444 --ca root.crt

@@ -129,6 +129,9 @@ ledger:
 #   lifetimeSeconds: 43200
 #   # For browsers with the device certificate and no agent: the address of this control plane, as they reach it.
 #   # browserUrl: https://control.${values.domain}:8444
+#   # Whether people who administer may sign in by a code that they enter on another machine (postern login --device-code).
+#   # Strangers can ask for such codes too, and talk an administrator into entering one. Without it: false.
+#   # administratorDeviceCode: true
 #   timeoutMs: 5000
 
 # Devices under a device management (docs/devices.md): trusts the RSA authority that \`postern managed-devices init\` makes,

@@ -172,6 +172,17 @@ export const refusals = {
       "Cette organisation n'utilise pas la connexion ; il n'y a rien à faire.",
     ],
   ),
+  'administrator-device-code-off': text(
+    403,
+    [
+      'Sign-in by a code is off for administration',
+      'Sign in with `postern login` on a machine with a browser, or allow codes with `signIn.administratorDeviceCode: true` in postern.yaml.',
+    ],
+    [
+      "Connexion par code désactivée pour l'administration",
+      'Connectez-vous avec `postern login` sur une machine avec un navigateur, ou autorisez les codes par `signIn.administratorDeviceCode: true` dans postern.yaml.',
+    ],
+  ),
   'sign-in-expired': text(
     403,
     ['Sign-in took too long', signInAgain.en],

@@ -95,6 +95,11 @@ export const SignInSettings = Type.Object(
      * it they are told what is missing, and led nowhere.
      */
     browserUrl: Type.Optional(Type.String({ pattern: '^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$' })),
+    /**
+     * Whether people who administer may sign in by a code that they enter on another machine. Not without it: whoever asks
+     * for such a code can talk an administrator into entering it, and no certificate binds what comes of it.
+     */
+    administratorDeviceCode: Type.Optional(Type.Boolean()),
     /** For one question to the provider. */
     timeoutMs: Type.Integer({ minimum: 100, maximum: 20_000 }),
   },

@@ -30,7 +30,10 @@ beforeAll(async () => {
   await writeFile(join(made.data, 'keys/sign-in-client.secret'), provider.clientSecret, { mode: 0o600 });
   await writeFile(join(made.data, 'provider-ca.pem'), provider.authorityPem);
   const document = parseDocument(await readFile(made.configFile, 'utf8'));
-  document.setIn(['signIn'], provider.settings({ authorities: 'provider-ca.pem' }));
+  document.setIn(
+    ['signIn'],
+    provider.settings({ authorities: 'provider-ca.pem', administratorDeviceCode: true }),
+  );
   await writeFile(made.configFile, String(document));
   server = spawn(process.execPath, [program, 'serve', '--config', made.configFile, '--workers', '1'], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -13,6 +13,7 @@ import type { Installation } from '../control/installation.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';
 import type { ProviderLab } from '../lab/identity-provider.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
+import { runPostern } from './run-postern.ts';
 
 // Each test starts several processes, and a busy machine takes its time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -92,6 +93,18 @@ function agent(args: readonly string[]): Promise<{ code: number; out: string; er
 
 const addressIn = (line: string): string => /https:\S+/.exec(line)?.[0] ?? '';
 const browser = () => createWebBrowser({ trust: [provider.authorityPem] });
+
+it('gives nobody a code to administer with unless the settings allow it, and says how they do', async () => {
+  const login = await runPostern(['login', '--device-code'], {
+    env: {
+      POSTERN_SERVER: `https://127.0.0.1:${control}`,
+      POSTERN_CA: join(made.data, 'certs/root.crt'),
+      POSTERN_CONTEXT: join(made.directory, 'context.yaml'),
+    },
+  });
+  expect([login.code, login.out]).toEqual([1, '']);
+  expect(login.err).toContain('`signIn.administratorDeviceCode: true` in postern.yaml');
+});
 
 it('signs in by the browser, keeps who is signed in over a restart of the control plane, and signs out', async () => {
   expect(await agent(['token'])).toMatchObject({ code: 1, err: expect.stringContaining('sign-in-required') });

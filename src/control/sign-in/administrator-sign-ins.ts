@@ -37,6 +37,8 @@ export interface AdministratorSignIns {
 }
 
 const owner = 'administrator';
+/** What a code began only a code ends, so that none of before counts once codes are off. */
+const ownerOfCode = 'administrator by device code';
 const purpose = 'administrator token';
 /** A bearer token is whoever's has it, so it is good for an hour and not for a day. */
 export const administratorTokenSeconds = 3600;
@@ -61,10 +63,15 @@ export function createAdministratorSignIns(parts: {
   readonly signIns: SignIns;
   readonly sealer: Sealer;
   readonly state: () => ControlState;
+  /**
+   * Whether a code on another machine will do. It is begun by strangers, and what comes of it is bound to no
+   * certificate: whoever has an administrator enter a code of theirs administers in that person's name.
+   */
+  readonly allowsDeviceCode: boolean;
   /** Epoch seconds. */
   readonly now: () => number;
 }): AdministratorSignIns {
-  const { signIns, sealer, state, now } = parts;
+  const { signIns, sealer, state, allowsDeviceCode, now } = parts;
 
   const verify: AdministratorSignIns['verify'] = (token) => {
     const value = sealer.open(purpose, token);
@@ -80,9 +87,12 @@ export function createAdministratorSignIns(parts: {
   return {
     verify,
     beginCode: (redirectUri) => signIns.beginCode(owner, redirectUri, {}),
-    beginDeviceCode: () => signIns.beginDeviceCode(owner, {}),
+    beginDeviceCode: async () =>
+      allowsDeviceCode ? signIns.beginDeviceCode(ownerOfCode, {}) : refuse('administrator-device-code-off'),
     async complete(transaction, parameters) {
-      const signedIn = await signIns.complete(owner, transaction, parameters);
+      const isByCode = parameters === undefined;
+      if (isByCode && !allowsDeviceCode) return refuse('administrator-device-code-off');
+      const signedIn = await signIns.complete(isByCode ? ownerOfCode : owner, transaction, parameters);
       if (isRefusal(signedIn) || 'pending' in signedIn) return signedIn;
       const { user, claims, session, subject } = signedIn;
       const startedAt = now();

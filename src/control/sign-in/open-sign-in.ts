@@ -90,7 +90,13 @@ export async function openSignIn(options: {
             isLedgerAway,
             now,
           }),
-    administrators: createAdministratorSignIns({ signIns, sealer, state, now }),
+    administrators: createAdministratorSignIns({
+      signIns,
+      sealer,
+      state,
+      allowsDeviceCode: settings.administratorDeviceCode === true,
+      now,
+    }),
     logouts: createLogoutTokens({ settings, provider, seen: remember('logout-tokens'), fetch: http.fetch }),
   };
 }

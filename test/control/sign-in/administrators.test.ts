@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { redirectUri, startSignInLab } from '../sign-in-lab.ts';
 import type { SignInLab } from '../sign-in-lab.ts';
 
@@ -122,4 +122,39 @@ it('ends with the role, with the sign-in, with the session at the provider, and 
   expect(await devices(last)).toMatchObject(over);
   lab.control.pass(3_600_000);
   expect(await devices(last)).toMatchObject(over);
+});
+
+describe('a code to enter on another machine', () => {
+  const off = { status: 403, body: { code: 'administrator-device-code-off' } };
+
+  it('is not given unless the settings say so: whoever sends it to an administrator would be that person', async () => {
+    expect(await post(path, { flow: 'device-code' })).toMatchObject(off);
+    expect(await post(path, { flow: 'code', redirectUri })).toMatchObject({ status: 200 });
+  });
+
+  it('is given where they do, and completes nothing that something else began', async () => {
+    const allowing = await startSignInLab({ administratorDeviceCode: true });
+    try {
+      const ask = (where: string, body: unknown) => allowing.control.ask('POST', where, { key: null, body });
+      const begun = await ask(path, { flow: 'device-code' });
+      expect(begun).toMatchObject({ status: 200, body: { userCode: expect.any(String) } });
+      const { transaction } = begun.body as { transaction: string };
+      const unknown = { body: { code: 'sign-in-unknown' } };
+      expect(await ask(`${path}/complete`, { transaction, parameters: 'code=x' })).toMatchObject(unknown);
+      expect(await ask(`${path}/complete`, { transaction })).toMatchObject({ body: { pending: true } });
+      const byBrowser = await ask(path, { flow: 'code', redirectUri });
+      expect(await ask(`${path}/complete`, { transaction: byBrowser.body.transaction })).toMatchObject(
+        unknown,
+      );
+      const laptop = await allowing.control.enroll('alice@example.org');
+      expect(await allowing.complete(laptop, transaction)).toMatchObject(unknown);
+    } finally {
+      await allowing.close();
+    }
+  });
+
+  it('is refused at its end too, whenever it was begun', async () => {
+    const sealed = await post(path, { flow: 'code', redirectUri });
+    expect(await post(`${path}/complete`, { transaction: sealed.body.transaction })).toMatchObject(off);
+  });
 });
