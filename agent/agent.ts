@@ -23,6 +23,7 @@ import { createSignInKeeper } from './sign-in/sign-in-keeper.ts';
 import { loadCredentials } from './state/credentials.ts';
 import { loadSignIn, saveSignIn } from './state/kept-sign-in.ts';
 import { takeLock } from './state/lock.ts';
+import { passFirewall } from './firewall/pass-firewall.ts';
 import { loadSessionCache, saveSessionCache } from './state/session-cache.ts';
 import { loadSettings } from './state/settings-file.ts';
 import type { AgentSettings } from './state/settings-file.ts';
@@ -124,7 +125,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       domain: settings.domain,
       credentials,
       cached: loadSessionCache(paths.cache),
-      save: (cache) => saveSessionCache(paths.cache, cache),
+      save: (cache) => {
+        saveSessionCache(paths.cache, cache);
+        passFirewall(paths.firewall, cache.config.firewall);
+      },
       saveCertificate: ({ chainPem }) =>
         writeFilesAtomically([{ path: paths.certificate, content: chainPem }]),
       onState: (view) => {

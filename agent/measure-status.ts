@@ -4,6 +4,8 @@ import type { Clock } from './clock.ts';
 import type { InterceptView } from './intercept/interceptor.ts';
 import type { Portal } from './portal/find-portal.ts';
 import type { PortalWatch } from './portal/portal-watch.ts';
+import { readPublishedFirewall } from './firewall/published-firewall.ts';
+import { createSystemFiles } from './posture/system-files.ts';
 import type { MeasuredPosture, PostureProvider } from './posture/posture-provider.ts';
 import type { Carrier } from './session/carrier.ts';
 import type { CarrierView, GatewayView } from './session/carrier-view.ts';
@@ -49,7 +51,7 @@ export async function measureStatus(parts: {
   readonly intercept: () => InterceptView | undefined;
 }): Promise<AgentStatus> {
   const { carrier, clock, settings } = parts;
-  const [control, gateway, posture] = await Promise.all([
+  const [control, gateway, posture, firewall] = await Promise.all([
     checkLeg(clock, async () => {
       await carrier.config.refresh();
       return undefined;
@@ -61,6 +63,7 @@ export async function measureStatus(parts: {
       return answer.ok ? undefined : answer.problem;
     }),
     parts.posture.measure({ fresh: true }).catch((error: unknown) => describeError(error)),
+    readPublishedFirewall(createSystemFiles()).catch(() => undefined),
   ]);
   // Nobody who could say no was reached: it may be the network that answers for others.
   const isSilent = !gateway.ok && gateway.code === undefined && control.code === undefined && !control.ok;
@@ -84,6 +87,7 @@ export async function measureStatus(parts: {
     ...(view.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: view.tokenExpiresAt }),
     certificateExpiresAt: view.certificateExpiresAt,
     ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
+    ...(firewall === undefined ? {} : { firewall }),
     apps: carrier.config.current()?.apps ?? [],
     ...(intercept === undefined ? {} : { intercept }),
     ...(view.lastRefusal === undefined ? {} : { lastRefusal: describeRefusal(view.lastRefusal) }),

@@ -188,6 +188,14 @@ const catalog = {
     en: 'Key, certificate and tokens of this laptop are deleted. Ask the security team to remove device {device} too: they still count it.',
     fr: "Clé, certificat et jetons de cet ordinateur sont effacés. Demandez à l'équipe sécurité de retirer aussi l'appareil {device} : il compte encore.",
   },
+  'firewall-stays': {
+    en: 'The firewall of the organization stays until root takes it away: `postern-firewall remove`.',
+    fr: "Le pare-feu de l'organisation reste jusqu'à ce que root le retire : `postern-firewall remove`.",
+  },
+  'firewall-removed': {
+    en: 'The firewall of the organization was taken away.',
+    fr: "Le pare-feu de l'organisation a été retiré.",
+  },
   'state-connecting': { en: 'connecting', fr: 'connexion en cours' },
   'state-connected': { en: 'connected', fr: 'connecté' },
   'state-control-unreachable': {
@@ -237,6 +245,11 @@ const catalog = {
   'label-certificate': { en: 'Certificate until', fr: "Certificat jusqu'à" },
   'label-proxy': { en: 'Local proxy', fr: 'Proxy local' },
   'label-posture': { en: 'Posture', fr: 'Posture' },
+  'label-firewall': { en: 'Firewall', fr: 'Pare-feu' },
+  'firewall-applied': { en: 'in force', fr: 'en vigueur' },
+  'firewall-none': { en: 'none', fr: 'aucun' },
+  'firewall-rolled-back': { en: 'taken back', fr: 'retiré' },
+  'firewall-failed': { en: 'failed', fr: 'en échec' },
   'label-apps': { en: 'Applications', fr: 'Applications' },
   'label-resolver': { en: 'Resolver', fr: 'Résolveur' },
   'label-intercepted': { en: 'At addresses here', fr: 'Aux adresses locales' },

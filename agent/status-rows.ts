@@ -15,7 +15,7 @@ const gatewayText = ({ name, address, zone }: NonNullable<AgentStatus['gateway']
 /** A status as label and text, for the table on a terminal and for the page. */
 export function statusRows(status: AgentStatus, language: Language): [label: string, text: string][] {
   const label = (name: Parameters<typeof message>[1]): string => message(language, name);
-  const { gateway, lastRefusal, posture, probe } = status;
+  const { firewall, gateway, lastRefusal, posture, probe } = status;
   const reason = status.reason === undefined ? '' : ` (${status.reason})`;
   const rows: [string, string | undefined][] = [
     [label('label-state'), `${stateMessage(language, status.state)}${reason}`],
@@ -36,6 +36,13 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
       index === 0 ? label('label-posture') : '',
       `${criterion} ${String(value)} (${posture?.reasons[criterion] ?? ''})`,
     ]),
+    [
+      label('label-firewall'),
+      firewall &&
+        [firewall.name, label(`firewall-${firewall.state}`), firewall.reason, firewall.refused]
+          .filter((part) => part !== undefined)
+          .join(', '),
+    ],
     ...status.apps.map((app, index): [string, string] => [
       index === 0 ? label('label-apps') : '',
       `${app.name} ${app.host} ${app.protocol} ${app.ports.join(',')}`.trimEnd(),

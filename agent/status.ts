@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { listenProblems } from './intercept/listen-problem.ts';
+import { FirewallState } from './firewall/published-firewall.ts';
 import { PostureChecks } from '../src/contract/posture.ts';
 
 /** What `postern-agent status -o json` prints; scripts rely on it. Times are epoch seconds. */
@@ -48,6 +49,8 @@ export const AgentStatus = Type.Object(
     posture: Type.Optional(
       Type.Object({ checks: PostureChecks, reasons: Type.Record(Type.String(), Type.String()) }, strict),
     ),
+    /** Where the helper that runs as root keeps one. */
+    firewall: Type.Optional(FirewallState),
     apps: Type.Array(
       Type.Object(
         {

@@ -134,7 +134,7 @@ export async function issueCertificate(
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([purposeOid[profile.purpose]]),
+        new x509.ExtendedKeyUsageExtension([profile.usage ?? purposeOid[profile.purpose]]),
         new x509.SubjectAlternativeNameExtension(names),
         ...(more.revocationListUrl === undefined
           ? []

@@ -1,5 +1,5 @@
 /** What each kind of certificate is, as data. The issuer writes it; `checkDeviceCertificate` demands the same. */
-export type ProfileName = 'device' | 'managed' | 'connector' | 'gateway' | 'app' | 'control';
+export type ProfileName = 'device' | 'managed' | 'connector' | 'gateway' | 'app' | 'control' | 'policy';
 
 export interface CertificateProfile {
   /** Which authority may issue it; the authorities themselves are constrained to this purpose. */
@@ -9,11 +9,16 @@ export interface CertificateProfile {
   readonly names: 'spiffe' | 'service';
   /** What key it certifies: its issuer has one of the same kind. */
   readonly key: 'p256' | 'rsa';
+  /** What alone it may be used for, where that is less than its purpose: what serves TLS never signs for laptops. */
+  readonly usage?: string;
   /** Common name where the subject has none of its own. */
   readonly title: string;
 }
 
 const day = 86_400;
+
+/** Extended key usage of what signs the firewalls of laptops: an arc of a UUID of our own (ITU-T X.667). */
+export const policySigningOid = '2.25.190838402945108721653387194026617512346';
 
 export const profiles: Readonly<Record<ProfileName, CertificateProfile>> = {
   device: {
@@ -58,6 +63,14 @@ export const profiles: Readonly<Record<ProfileName, CertificateProfile>> = {
     names: 'service',
     key: 'p256',
     title: 'Postern control',
+  },
+  policy: {
+    purpose: 'serverAuth',
+    lifetimeSeconds: 30 * day,
+    names: 'service',
+    key: 'p256',
+    usage: policySigningOid,
+    title: 'Postern policy',
   },
 };
 

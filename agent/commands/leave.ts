@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { leaveFirewall } from '../firewall/leave-firewall.ts';
+import { systemFilter } from '../firewall/system-filter.ts';
 import { forgetDevice } from '../state/forget-device.ts';
 import { message } from '../messages.ts';
 import { stateDirectoryOf, stateOption } from './command-context.ts';
@@ -14,5 +16,10 @@ export function addLeaveCommand(program: Command, context: CommandContext): void
     .action(async (options: { readonly state?: string }) => {
       const device = await forgetDevice(stateDirectoryOf(context, options.state), context.clock);
       context.print(message(context.language, 'left', { device }));
+      const firewall = await leaveFirewall(device, systemFilter());
+      if (firewall !== 'none')
+        context.print(
+          message(context.language, firewall === 'removed' ? 'firewall-removed' : 'firewall-stays'),
+        );
     });
 }

@@ -59,6 +59,7 @@ function asWhoWeAre(criterion: PostureCheck['criterion'], check: PlatformCheck):
 export function laptopPosture(
   clock: Clock,
   checks: readonly PostureCheck[] = postureChecks,
+  onPacketFilter: () => void = () => {},
 ): PostureProvider {
   let filterVersion = 0;
   const contextNow = systemContext(() => filterVersion);
@@ -67,6 +68,7 @@ export function laptopPosture(
     context().privileged && platform() === 'linux'
       ? watchPacketFilter(() => {
           filterVersion += 1;
+          onPacketFilter();
         }, signal)
       : Promise.resolve(),
   );

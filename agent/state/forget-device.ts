@@ -30,6 +30,7 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
     paths.signIn,
     paths.cache,
     paths.addresses,
+    paths.firewall,
     paths.certificate,
     paths.authority,
     paths.settings,

@@ -53,7 +53,11 @@ export const formatSettings = (settings: AgentSettings): string => header + stri
 /** Undefined where the file is not there; AgentError that names line and key of each mistake otherwise. */
 export function loadSettings(path: string): AgentSettings | undefined {
   const text = readOwnedFile(path, 'public');
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseSettings(path, text);
+}
+
+/** @throws AgentError that names line and key of each mistake, and `path` as where they are. */
+export function parseSettings(path: string, text: string): AgentSettings {
   const parsed = parseYamlSettings(AgentSettings, text);
   if (parsed.ok) return Object.freeze(parsed.value);
   throw new AgentError(2, 'settings-invalid', { file: path, problems: parsed.problems.join('; ') });

@@ -19,6 +19,8 @@ export interface StatePaths {
   readonly signIn: string;
   /** Loopback addresses of applications. */
   readonly addresses: string;
+  /** The firewall as the control plane signed it, for the helper that runs as root. */
+  readonly firewall: string;
   readonly lock: string;
 }
 
@@ -32,6 +34,7 @@ export function statePaths(directory: string): StatePaths {
     cache: join(directory, 'session.json'),
     signIn: join(directory, 'sign-in.json'),
     addresses: join(directory, 'addresses.json'),
+    firewall: join(directory, 'firewall.jws'),
     lock: join(directory, 'agent.lock'),
   };
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { DeviceView, ListDevicesResponse, ListResourcesResponse } from '../contract/control-api.ts';
 import { AnyResource } from '../domain/resources.ts';
-import type { Administrator, Group, Resource } from '../domain/resources.ts';
+import type { Administrator, FirewallRule, Group, Resource } from '../domain/resources.ts';
 import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { deviceLines } from './device-lines.ts';
@@ -12,7 +12,7 @@ export function registerGet(program: Command): void {
   const command = program
     .command('get')
     .description('show resources or devices')
-    .argument('<kind>', 'network, app, group, policy, administrator or device; singular or plural')
+    .argument('<kind>', 'network, app, group, policy, administrator, firewall or device; singular or plural')
     .argument('[name]', 'one of them');
   addOutput(addConnection(command))
     .addHelpText(
@@ -80,6 +80,7 @@ const columnsOf = {
   Group: ['MEMBERS'],
   Policy: ['MODE', 'CEDAR'],
   Administrator: ['ROLE', 'MEMBERS'],
+  Firewall: ['FOR', 'INBOUND', 'OUTBOUND'],
 } as const satisfies Record<Resource['kind'], readonly string[]>;
 
 function describe(resource: Resource): string[] {
@@ -92,6 +93,13 @@ function describe(resource: Resource): string[] {
       return [describeMembers(resource)];
     case 'Administrator':
       return [resource.role, describeMembers(resource)];
+    case 'Firewall': {
+      const { groups, inbound, outbound } = resource;
+      const rules = (list: readonly FirewallRule[]): string =>
+        list.map(({ protocol, ports }) => `${protocol} ${ports.join(',')}`).join('; ');
+      const listed = outbound === undefined ? 'everything' : rules(outbound);
+      return [groups?.join(' ') ?? 'all others', rules(inbound) || 'nothing', listed || 'gateways'];
+    }
     case 'Policy': {
       const text = resource.cedar.replaceAll(/\s+/g, ' ').trim();
       return [resource.mode ?? 'enforce', text.length > 100 ? `${text.slice(0, 100)}…` : text];

@@ -187,6 +187,8 @@ export const AgentConfig = Type.Object(
       ),
     ),
     certificateNotAfter: EpochSeconds,
+    /** A signed FirewallPolicy (JWS), for the helper that runs as root; the agent only carries it. */
+    firewall: Type.Optional(Type.String({ maxLength: 200_000 })),
   },
   strict,
 );

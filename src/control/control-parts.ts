@@ -26,6 +26,7 @@ import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
 import type { PublishedRevocationList } from './revocation-list.ts';
 import type { SignInParts } from './sign-in/open-sign-in.ts';
+import type { ServerCertificate } from './server-certificate.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** A gateway as this control plane reaches its operator endpoints. */
@@ -56,6 +57,8 @@ export interface ControlParts {
   readonly graceSeconds: number;
   /** Signs session tokens now. */
   readonly sessionKey: () => SigningKey;
+  /** What laptops' firewalls are signed with now. */
+  readonly policySigner: () => Pick<ServerCertificate, 'chainPem' | 'keyPem'>;
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
   /** Of strangers, by address. */

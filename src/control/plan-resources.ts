@@ -159,7 +159,14 @@ function describeChange(
  * or after.
  */
 function orderEvents(puts: readonly Resource[], deletes: readonly Resource[]): ResourceEvent[] {
-  const rank: Record<ResourceKind, number> = { Administrator: 0, Network: 0, Group: 1, Policy: 2, App: 3 };
+  const rank: Record<ResourceKind, number> = {
+    Administrator: 0,
+    Network: 0,
+    Group: 1,
+    Policy: 2,
+    Firewall: 2,
+    App: 3,
+  };
   const inOrder = (resources: readonly Resource[]): Resource[] =>
     [...resources].sort((a, b) => rank[a.kind] - rank[b.kind]);
   return [

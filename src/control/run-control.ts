@@ -134,6 +134,12 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       onRenewed: ({ chainPem, keyPem }) =>
         desk.broadcast({ type: 'gateway-certificate', certificatePem: chainPem, keyPem }),
     });
+    const policyCertificate = await keepCertificate({
+      ...authority,
+      profile: 'policy',
+      names: [settings.domain],
+      onRenewed: () => undefined,
+    });
     const gatewayPort = hasWorkers
       ? await chooseGatewayPort(settings, start.gatewayPort)
       : settings.gateway.port;
@@ -227,6 +233,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
             }),
       graceSeconds: (settings.renewal?.graceDays ?? defaultGraceDays) * 86_400,
       sessionKey: () => keys.current('session'),
+      policySigner: () => policyCertificate.current,
       fleet,
       postures: createPostureMemory(fleeting.of('posture', { maxEntries: 50_000 })),
       failures: {
@@ -314,6 +321,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const keepHouse = async (): Promise<void> => {
       if (hasApi || isShared) await keys.rotate(now());
       await gatewayCertificate.renewIfDue(now());
+      await policyCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
       const removed = await accessLog?.retire(clock() - accessLogDays * 86_400_000);

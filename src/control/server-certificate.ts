@@ -17,7 +17,7 @@ export interface ServerCertificate {
 export async function issueServerCertificate(
   authority: AuthorityCertificate,
   rootPem: string,
-  profile: 'gateway' | 'control',
+  profile: 'gateway' | 'control' | 'policy',
   names: readonly string[],
   now: number,
 ): Promise<ServerCertificate> {

@@ -12,7 +12,7 @@ export interface KeptCertificate {
 export interface KeptCertificateOptions {
   readonly authority: AuthorityCertificate;
   readonly rootPem: string;
-  readonly profile: 'gateway' | 'control';
+  readonly profile: 'gateway' | 'control' | 'policy';
   /** DNS names and numeric addresses. */
   readonly names: readonly string[];
   readonly onRenewed: (certificate: ServerCertificate) => void;

@@ -1,4 +1,5 @@
 import { checkApps } from './check-apps.ts';
+import { checkFirewalls } from './check-firewalls.ts';
 import { createFindings } from './resource-findings.ts';
 import type { Findings, ResourceCheck } from './resource-findings.ts';
 import type { Administrator, Group, Network, Policy, Resource, ResourceKind } from './resources.ts';
@@ -23,6 +24,7 @@ export function checkResources(
   checkApps(apps, networks, new Set([...reservedHosts].map((host) => host.toLowerCase())), findings);
   for (const group of ofKind('Group')) checkMembers(group, findings);
   for (const administrator of ofKind('Administrator')) checkMembers(administrator, findings);
+  checkFirewalls(ofKind('Firewall'), new Map(ofKind('Group').map((group) => [group.name, group])), findings);
   for (const policy of ofKind('Policy')) checkPolicyMode(policy, findings);
   return findings.check;
 }

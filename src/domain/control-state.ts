@@ -2,7 +2,7 @@ import type { Role, Scope } from './administration.ts';
 import type { Device, DeviceChange, DeviceRole } from './device.ts';
 import type { AppName, DeviceId, NetworkName, UserName } from './ids.ts';
 import type { Proposal } from './proposal.ts';
-import type { Administrator, App, Group, Network, Policy } from './resources.ts';
+import type { Administrator, App, Firewall, Group, Network, Policy } from './resources.ts';
 import type { EndedSignIn } from './sign-in.ts';
 
 /** A place in the ledger: how many events, and the hash of the last. Two equal heads mean equal state. */
@@ -76,6 +76,7 @@ export interface ControlState {
   readonly groups: Map<string, Group>;
   readonly policies: Map<string, Policy>;
   readonly administrators: Map<string, Administrator>;
+  readonly firewalls: Map<string, Firewall>;
   readonly enrollmentTokens: Map<string, EnrollmentToken>;
   readonly apiKeys: Map<string, ApiKey>;
   readonly signingKeys: Map<string, PublishedKey>;

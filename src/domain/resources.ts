@@ -101,8 +101,43 @@ export const Administrator = Type.Object(
 );
 export type Administrator = Static<typeof Administrator>;
 
-export const resourceSchemas = { Network, App, Group, Policy, Administrator } as const;
-export const AnyResource = Type.Union([Network, App, Group, Policy, Administrator]);
+const FirewallRule = Type.Object(
+  {
+    protocol: Type.Enum(['tcp', 'udp']),
+    ports: Type.Array(Type.Integer({ minimum: 1, maximum: 65_535 }), { minItems: 1, maxItems: 64 }),
+    /** The other side; anybody without it. */
+    addresses: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: '^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$',
+          description: 'numeric address, or network as 10.0.0.0/8',
+        }),
+        { minItems: 1, maxItems: 64 },
+      ),
+    ),
+  },
+  strict,
+);
+export type FirewallRule = Static<typeof FirewallRule>;
+
+/** What laptops let in and out, whatever network they are in. */
+export const Firewall = Type.Object(
+  {
+    kind: Type.Literal('Firewall'),
+    name: Name,
+    /** For the devices of their members; for all others without it. */
+    groups: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 64 })),
+    /** All else is refused. */
+    inbound: Type.Array(FirewallRule, { maxItems: 64 }),
+    /** Without it everything may go out; with it this, the gateways, the control plane, DHCP and DNS. */
+    outbound: Type.Optional(Type.Array(FirewallRule, { maxItems: 64 })),
+  },
+  strict,
+);
+export type Firewall = Static<typeof Firewall>;
+
+export const resourceSchemas = { Network, App, Group, Policy, Administrator, Firewall } as const;
+export const AnyResource = Type.Union([Network, App, Group, Policy, Administrator, Firewall]);
 export type ResourceKind = keyof typeof resourceSchemas;
 export const resourceKinds = Object.keys(resourceSchemas) as ResourceKind[];
-export type Resource = Network | App | Group | Policy | Administrator;
+export type Resource = Network | App | Group | Policy | Administrator | Firewall;

@@ -16,7 +16,7 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 5;
+export const foldVersion = 6;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
@@ -29,6 +29,7 @@ export const emptyState = (): ControlState => ({
   groups: new Map(),
   policies: new Map(),
   administrators: new Map(),
+  firewalls: new Map(),
   enrollmentTokens: new Map(),
   apiKeys: new Map(),
   signingKeys: new Map(),
@@ -48,6 +49,7 @@ export const copyState = (state: ControlState): ControlState => ({
   groups: new Map(state.groups),
   policies: new Map(state.policies),
   administrators: new Map(state.administrators),
+  firewalls: new Map(state.firewalls),
   enrollmentTokens: new Map(state.enrollmentTokens),
   apiKeys: new Map(state.apiKeys),
   signingKeys: new Map(state.signingKeys),

@@ -9,6 +9,7 @@ export function mapOfKind(state: ControlState, kind: ResourceKind): Map<string, 
     Group: state.groups,
     Policy: state.policies,
     Administrator: state.administrators,
+    Firewall: state.firewalls,
   };
   // A name of one kind is a string like any other once its kind has chosen the map.
   return maps[kind] as Map<string, Resource>;

@@ -87,6 +87,7 @@ function revive(stored: Serialized): ControlState {
     groups: map('groups'),
     policies: map('policies'),
     administrators: map('administrators'),
+    firewalls: map('firewalls'),
     enrollmentTokens: map('enrollmentTokens'),
     apiKeys: map('apiKeys'),
     signingKeys: map('signingKeys'),

@@ -123,7 +123,7 @@ it('shows resources by kind in singular, plural and any case, and names the kind
   expect((await lab.ask('GET', '/v1/resources/policies')).body.resources).toEqual([policy]);
   expect(await lab.ask('GET', '/v1/resources/secrets')).toMatchObject({
     status: 404,
-    body: { problems: ['kind: secrets is none of network, app, group, policy, administrator'] },
+    body: { problems: ['kind: secrets is none of network, app, group, policy, administrator, firewall'] },
   });
   expect(await lab.ask('GET', '/v1/resources/app/none')).toMatchObject({
     status: 404,

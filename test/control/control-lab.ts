@@ -110,6 +110,7 @@ export interface ControlLabOptions {
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
 export async function startControlLab(options: ControlLabOptions = {}): Promise<ControlLab> {
   const organization = await makeOrganization();
+  const policySigner = await organization.issuePolicySigner();
   const directory = await mkdtemp(join(tmpdir(), 'postern-control-'));
   await mkdir(join(directory, 'certs'));
   let skew = 0;
@@ -181,6 +182,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
           }),
     graceSeconds: 30 * 86_400,
     sessionKey: () => keys.current('session'),
+    policySigner: () => policySigner,
     fleet,
     isLedgerAway: () => false,
     postures: createPostureMemory(createMemoryFleeting(clock, { maxEntries: 100 })),

@@ -42,6 +42,7 @@ export interface Organization {
   issueDevice(options?: { id?: string; now?: Date; role?: DeviceRole }): Promise<LabDevice>;
   issueGateway(options?: ServiceNames): Promise<LabCertificate>;
   issueControl(options?: ServiceNames): Promise<LabCertificate>;
+  issuePolicySigner(): Promise<LabCertificate>;
   issueApp(host: string, options?: { now?: Date }): Promise<LabCertificate>;
 }
 
@@ -109,6 +110,7 @@ export async function makeOrganization(options: { domain?: string; now?: Date } 
         ...names,
       }),
     issueControl: (names = {}) => issueService('control', { ...loopback, ...names }),
+    issuePolicySigner: () => issueService('policy', { dnsNames: [domain] }),
     issueApp: (host, { now } = {}) =>
       issueService('app', { dnsNames: [host], ...(now === undefined ? {} : { now }) }),
   };

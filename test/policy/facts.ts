@@ -72,6 +72,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     groups: named<string, Group>(parts.groups ?? [group('finance', ['alice@example.org'])]),
     policies: named<string, Policy>(parts.policies ?? [policy('finance-grants', contractPolicy)]),
     administrators: new Map(),
+    firewalls: new Map(),
     enrollmentTokens: new Map(),
     apiKeys: new Map(),
     endedSignIns: new Map(),
