@@ -36,7 +36,6 @@ export async function askApt({ files, run }: CheckContext): Promise<PendingUpdat
   const output = await run('/usr/bin/apt-get', [
     '--simulate',
     '--quiet=2',
-    '--no-download',
     '--option=Debug::NoLocking=1',
     'dist-upgrade',
   ]);

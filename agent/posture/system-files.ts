@@ -2,6 +2,7 @@ import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const maxBytes = 1024 * 1024;
+const firstBytes = 16 * 1024;
 
 export interface FileFacts {
   /** Which file it is, by whatever name. */
@@ -45,13 +46,15 @@ async function orUndefined<T>(action: Promise<T>): Promise<T | undefined> {
 async function readBounded(path: string): Promise<Buffer> {
   const file = await open(path, 'r');
   try {
-    const buffer = Buffer.alloc(maxBytes);
+    // Nearly all are small, and some are read every few seconds.
+    let buffer = Buffer.allocUnsafe(firstBytes);
     let length = 0;
     for (;;) {
-      const { bytesRead } = await file.read(buffer, length, maxBytes - length, null);
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
       if (bytesRead === 0) return Buffer.from(buffer.subarray(0, length));
       length += bytesRead;
       if (length === maxBytes) throw new Error('file too large');
+      if (length === buffer.length) buffer = Buffer.concat([buffer], Math.min(maxBytes, 4 * buffer.length));
     }
   } finally {
     await file.close();
