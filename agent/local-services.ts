@@ -2,6 +2,7 @@ import { AgentError, describeError } from './agent-error.ts';
 import type { AgentOptions } from './agent.ts';
 import { createAddressBook } from './intercept/address-book.ts';
 import { createInterceptor } from './intercept/interceptor.ts';
+import { createNamesPublisher } from './intercept/publish-names.ts';
 import type { Interceptor } from './intercept/interceptor.ts';
 import { measureStatus } from './measure-status.ts';
 import { createFormReader } from './page/actions.ts';
@@ -13,6 +14,7 @@ import type { LocalProxy } from './proxy/local-proxy.ts';
 import { defaultProxyLimits } from './proxy/proxy-context.ts';
 import type { ProxyContext } from './proxy/proxy-context.ts';
 import type { Carrier } from './session/carrier.ts';
+import { parseHostPort } from './session/host-port.ts';
 import { loadAddresses, saveAddresses } from './state/address-file.ts';
 import { loadSignIn } from './state/kept-sign-in.ts';
 import { defaultResolver } from './state/settings-file.ts';
@@ -96,7 +98,14 @@ export async function startLocalServices(
   if (isIntercepting) {
     const [host = '', port] = (settings.resolver ?? defaultResolver).split(':');
     const resolver = { host, port: Number(port) };
-    const started = createInterceptor({ context, book, resolver, log });
+    const started = createInterceptor({
+      context,
+      book,
+      resolver,
+      names: createNamesPublisher(paths.names),
+      ownNames: () => ownNames(settings, carrier),
+      log,
+    });
     interceptor = started;
     carrier.config.follow((apps) => void started.sync(apps));
   }
@@ -107,4 +116,11 @@ export async function startLocalServices(
       await Promise.all([interceptor?.close(), proxy.close()]);
     },
   };
+}
+
+/** Of the control plane and the gateway, as they are looked up. */
+function ownNames({ control }: AgentSettings, carrier: Carrier): readonly string[] {
+  const gateway = carrier.config.current()?.gateway;
+  const addresses = gateway?.addresses.map((address) => parseHostPort(address)?.host ?? '') ?? [];
+  return [new URL(control).hostname, gateway?.name ?? '', ...addresses];
 }

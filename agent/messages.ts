@@ -266,6 +266,10 @@ const catalog = {
     en: '{place} ({host}) is at an address that this machine does not have yet; the helper for names adds it.',
     fr: "{place} ({host}) est à une adresse que cette machine n'a pas encore ; l'assistant des noms l'ajoute.",
   },
+  'listen-above-own': {
+    en: '{host} stands above the name of the gateway or the control plane, so it is not led here; use the proxy.',
+    fr: '{host} est au-dessus du nom de la passerelle ou du plan de contrôle et n’est donc pas dirigé ici ; utilisez le proxy.',
+  },
   'listen-failed': {
     en: '{place} ({host}) could not be opened; the log says why.',
     fr: "{place} ({host}) n'a pu être ouvert ; le journal dit pourquoi.",

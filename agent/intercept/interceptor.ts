@@ -13,6 +13,8 @@ import type { Endpoint } from './app-endpoints.ts';
 import type { NameFacts } from './dns-answer.ts';
 import { listenProblemOf } from './listen-problem.ts';
 import type { ListenProblem } from './listen-problem.ts';
+import { isAboveOwn } from './publish-names.ts';
+import type { NamesPublisher } from './publish-names.ts';
 import { startResolver } from './resolver.ts';
 import type { Resolver } from './resolver.ts';
 import { createStreamListeners } from './stream-listeners.ts';
@@ -37,6 +39,9 @@ export function createInterceptor(options: {
   readonly context: ProxyContext;
   readonly book: AddressBook;
   readonly resolver: HostPort;
+  /** Names that the agent itself has to find; what stands above one of them is not led here. */
+  readonly ownNames: () => readonly string[];
+  readonly names: NamesPublisher;
   readonly log: Logger;
 }): Interceptor {
   const { book, context, log } = options;
@@ -98,7 +103,20 @@ export function createInterceptor(options: {
       listeners.sync(endpoints.map((one) => ({ ...one, address: addresses.get(one.host) ?? '' }))),
     ]);
     names = factsOf(addresses, listeners.open(), listeners.closed());
+    publish();
     tellProblems();
+  };
+  /** Where the resolver is not ours, whoever it is would be asked. */
+  const publish = (): void => {
+    const own = options.ownNames();
+    const hosts = [...names]
+      .filter(([host]) => resolver !== undefined && !isOver && !isAboveOwn(host, own))
+      .map(([host, facts]) => ({ host, address: typeof facts === 'object' ? facts.address : null }));
+    try {
+      options.names.publish({ resolver: formatHostPort(resolver?.place ?? options.resolver), hosts });
+    } catch (error) {
+      log.warn({ reason: describeError(error) }, 'names not written for the helper');
+    }
   };
   let told = '';
   const tellProblems = (): void => {
@@ -120,6 +138,9 @@ export function createInterceptor(options: {
       })),
       problems: [
         ...(resolverProblem === undefined ? [] : [{ place, problem: resolverProblem }]),
+        ...[...addresses.keys()]
+          .filter((host) => isAboveOwn(host, options.ownNames()))
+          .map((host) => ({ place: host, host, problem: 'above-own' as const })),
         ...listeners.closed().map(({ host, address, port, problem }) => ({
           place: formatHostPort({ host: address, port }),
           host,
@@ -135,6 +156,7 @@ export function createInterceptor(options: {
     close: async () => {
       isOver = true;
       await syncing;
+      publish();
       resolver?.close();
       listeners.close();
     },

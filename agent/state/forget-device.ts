@@ -31,6 +31,7 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
     paths.cache,
     paths.addresses,
     paths.firewall,
+    paths.names,
     paths.certificate,
     paths.authority,
     paths.settings,

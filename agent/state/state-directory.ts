@@ -21,6 +21,8 @@ export interface StatePaths {
   readonly addresses: string;
   /** The firewall as the control plane signed it, for the helper that runs as root. */
   readonly firewall: string;
+  /** Which names the helper has to lead to the agent's resolver. */
+  readonly names: string;
   readonly lock: string;
 }
 
@@ -35,6 +37,7 @@ export function statePaths(directory: string): StatePaths {
     signIn: join(directory, 'sign-in.json'),
     addresses: join(directory, 'addresses.json'),
     firewall: join(directory, 'firewall.jws'),
+    names: join(directory, 'names.json'),
     lock: join(directory, 'agent.lock'),
   };
 }

@@ -256,3 +256,20 @@ it('leaves applications that are no streams alone', async () => {
   expect((await until(laptop, () => true)).hosts).toEqual([]);
   expect(await resolve(ledger)).toBe('EREFUSED');
 });
+
+it('tells the helper which names to lead here while it runs, and none when it has stopped', async () => {
+  const above = 'example.org';
+  publish({ [ledger]: [port], [above]: [port] });
+  const { laptop, resolve } = await start();
+  const { problems, resolver } = await until(laptop, (found) =>
+    found.hosts.every(({ ports }) => ports.length === 1),
+  );
+  // It would take the gateway's own name with it, and the agent would look for that at itself.
+  expect(problems).toEqual([{ place: above, host: above, problem: 'above-own' }]);
+  const [address] = (await resolve(ledger)) as string[];
+  const asked = async (): Promise<unknown> =>
+    JSON.parse(await readFile(world.paths.names, 'utf8')) as unknown;
+  expect(await asked()).toEqual({ version: 1, resolver, hosts: [{ host: ledger, address }] });
+  await laptop.stop();
+  expect(await asked()).toEqual({ version: 1, resolver, hosts: [] });
+});
