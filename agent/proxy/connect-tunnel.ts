@@ -1,7 +1,7 @@
 import type { ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
-import { parseProblemText } from '../control/problem.ts';
+import { parseProblem, parseProblemText } from '../control/problem.ts';
 import { formatHostPort, parseHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import { findApp } from './find-app.ts';
@@ -10,7 +10,9 @@ import { fieldLines } from './headers.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
+import { buildProblem, refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { challengeField, isChallengeCode } from '../../src/contract/tunnel-challenge.ts';
 
 const maxProblemBytes = 65_536;
 /** How often it is tried on another session, or with another token. */
@@ -52,7 +54,10 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
     });
     try {
       const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
-      if (status === 200) return { stream };
+      if (status === 200) {
+        noteChallenge(context, rawHeaders);
+        return { stream };
+      }
       const body = await readBody(stream, maxProblemBytes);
       breakOff(stream);
       const [, contentType = 'text/plain'] =
@@ -77,6 +82,12 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
     if (status === 404) void carrier.config.lookAgain();
   }
   return last;
+}
+
+/** Requests in this tunnel will be told that a better sign-in is needed, out of our sight: it is asked for meanwhile. */
+function noteChallenge({ carrier }: ProxyContext, rawHeaders: readonly string[]): void {
+  const [, code] = [...fieldLines(rawHeaders)].find(([name]) => name === challengeField) ?? [];
+  if (isChallengeCode(code)) carrier.noteRefusal(parseProblem(refusals[code].status, buildProblem(code)));
 }
 
 /**

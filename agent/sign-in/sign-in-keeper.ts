@@ -7,7 +7,7 @@ import type { SignInPrompt, SignInWish } from './sign-in.ts';
 
 /** A user who closed the window is not asked again by each program that goes on trying. */
 const quietAfterFailureSeconds = 300;
-/** Nor one who just signed in and is refused all the same: asking again would go round for ever. */
+/** Nor one who just signed in as asked and is refused all the same: asking again would go round for ever. */
 const quietAfterSuccessSeconds = 120;
 
 /** Asks the user to sign in when that is needed: one at a time, and not again and again. */
@@ -31,17 +31,24 @@ export function createSignInKeeper(options: {
   readonly onFailure: (reason: string) => void;
 }): SignInKeeper {
   let asking: Promise<void> | undefined;
-  let quiet: { readonly elapsed: () => number; readonly seconds: number } | undefined;
+  let quiet:
+    | { readonly elapsed: () => number; readonly seconds: number; readonly about: SignInWish }
+    | undefined;
+  let wished: SignInWish | undefined;
   let isHeld = false;
-  const beQuiet = (seconds: number): void => {
-    quiet = { elapsed: startStopwatch(options.clock), seconds };
+  const beQuiet = (seconds: number, about: SignInWish): void => {
+    quiet = { elapsed: startStopwatch(options.clock), seconds, about };
   };
+  const isQuietAbout = (wish: SignInWish): boolean =>
+    quiet !== undefined && quiet.elapsed() < quiet.seconds && !isMore(wish, quiet.about);
   const ask = async (prompt: SignInPrompt, wish: SignInWish): Promise<void> => {
     try {
-      options.keep(await options.signIn(prompt, wish));
+      const kept = await options.signIn(prompt, wish);
+      wished = wish;
+      options.keep(kept);
       options.log.info({}, 'user signed in');
     } catch (error) {
-      beQuiet(quietAfterFailureSeconds);
+      beQuiet(quietAfterFailureSeconds, everything);
       options.log.warn({ reason: describeError(error) }, 'user not signed in');
       options.onFailure(describeError(error));
     } finally {
@@ -51,7 +58,7 @@ export function createSignInKeeper(options: {
   const needed = (wish: SignInWish): void => {
     const { prompt } = options;
     if (prompt === undefined || isHeld || asking !== undefined) return;
-    if (quiet !== undefined && quiet.elapsed() < quiet.seconds) return;
+    if (isQuietAbout(wish)) return;
     asking = ask(prompt, wish);
   };
   return {
@@ -66,7 +73,15 @@ export function createSignInKeeper(options: {
     },
     signedIn() {
       isHeld = false;
-      beQuiet(quietAfterSuccessSeconds);
+      // Of a sign-in by the command it is not known here how strong it is.
+      beQuiet(quietAfterSuccessSeconds, wished ?? everything);
+      wished = undefined;
     },
   };
 }
+
+const everything: SignInWish = { fresh: true, mfa: true };
+
+/** Who just signed in with less is asked for what an application takes beyond it. */
+const isMore = (wish: SignInWish, than: SignInWish): boolean =>
+  (wish.fresh === true && than.fresh !== true) || (wish.mfa === true && than.mfa !== true);

@@ -163,6 +163,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
         session: undefined,
         browser: undefined,
         verifying: undefined,
+        challenge: undefined,
         grants: new Bag(),
       };
       record.handshake(facts, undefined);

@@ -4,6 +4,7 @@ import type { ConnectionFacts } from '../domain/flow.ts';
 import type { Subject, VerifiedCertificate } from '../domain/subject.ts';
 import type { Bag } from './bag.ts';
 import type { Grant } from './grants.ts';
+import type { InnerChallenge } from './tunnel-challenge.ts';
 
 /** The session token that a connection carries, once it was verified. */
 export interface Session {
@@ -27,6 +28,8 @@ export interface ClientConnection {
   browser: Session | undefined;
   /** A token under verification: requests that come with the same one wait for the same answer. */
   verifying: { readonly raw: string; readonly result: Promise<Refusal | undefined> } | undefined;
+  /** The last one that a request inside a tunnel met, until the agent is told. */
+  challenge: InnerChallenge | undefined;
   /** Flows that live on this connection. */
   readonly grants: Bag<Grant>;
 }

@@ -4,6 +4,7 @@ import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import { leadToSignIn } from './lead-to-sign-in.ts';
 import { answerRefusal } from './refusal-answer.ts';
+import { noteInnerChallenge } from './tunnel-challenge.ts';
 
 /** Answers a refusal and records it: the one way in which a request ends without having been forwarded. */
 export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void {
@@ -23,10 +24,11 @@ export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void
   if (exchange.method === 'CONNECT' || exchange.upgrade !== undefined)
     record.tunnelClosed(flow, 'gateway', refusal);
   else record.request(flow, 'gateway', refusal);
+  const more = noteInnerChallenge(flow, refusal);
   const isHead = exchange.method === 'HEAD';
   record.afterWritten(
     () => {
-      exchange.sendHead(answer.status, '', withProxyStatus(answer.headers, flow, refusal));
+      exchange.sendHead(answer.status, '', withProxyStatus([...answer.headers, ...more], flow, refusal));
       exchange.sendEnd(isHead ? undefined : answer.body);
     },
     () => exchange.abort(),

@@ -12,6 +12,7 @@ import { joinDatagrams } from './join-datagrams.ts';
 import { joinStreams } from './join-streams.ts';
 import type { EndedBy } from './record-flow.ts';
 import { refuseFlow } from './refuse-flow.ts';
+import { challengeFields } from './tunnel-challenge.ts';
 import type { OpenedUpstream } from './upstream/open-upstream.ts';
 import { refusalOfError } from './upstream/upstream-failure.ts';
 
@@ -91,7 +92,7 @@ export function createTunnels(parts: {
     afterOpening(
       flow,
       () => {
-        const stream = flow.exchange.accept(200, []);
+        const stream = flow.exchange.accept(200, challengeFields(flow, gateway.engine));
         const tunnel: TunnelContext = { flowId: flow.id, app, port };
         const { connection } = flow.exchange;
         const end = endOnce(flow, gateway, stream);

@@ -1,5 +1,5 @@
 import type { ControlState } from '../domain/control-state.ts';
-import type { AccessFacts, Decision, DenialReason } from '../domain/decision.ts';
+import type { AccessFacts, Challenge, Decision, DenialReason } from '../domain/decision.ts';
 import type { Device } from '../domain/device.ts';
 import type { AppName } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
@@ -33,6 +33,8 @@ export interface PolicyEngine {
   decide(facts: AccessFacts): Decision;
   /** The same judgement with each policy's part in it, and what would change it. Slow: for people, not for flows. */
   explain(facts: AccessFacts): Explanation;
+  /** Whether what a challenge asks for may not be asked of another path or method of the same application. */
+  challengeVaries(facts: AccessFacts, challenge: Challenge): boolean;
   /** Whether the passing of time alone can change the policies' answer, token expiry apart. */
   dependsOnTime(facts: AccessFacts): boolean;
   /**
@@ -211,6 +213,16 @@ export function createPolicyEngine(options: { cache?: boolean; decisionLimit?: n
           : {}),
         shadow: index.policiesFor(facts.app).shadow,
       });
+    },
+    challengeVaries(facts, { policies: asking }) {
+      const device = state?.devices.get(facts.subject.certificate.device);
+      if (device === undefined || !isCurrentApp(facts.app)) return true;
+      // A forbid that reads the path takes away; only what permits, or what asks here, can make it not be asked there.
+      return compiledFor(facts.app, laneOf(device)).slice.policies.some(
+        ({ name, effect, usage: { leaves } }) =>
+          (effect === 'permit' || asking.includes(name)) &&
+          (leaves.has('request.path') || leaves.has('request.method')),
+      );
     },
     dependsOnTime(facts) {
       const device = state?.devices.get(facts.subject.certificate.device);

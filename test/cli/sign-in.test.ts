@@ -10,6 +10,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parseDocument } from 'yaml';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
+import { curl } from '../agent/lab/proxy-client.ts';
+import { startApplication } from '../lab/app-server.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';
 import type { ProviderLab } from '../lab/identity-provider.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
@@ -175,6 +177,59 @@ it('asks by itself in a running agent, goes on as soon as someone signed in, and
     timeout: 60_000,
   });
   expect(errors.filter((line) => addressIn(line) !== '').length).toBe(asked);
+});
+
+it('asks for a second factor that an https application takes, though its page comes inside the TLS of a browser', async () => {
+  const application = await startApplication('grants');
+  try {
+    const { status } = await made.api(control, 'POST', '/v1/apply', {
+      resources: [
+        { kind: 'Network', name: 'finance', attach: { direct: true } },
+        {
+          kind: 'App',
+          name: 'grants',
+          network: 'finance',
+          host: 'grants.apps.example.org',
+          protocol: 'http',
+          upstreams: [application.url],
+        },
+        {
+          kind: 'Policy',
+          name: 'grants-factors',
+          cedar: 'permit (principal, action, resource == App::"grants") when { context.signIn.mfa };',
+        },
+      ],
+    });
+    expect(status).toBe(200);
+    const up = start(posternAgent, ['up']);
+    const addresses: string[] = [];
+    createInterface({ input: up.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+      if (addressIn(line) !== '') addresses.push(addressIn(line));
+    });
+    const ready = firstLine(up.stdout, 'ready');
+    const asked = (times: number) =>
+      vi.waitUntil(() => addresses[times - 1], { timeout: 60_000, interval: 20 });
+    await browser().open(await asked(1));
+    const proxy = /http:\/\/127\.0\.0\.1:\d+/.exec(await ready)?.[0] ?? '';
+    const root = join(made.data, 'certs/root.crt');
+    const ask = () => curl(['--proxy', proxy, '--cacert', root, 'https://grants.apps.example.org/']);
+
+    expect((await ask()).output).toContain('"code":"mfa-required"');
+    const again = new URL(await asked(2));
+    expect(again.searchParams.get('prompt')).toBe('login');
+    const { out } = await agent(['status', '-o', 'json']);
+    expect(JSON.parse(out)).toMatchObject({ lastRefusal: { code: 'mfa-required' } });
+
+    provider.person = { account: 'alice', amr: ['mfa'] };
+    await browser().open(again.href);
+    await vi.waitUntil(async () => (await ask()).output.includes('"application":"grants"'), {
+      timeout: 60_000,
+      interval: 200,
+    });
+    expect(addresses).toHaveLength(2);
+  } finally {
+    application.close();
+  }
 });
 
 it('signs in by a code that is entered on another machine', async () => {

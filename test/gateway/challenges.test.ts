@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ClientHttp2Session } from 'node:http2';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Policy } from '../../src/domain/resources.ts';
 import { startApplication, startTcpService } from '../lab/app-server.ts';
@@ -26,9 +27,14 @@ beforeAll(async () => {
     socket.pipe(socket);
   });
   lab = await startLabGateway({
-    apps: [labApp('payroll', [app.url]), labApp('books', [echo.url], { protocol: 'tcp', ports: [7000] })],
+    apps: [
+      labApp('payroll', [app.url]),
+      labApp('desk', [app.url]),
+      labApp('books', [echo.url], { protocol: 'tcp', ports: [7000] }),
+    ],
     policies: [
       policy('payroll-fresh', 'payroll', 'context.signIn.ageSeconds < 300 && context.signIn.mfa'),
+      policy('desk-factors', 'desk', 'context.signIn.mfa || context.request.path == "/public"'),
       policy('books-fresh', 'books', 'context.signIn.ageSeconds < 60'),
     ],
   });
@@ -117,15 +123,74 @@ describe('a challenge', () => {
     });
   });
 
-  it('reaches through the tunnel to an http app, which itself gives access to nothing', async () => {
-    const session = await alice.session();
-    const token = await alice.token(signedIn(400, true));
-    const status = { ':path': '/.well-known/postern/status', ':authority': 'gateway.example.org' };
-    await http2Request(session, { ...status, 'proxy-authorization': `Bearer ${token}` });
-    const tunnel = await http2Tunnel(session, `${host}:443`);
-    expect(tunnel.closed).toBe(false);
-    tunnel.destroy();
-    session.destroy();
+  describe('inside the tunnel to an http app', () => {
+    const statusOf = { ':path': '/.well-known/postern/status', ':authority': 'gateway.example.org' };
+    const open = async (session: ClientHttp2Session, authority = `${host}:443`) => {
+      const outgoing = session.request(
+        { ':method': 'CONNECT', ':authority': authority },
+        { endStream: false },
+      );
+      const [headers] = (await once(outgoing, 'response')) as [Record<string, unknown>];
+      return { stream: outgoing, status: headers[':status'], told: headers['postern-challenge'] };
+    };
+    const sessionOf = async (changes: Parameters<LabLaptop['token']>[0]): Promise<ClientHttp2Session> => {
+      const session = await alice.session();
+      const token = await alice.token(changes);
+      await http2Request(session, { ...statusOf, 'proxy-authorization': `Bearer ${token}` });
+      return session;
+    };
+
+    it('is told with the answer that opens it, which itself gives access to nothing', async () => {
+      const session = await sessionOf(signedIn(400, true));
+      const tunnel = await open(session);
+      expect([tunnel.status, tunnel.told]).toEqual([200, 'sign-in-required']);
+      session.destroy();
+      const better = await sessionOf(signedIn(10, true));
+      expect(await open(better)).toMatchObject({ status: 200, told: undefined });
+      better.destroy();
+    });
+
+    it('ends the tunnel behind its answer, so that whoever tries again opens one that is told', async () => {
+      const session = await sessionOf(signedIn(400, true));
+      // In the clear: what is asked at port 80 is decided and answered as it is with TLS around it.
+      const { stream } = await open(session, `${host}:80`);
+      const over = once(stream, 'end');
+      const answer = await httpOn(stream, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      expect(answer).toMatchObject({ status: 401, headers: { connection: 'close' } });
+      stream.resume();
+      await over;
+      session.destroy();
+    });
+
+    it('is not told where it depends on the path, until a request has met it, and then once', async () => {
+      const desk = 'desk.apps.example.org';
+      const session = await sessionOf(signedIn(10, false));
+      const first = await open(session, `${desk}:80`);
+      // A public page asks for nothing, and nobody is to sign in for it.
+      expect([first.status, first.told]).toEqual([200, undefined]);
+      expect(await httpOn(first.stream, `GET /public HTTP/1.1\r\nHost: ${desk}\r\n\r\n`)).toMatchObject({
+        status: 200,
+      });
+      const refused = await httpOn(first.stream, `GET /files HTTP/1.1\r\nHost: ${desk}\r\n\r\n`);
+      expect(JSON.parse(refused.body)).toMatchObject({ code: 'mfa-required' });
+      // Of another application it says nothing.
+      expect((await open(session)).told).toBe('mfa-required');
+      expect((await open(session, `${desk}:80`)).told).toBe('mfa-required');
+      expect((await open(session, `${desk}:80`)).told).toBeUndefined();
+      session.destroy();
+    });
+
+    it('is not told of an earlier sign-in to one who has signed in since', async () => {
+      const desk = 'desk.apps.example.org';
+      const session = await sessionOf(signedIn(10, false));
+      const first = await open(session, `${desk}:80`);
+      await httpOn(first.stream, `GET /files HTTP/1.1\r\nHost: ${desk}\r\n\r\n`);
+      const token = await alice.token(signedIn(5, true));
+      await http2Request(session, { ...statusOf, 'proxy-authorization': `Bearer ${token}` });
+      const next = await open(session, `${desk}:80`);
+      expect([next.status, next.told]).toEqual([200, undefined]);
+      session.destroy();
+    });
   });
 
   it('ends a live flow whose sign-in has grown too old, and says so', async () => {
