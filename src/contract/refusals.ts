@@ -713,16 +713,32 @@ export const refusals = {
       "Rien de personnel n'est montré sans être consigné. Regardez le disque du plan de contrôle.",
     ],
   ),
-  'store-unavailable': text(
+  'change-unconfirmed': text(
     503,
     [
-      'Ledger not available',
-      'No change was acknowledged. Look at the disk of the control plane, or at its Redis.',
+      'Made, but not confirmed as was asked',
+      'The change is made: do not make it again. Too few copies of it are known of, so a failover could lose it; look at the Redis of the control plane.',
     ],
     [
-      'Registre indisponible',
-      "Aucun changement n'a été confirmé. Regardez le disque du plan de contrôle, ou son Redis.",
+      'Fait, mais sans la confirmation demandée',
+      'Le changement est fait : ne le refaites pas. Trop peu de copies en sont connues, et une bascule pourrait le perdre ; regardez le Redis du plan de contrôle.',
     ],
+  ),
+  'change-unknown': text(
+    503,
+    [
+      'Not known whether it was made',
+      'The control plane was cut off in the middle of the change. Look whether it was made before you make it anew.',
+    ],
+    [
+      "On ne sait pas si c'est fait",
+      "Le plan de contrôle a été coupé au milieu du changement. Regardez s'il a été fait avant de le refaire.",
+    ],
+  ),
+  'store-unavailable': text(
+    503,
+    ['Ledger not available', 'Nothing was changed. Look at the disk of the control plane, or at its Redis.'],
+    ['Registre indisponible', "Rien n'a été changé. Regardez le disque du plan de contrôle, ou son Redis."],
   ),
   'internal-error': text(500, ['Internal error', tellSecurity.en], ['Erreur interne', tellSecurity.fr]),
 } as const satisfies Record<string, RefusalText>;

@@ -5,9 +5,13 @@ export interface StoredAnswer {
   readonly body: string;
 }
 
-/** What is known of an idempotency key: nothing before, somebody at work on it, or how it ended. */
+/**
+ * What is known of an idempotency key: nothing before, somebody at work on it, that somebody was and never said how it
+ * ended, or how it ended.
+ */
 export type Claim =
   | { readonly state: 'claimed' }
+  | { readonly state: 'abandoned'; readonly fingerprint: string }
   | { readonly state: 'running'; readonly fingerprint: string }
   | { readonly state: 'answered'; readonly fingerprint: string; readonly answer: StoredAnswer };
 
@@ -18,20 +22,34 @@ export type Claim =
 export interface AnswerMemory {
   /** Takes a key for whoever asks first; everyone else learns what became of it. */
   claim(key: string, fingerprint: string, now: number): Promise<Claim>;
-  /** Of who claimed it: keeps the answer. */
-  answer(key: string, answer: StoredAnswer, now: number): Promise<void>;
+  /** Of who claimed it, with the same fingerprint: keeps the answer. */
+  answer(key: string, fingerprint: string, answer: StoredAnswer, now: number): Promise<void>;
   /** Of who claimed it: nothing was done, so that the next one may try. */
   release(key: string): Promise<void>;
 }
 
 export const answerLifetimeMs = 24 * 3_600_000;
-/** A claim whose holder was never heard of again. */
-export const claimLifetimeMs = 120_000;
+/** Nobody works on a request for longer: whoever did was killed at it, and what was done is not known. */
+export const maxWorkMs = 120_000;
 
 interface Entry {
   readonly fingerprint: string;
+  readonly claimedAt: number;
   readonly expiresAt: number;
   readonly answer: StoredAnswer | undefined;
+}
+
+/** What another's claim of a key says to whoever asks again. */
+export function claimOf(
+  {
+    fingerprint,
+    claimedAt,
+    answer,
+  }: { readonly fingerprint: string; readonly claimedAt: number; readonly answer?: StoredAnswer | undefined },
+  now: number,
+): Claim {
+  if (answer !== undefined) return { state: 'answered', fingerprint, answer };
+  return { state: now - claimedAt < maxWorkMs ? 'running' : 'abandoned', fingerprint };
 }
 
 /** In this process's memory, bounded: past `maxBytes` the oldest are forgotten before their time. */
@@ -59,18 +77,14 @@ export function createAnswerMemory(options: { readonly maxBytes?: number } = {})
     async claim(key, fingerprint, now) {
       const entry = entries.get(key);
       if (entry === undefined || entry.expiresAt <= now) {
-        remember(key, { fingerprint, expiresAt: now + claimLifetimeMs, answer: undefined });
+        const expiresAt = now + answerLifetimeMs;
+        remember(key, { fingerprint, claimedAt: now, expiresAt, answer: undefined });
         return { state: 'claimed' };
       }
-      const { answer, fingerprint: first } = entry;
-      return answer === undefined
-        ? { state: 'running', fingerprint: first }
-        : { state: 'answered', fingerprint: first, answer };
+      return claimOf(entry, now);
     },
-    async answer(key, answer, now) {
-      const fingerprint = entries.get(key)?.fingerprint;
-      if (fingerprint !== undefined)
-        remember(key, { fingerprint, expiresAt: now + answerLifetimeMs, answer });
+    async answer(key, fingerprint, answer, now) {
+      remember(key, { fingerprint, claimedAt: now, expiresAt: now + answerLifetimeMs, answer });
     },
     async release(key) {
       forget(key);

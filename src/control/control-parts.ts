@@ -105,7 +105,15 @@ declare module 'fastify' {
     /** What of a body the access log names, set by routes that read with one. */
     readTarget: Readonly<Record<string, string>> | undefined;
     /** Set by honorIdempotencyKeys only, from claim to answer. */
-    idempotency: { readonly key: string; readonly given: string } | undefined;
+    idempotency:
+      | {
+          readonly key: string;
+          readonly given: string;
+          readonly fingerprint: string;
+          /** Set by sendProblem for a refusal of what is or may be done all the same. */
+          mayBeDone?: true;
+        }
+      | undefined;
     /** Set by recordReads only: how many the answer shows. */
     shown: number | undefined;
     /** Set by requireDevice only: whose certificate the connection proved. */

@@ -84,6 +84,7 @@ function refusalsOf(operation: Operation, facts: Facts): RefusalCode[] {
     [isAdministration && !everyone, ['role-missing']],
     [isRecorded, ['access-log-unavailable']],
     [isChange, ['request-in-progress', 'idempotency-key-reused', 'store-unavailable']],
+    [isChange, ['change-unconfirmed', 'change-unknown']],
     [honorsIfMatch, ['precondition-failed']],
   ];
   return groups.flatMap(([applies, codes]) => (applies ? codes : []));

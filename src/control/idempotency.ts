@@ -13,7 +13,7 @@ const keptHeaders = ['content-type', 'etag'] as const;
 /**
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) on requests that change something: for a day, the same
  * key with the same request of the same administrator is answered as the first time, and done once. Refusals are not
- * kept: nothing was done, and what stood in the way may be gone.
+ * kept: nothing was done, and what stood in the way may be gone. Those that say that it may have been done are.
  */
 export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: ControlParts): void {
   app.addHook('preHandler', async (request, reply) => {
@@ -29,7 +29,7 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
     const fingerprint = fingerprintOf(request);
     const claim = await answers.claim(key, fingerprint, clock());
     if (claim.state === 'claimed') {
-      request.idempotency = { key, given };
+      request.idempotency = { key, given, fingerprint };
       return undefined;
     }
     if (claim.fingerprint !== fingerprint) throw new GatewayError('idempotency-key-reused');
@@ -37,6 +37,7 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
       reply.header('retry-after', '1');
       throw new GatewayError('request-in-progress');
     }
+    if (claim.state === 'abandoned') throw new GatewayError('change-unknown');
     const { status, headers, body } = claim.answer;
     const opened = openAnswer(body, request.headers.authorization ?? '', given);
     // Of an earlier credential of the same name; to do it again could be to do it twice.
@@ -44,14 +45,16 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
     return reply
       .code(status)
       .headers({ ...headers, 'idempotency-replayed': 'true' })
-      .send(opened);
+      // As bytes, to which no charset is added that the first answer did not have.
+      .send(Buffer.from(opened));
   });
   app.addHook('onSend', async (request, reply, payload) => {
     const { idempotency } = request;
     if (idempotency === undefined) return payload;
     request.idempotency = undefined;
-    const { key, given } = idempotency;
-    if (reply.statusCode < 200 || reply.statusCode > 299 || typeof payload !== 'string') {
+    const { key, given, fingerprint, mayBeDone = false } = idempotency;
+    const isDone = mayBeDone || (reply.statusCode >= 200 && reply.statusCode <= 299);
+    if (!isDone || typeof payload !== 'string') {
       await answers.release(key);
       return payload;
     }
@@ -62,7 +65,7 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
       }),
     );
     const body = sealAnswer(payload, request.headers.authorization ?? '', given);
-    await answers.answer(key, { status: reply.statusCode, headers, body }, clock());
+    await answers.answer(key, fingerprint, { status: reply.statusCode, headers, body }, clock());
     return payload;
   });
 }

@@ -18,7 +18,9 @@ const ttlMs = 24 * 3_600_000;
 
 export function createPostureMemory(fleeting: FleetingStore): PostureMemory {
   return {
-    remember: (device, posture) => fleeting.put(device, JSON.stringify(posture), ttlMs),
+    async remember(device, posture) {
+      await fleeting.put(device, JSON.stringify(posture), ttlMs);
+    },
     async recall(device) {
       const text = await fleeting.get(device);
       return text === undefined ? undefined : (JSON.parse(text) as ReportedPosture);

@@ -20,9 +20,17 @@ const codesByStatus: Readonly<Record<number, RefusalCode>> = {
 /** Errors of the ledger, known by name: what is thrown may come from any implementation. */
 const codesByName: Readonly<Record<string, RefusalCode>> = {
   LedgerUnavailable: 'store-unavailable',
+  LedgerUnconfirmed: 'change-unknown',
   LedgerConflict: 'conflict',
   LedgerCorrupt: 'store-unavailable',
 };
+
+/** To do again what was answered so could be to do it twice. */
+const maybeDone: ReadonlySet<RefusalCode> = new Set([
+  'change-unconfirmed',
+  'change-unknown',
+  'internal-error',
+]);
 
 /** What the framework says of a body that it could not even read. */
 const bodyProblems: Readonly<Record<string, string>> = {
@@ -88,7 +96,9 @@ function read(error: Partial<FastifyError> & { problems?: unknown; detail?: unkn
  */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { code, problems, detail } = read(typeof error === 'object' && error !== null ? error : {});
-  const level = code === 'internal-error' ? 'error' : code === 'store-unavailable' ? 'warn' : 'info';
+  if (maybeDone.has(code) && request.idempotency !== undefined) request.idempotency.mayBeDone = true;
+  const isOfStore = code === 'store-unavailable' || maybeDone.has(code);
+  const level = code === 'internal-error' ? 'error' : isOfStore ? 'warn' : 'info';
   request.log[level](
     { code, detail, ...(level === 'info' ? {} : { err: error }), path: request.routeOptions.url },
     'request refused',

@@ -8,8 +8,9 @@ import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 export interface LedgerWriter {
   /**
    * Appends all events as one unit after the entry whose hash is `expectedHash`, durably before it returns.
-   * @throws LedgerConflict when the head has moved; LedgerUnavailable when the store cannot be written; TypeError for no
-   * events, or an actor or event that cannot be stored.
+   * @throws LedgerConflict when the head has moved; LedgerUnavailable when the store cannot be written, and of it
+   * LedgerUnconfirmed when it was or may have been all the same; TypeError for no events, or an actor or event that
+   * cannot be stored.
    */
   append(
     expectedHash: string,
@@ -84,7 +85,20 @@ export class LedgerConflict extends Error {
 }
 
 export class LedgerUnavailable extends Error {
-  override readonly name = 'LedgerUnavailable';
+  override readonly name: string = 'LedgerUnavailable';
+}
+
+/**
+ * The store took an append and did not acknowledge it as asked (`made`: it is in the ledger, and may be lost again), or
+ * was lost before it said whether it took it (`unknown`). To append the same again could be to do it twice.
+ */
+export class LedgerUnconfirmed extends LedgerUnavailable {
+  override readonly name = 'LedgerUnconfirmed';
+  readonly outcome: 'made' | 'unknown';
+  constructor(outcome: 'made' | 'unknown', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.outcome = outcome;
+  }
 }
 
 /** The stored chain does not verify. Names the first entry that is wrong; nothing is repaired. */

@@ -1,10 +1,10 @@
 import { refuse } from '../contract/refusals.ts';
-import type { Refusal } from '../contract/refusals.ts';
+import type { Refusal, RefusalCode } from '../contract/refusals.ts';
 import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import { checkEvents } from './check-events.ts';
 import { applyEntry } from './fold.ts';
-import { isRebasing, LedgerConflict, LedgerCorrupt, LedgerUnavailable } from './ledger.ts';
+import { isRebasing, LedgerConflict, LedgerCorrupt, LedgerUnavailable, LedgerUnconfirmed } from './ledger.ts';
 import type { Ledger } from './ledger.ts';
 import { loadState } from './load-state.ts';
 import { replaceState } from './replace-state.ts';
@@ -25,7 +25,7 @@ export interface LedgerStore {
   /**
    * Decides over the newest state and appends the events, if the ledger has not moved meanwhile; otherwise decides
    * again. `decide` must be pure, since it may run several times. When this resolves to the value, the events are
-   * durable and in the state. A refusal means that nothing was appended.
+   * durable and in the state. A refusal means that nothing was appended, but for `change-unconfirmed` and `change-unknown`.
    */
   commit<Value>(
     actor: string,
@@ -202,7 +202,7 @@ export async function openLedgerStore(
     } catch (error) {
       if (error instanceof LedgerCorrupt) stop(error);
       else if (!(error instanceof LedgerUnavailable)) throw error;
-      return refuse('store-unavailable', error.message);
+      return refuse(codeOf(error), error.message);
     }
   };
 
@@ -271,4 +271,9 @@ export async function openLedgerStore(
       await ledger.close();
     },
   };
+}
+
+function codeOf(error: Error): RefusalCode {
+  if (!(error instanceof LedgerUnconfirmed)) return 'store-unavailable';
+  return error.outcome === 'made' ? 'change-unconfirmed' : 'change-unknown';
 }

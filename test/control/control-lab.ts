@@ -32,6 +32,7 @@ import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
 import type { DeviceRole } from '../../src/domain/device.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { Role, Scope } from '../../src/domain/administration.ts';
+import { LedgerUnconfirmed } from '../../src/ledger/ledger.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore } from '../../src/ledger/store.ts';
@@ -289,4 +290,14 @@ function parse(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** From now on the ledger takes appends and acknowledges none, as one in Redis without its replicas. Returns how to end it. */
+export function loseConfirmations({ ledger }: Pick<ControlLab, 'ledger'>): () => void {
+  const append = ledger.append.bind(ledger);
+  ledger.append = async (...args) => {
+    await append(...args);
+    throw new LedgerUnconfirmed('made', 'made, but 0 of 1 replicas have it');
+  };
+  return () => void (ledger.append = append);
 }

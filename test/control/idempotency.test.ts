@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAnswerMemory } from '../../src/control/answer-memory.ts';
+import { createAnswerMemory, maxWorkMs } from '../../src/control/answer-memory.ts';
+import { fingerprintOf } from '../../src/control/idempotency.ts';
 import { openAnswer, sealAnswer } from '../../src/control/seal-answer.ts';
-import { startControlLab } from './control-lab.ts';
+import { loseConfirmations, startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';
 
 let lab: ControlLab;
@@ -79,6 +80,41 @@ it('keeps no refusal: what stood in the way may be gone', async () => {
   expect(await lab.ask('DELETE', path)).toMatchObject({ status: 404 });
 });
 
+it('does not again what may have been done: whoever asks again learns what is known of it', async () => {
+  const before = head();
+  const keep = loseConfirmations(lab);
+  const first = await make('7c5e4a2b-8', ci);
+  expect(first).toMatchObject({
+    status: 503,
+    body: { code: 'change-unconfirmed', detail: 'made, but 0 of 1 replicas have it' },
+  });
+  keep();
+  await expect.poll(head).toBe(before + 1);
+  const again = await make('7c5e4a2b-8', ci);
+  expect(again).toMatchObject({ status: 503, body: first.body, headers: { 'idempotency-replayed': 'true' } });
+  expect(again.headers['content-type']).toBe(first.headers['content-type']);
+  expect(head()).toBe(before + 1);
+});
+
+it('does not again what somebody was killed at: it says that nobody knows, for a day', async () => {
+  const claim = (): unknown =>
+    lab.parts.answers.claim(
+      'api-key:admin 7c5e4a2b-9',
+      fingerprintOf({ ...asked, body: ci }),
+      lab.parts.clock(),
+    );
+  const asked = { method: 'POST', url: '/v1/api-keys', headers: {} };
+  await claim();
+  expect(await make('7c5e4a2b-9', ci)).toMatchObject({ status: 409, body: { code: 'request-in-progress' } });
+  lab.pass(maxWorkMs);
+  const before = head();
+  expect(await make('7c5e4a2b-9', ci)).toMatchObject({ status: 503, body: { code: 'change-unknown' } });
+  expect(await make('7c5e4a2b-9', ci)).toMatchObject({ status: 503, body: { code: 'change-unknown' } });
+  expect(head()).toBe(before);
+  expect(await make('7c5e4a2b-9', { ...ci, name: 'cd' })).toMatchObject({ status: 422 });
+  expect(await make('7c5e4a2b-10', ci)).toMatchObject({ status: 200 });
+});
+
 it('forgets after a day, and refuses a key that is too short to be one', async () => {
   await make('7c5e4a2b-6', ci);
   lab.pass(24 * 3_600_000 - 60_000);
@@ -104,7 +140,7 @@ describe('the memory of answers', () => {
     const memory = createAnswerMemory({ maxBytes: 5000 });
     for (let n = 0; n < 10; n += 1) {
       expect(await memory.claim(`k${n}`, 'f', 0)).toEqual({ state: 'claimed' });
-      await memory.answer(`k${n}`, answer, 0);
+      await memory.answer(`k${n}`, 'f', answer, 0);
     }
     expect(await memory.claim('k9', 'f', 0)).toMatchObject({ state: 'answered' });
     expect(await memory.claim('k0', 'f', 0)).toEqual({ state: 'claimed' });

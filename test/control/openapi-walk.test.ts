@@ -7,12 +7,13 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { createApiKey } from '../../src/control/api-key.ts';
+import { maxWorkMs } from '../../src/control/answer-memory.ts';
 import { fingerprintOf } from '../../src/control/idempotency.ts';
 import { createOperatorServer } from '../../src/control/operator-server.ts';
 import { roles } from '../../src/domain/administration.ts';
 import type { Role } from '../../src/domain/administration.ts';
 import { makeManagedAuthority } from '../lab/managed.ts';
-import { startControlLab } from './control-lab.ts';
+import { loseConfirmations, startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab, ControlLabOptions } from './control-lab.ts';
 import { examples } from './openapi-examples.ts';
 import type { Example, OperationExamples } from './openapi-examples.ts';
@@ -131,11 +132,11 @@ const codesOf = ({ operation }: Described): RefusalCode[] =>
 
 let keysUsed = 0;
 /** An idempotency key that somebody else's request, or this one, is under way with. */
-async function claimed(described: Described, good: Example, fingerprint: string): Promise<Answer> {
+async function claimed(described: Described, good: Example, fingerprint: string, agoMs = 0): Promise<Answer> {
   const key = `claimed-${(keysUsed += 1)}`;
   const [, id = ''] = good.key?.split('.') ?? [];
   const actor = `api-key:${lab.store.state.apiKeys.get(id)?.name ?? 'admin'}`;
-  await lab.parts.answers.claim(`${actor} ${key}`, fingerprint, lab.parts.clock());
+  await lab.parts.answers.claim(`${actor} ${key}`, fingerprint, lab.parts.clock() - agoMs);
   return send(lab, described, good, { headers: { 'idempotency-key': key } });
 }
 
@@ -196,6 +197,25 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       good,
       fingerprintOf({ method: described.method, url: good.path, headers: {}, body: good.body }),
     ),
+  // Its holder was killed at it.
+  'change-unknown': (described, good) =>
+    claimed(
+      described,
+      good,
+      fingerprintOf({ method: described.method, url: good.path, headers: {}, body: good.body }),
+      maxWorkMs,
+    ),
+  'change-unconfirmed': async (described) => {
+    const alone = await startControlLab(everything);
+    try {
+      const { good } = examples[described.name] as OperationExamples;
+      const example = await good(alone);
+      loseConfirmations(alone);
+      return await send(alone, described, example);
+    } finally {
+      await alone.close();
+    }
+  },
   'person-unknown': async (described) => {
     const two = await startControlLab();
     try {
@@ -236,6 +256,9 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
   },
 };
 
+/** What comes from the ledger alone. */
+const ofTheStore: readonly RefusalCode[] = ['store-unavailable', 'change-unconfirmed'];
+
 describe('the OpenAPI document', () => {
   it('is one of OpenAPI 3.1, by the published schema', async () => {
     const validator = new Validator();
@@ -265,7 +288,7 @@ describe('the OpenAPI document', () => {
       const example = examples[described.name];
       for (const code of codesOf(described)) {
         // Without its setup it never comes as far as the ledger.
-        if (example?.needsSetup === true && code === 'store-unavailable') continue;
+        if (example?.needsSetup === true && ofTheStore.includes(code)) continue;
         const own = example?.refused?.[code];
         const answer =
           own === undefined

@@ -217,7 +217,7 @@ describe.skipIf(!hasRedis)(`a Redis in trouble${redisHint}`, () => {
   it('acknowledges nothing that too few replicas have, where that is asked for', async () => {
     const careful = open({ ...address, waitForReplicas: 1 });
     expect(await problemOf(append(careful))).toEqual({
-      name: 'LedgerUnavailable',
+      name: 'LedgerUnconfirmed',
       message: expect.stringContaining('the change was made, but 0 of 1 replicas') as string,
     });
     const [first] = await Array.fromAsync(ledger.read(0));

@@ -4,7 +4,8 @@
  */
 export interface FleetingStore {
   get(key: string): Promise<string | undefined>;
-  put(key: string, value: string, ttlMs: number): Promise<void>;
+  /** Whether all who share it can see it now. */
+  put(key: string, value: string, ttlMs: number): Promise<boolean>;
   /** Puts the value unless there is one already: then returns that. One of several who do this at once puts it. */
   claim(key: string, value: string, ttlMs: number): Promise<string | undefined>;
   /** Counts one more, in a window that begins with the first. Returns how many there were in it. */

@@ -25,6 +25,7 @@ export function createMemoryFleeting(clock: () => number, { maxEntries }: Fleeti
     },
     async put(key, value, ttlMs) {
       write(key, { value, expiresAt: clock() + ttlMs });
+      return true;
     },
     async claim(key, value, ttlMs) {
       const held = current(key);

@@ -39,9 +39,9 @@ export function createRedisFleeting(
       ),
     async put(key, value, ttlMs) {
       await local.put(key, value, ttlMs);
-      await asking<unknown>(
-        (client) => client.set(at(key), value, 'PX', ttlMs),
-        async () => undefined,
+      return asking(
+        async (client) => (await client.set(at(key), value, 'PX', ttlMs)) === 'OK',
+        async () => false,
       );
     },
     claim: (key, value, ttlMs) =>

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LedgerHead } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
-import { LedgerConflict, LedgerUnavailable } from '../ledger.ts';
+import { LedgerConflict, LedgerUnavailable, LedgerUnconfirmed } from '../ledger.ts';
 import type { RedisTimeouts } from './redis-client.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { isReply } from './redis-errors.ts';
@@ -23,7 +23,7 @@ export interface StreamAppend {
 /**
  * Appends linked entries in one step. An answer that is lost on the way back is not taken for a failure: it looks in the
  * store until the entries are found, or the server's clock says that they will not be written any more.
- * @throws LedgerConflict, LedgerUnavailable
+ * @throws LedgerConflict, LedgerUnavailable, LedgerUnconfirmed
  */
 export async function appendToStream(append: StreamAppend): Promise<void> {
   const { connection, key, name, timeouts, expected, entries } = append;
@@ -65,7 +65,7 @@ const isLost = ({ cause }: LedgerUnavailable): boolean => cause !== undefined &&
 
 /**
  * Whether the entries are in the store. False only when they never will be.
- * @throws LedgerUnavailable when the store does not come back in time to tell; LedgerConflict when others are there.
+ * @throws LedgerUnconfirmed when the store does not come back in time to tell; LedgerConflict when others are there.
  */
 async function findEntries(
   { connection, key, name, entries }: StreamAppend,
@@ -94,22 +94,37 @@ async function findEntries(
       if (!(error instanceof LedgerUnavailable)) throw error;
     }
     if (performance.now() > giveUpAt)
-      throw new LedgerUnavailable(`${name} was lost during an append; whether it was made is not known`);
+      throw new LedgerUnconfirmed(
+        'unknown',
+        `${name} was lost during the change; whether it was made is not known`,
+      );
     await pause(100);
   }
 }
 
 async function awaitReplicas(append: StreamAppend, generation: number): Promise<void> {
   const { connection, timeouts, waitForReplicas } = append;
-  const replicas = await connection.call((client) =>
-    client.wait(waitForReplicas, Math.ceil(timeouts.silenceMs / 2)),
-  );
+  let replicas: number;
+  try {
+    replicas = await connection.call((client) =>
+      client.wait(waitForReplicas, Math.ceil(timeouts.silenceMs / 2)),
+    );
+  } catch (error) {
+    if (!(error instanceof LedgerUnavailable)) throw error;
+    throw notReplicated(append, 0, error);
+  }
   // A new connection would answer for nothing that was written on the old one.
   if (connection.generation !== generation) throw notReplicated(append, 0);
   if (replicas < waitForReplicas) throw notReplicated(append, replicas);
 }
 
-const notReplicated = ({ name, waitForReplicas }: StreamAppend, replicas: number): LedgerUnavailable =>
-  new LedgerUnavailable(
-    `${name}: the change was made, but ${replicas} of ${waitForReplicas} replicas have confirmed it (waitForReplicas): a failover now could lose it`,
+const notReplicated = (
+  { name, waitForReplicas }: StreamAppend,
+  replicas: number,
+  cause?: LedgerUnavailable,
+): LedgerUnconfirmed =>
+  new LedgerUnconfirmed(
+    'made',
+    `${name}: the change was made, but ${replicas} of ${waitForReplicas} replicas have confirmed it (waitForReplicas)`,
+    { cause },
   );

@@ -1,6 +1,6 @@
 import type { ControlState } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
-import { LedgerConflict, LedgerCorrupt, LedgerUnavailable } from '../ledger.ts';
+import { LedgerConflict, LedgerCorrupt, LedgerUnavailable, LedgerUnconfirmed } from '../ledger.ts';
 import type { RebasingLedger, MendableLedger } from '../ledger.ts';
 import { pause } from '../pause.ts';
 import { createWaiters } from '../sqlite/waiters.ts';
@@ -123,6 +123,17 @@ export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Pr
     }
   };
 
+  /** What was appended just now. @throws LedgerUnconfirmed: the store has it, whatever goes wrong here. */
+  const takeOver = async (entries: readonly LedgerEntry[]): Promise<void> => {
+    try {
+      if (entries[0]?.previous === replica.head().hash) adopt(entries);
+      else await synchronize();
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      throw new LedgerUnconfirmed('made', error.message, { cause: error });
+    }
+  };
+
   const assertOpen = (): void => {
     if (closed.signal.aborted) throw new LedgerUnavailable('the ledger is closed');
   };
@@ -167,8 +178,7 @@ export async function openReplicatedLedger(options: ReplicatedLedgerOptions): Pr
         assertOpen();
         try {
           const entries = await store.append(expectedHash, actor, events);
-          if (entries[0]?.previous === replica.head().hash) adopt(entries);
-          else await synchronize();
+          await takeOver(entries);
           options.onInStep();
           return entries;
         } catch (error) {

@@ -123,11 +123,33 @@ describe.skipIf(!hasRedis)(`beside a ledger in Redis${redisHint}`, () => {
     for (const [name, first, second] of each) {
       expect(await first?.claim('k', 'f', 0), name).toEqual({ state: 'claimed' });
       expect(await second?.claim('k', 'g', 1), name).toEqual({ state: 'running', fingerprint: 'f' });
-      await first?.answer('k', answer, 2);
+      await first?.answer('k', 'f', answer, 2);
       expect(await second?.claim('k', 'f', 3), name).toEqual({ state: 'answered', fingerprint: 'f', answer });
       expect(await second?.claim('l', 'f', 3), name).toEqual({ state: 'claimed' });
       await second?.release('l');
       expect(await first?.claim('l', 'f', 4), name).toEqual({ state: 'claimed' });
+    }
+  });
+
+  it('an answer that could not be written while Redis was away is known to all when it is back', async () => {
+    const lonely = await startRedis({ settings: ['appendonly yes', 'appendfsync always'] });
+    const redis = { url: `redis://127.0.0.1:${lonely.port}`, prefix: 'p' };
+    const [one, two] = ['one', 'two'].map(() =>
+      openFleeting({ ledger: { redis } }, '/postern.yaml', Date.now),
+    );
+    const [first, second] = [one, two].map((each) => each && createSharedAnswers(each.of('answer', bounds)));
+    const answer = { status: 200, headers: {}, body: 'sealed' };
+    try {
+      expect(await first?.claim('k', 'f', Date.now())).toEqual({ state: 'claimed' });
+      await lonely.kill();
+      await first?.answer('k', 'f', answer, Date.now());
+      const answered = { state: 'answered', fingerprint: 'f', answer };
+      expect(await first?.claim('k', 'f', Date.now())).toEqual(answered);
+      await lonely.restart();
+      await expect.poll(() => second?.claim('k', 'f', Date.now()), { timeout: 20_000 }).toEqual(answered);
+    } finally {
+      for (const each of [one, two]) each?.close();
+      await lonely.stop();
     }
   });
 
