@@ -105,6 +105,7 @@ export async function startLocalServices(
       names: createNamesPublisher(paths.names),
       ownNames: () => ownNames(settings, carrier),
       log,
+      sleep: (ms) => clock.sleep(ms),
     });
     interceptor = started;
     carrier.config.follow((apps) => void started.sync(apps));

@@ -6,10 +6,18 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** What of each host can be carried as a stream. Datagrams are not: hosts that have nothing else are left out. */
-export function streamEndpoints(byHost: ReadonlyMap<string, readonly AppEntry[]>): Endpoint[] {
-  return [...byHost].flatMap(([host, apps]) => {
-    const ports = apps.filter(({ protocol }) => protocol !== 'udp').flatMap((app) => app.ports);
+type AppsByHost = ReadonlyMap<string, readonly AppEntry[]>;
+
+/** What of each host is carried as a stream of bytes. */
+export const streamEndpoints = (byHost: AppsByHost): Endpoint[] =>
+  endpointsOf(byHost, ({ protocol }) => protocol !== 'udp');
+
+/** What of each host is carried as datagrams. */
+export const datagramEndpoints = (byHost: AppsByHost): Endpoint[] =>
+  endpointsOf(byHost, ({ protocol }) => protocol === 'udp');
+
+const endpointsOf = (byHost: AppsByHost, fits: (app: AppEntry) => boolean): Endpoint[] =>
+  [...byHost].flatMap(([host, apps]) => {
+    const ports = apps.filter(fits).flatMap((app) => app.ports);
     return [...new Set(ports)].map((port) => ({ host, port }));
   });
-}

@@ -2,15 +2,17 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { describeError } from '../agent-error.ts';
 import type { AppHosts } from '../proxy/app-hosts.ts';
-import { joinTunnel, openAppTunnel } from '../proxy/connect-tunnel.ts';
+import { joinTunnel, openAppTunnel, openDatagramTunnel } from '../proxy/connect-tunnel.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { formatHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import type { AgentStatus } from '../status.ts';
 import type { AddressBook } from './address-book.ts';
-import { streamEndpoints } from './app-endpoints.ts';
+import { datagramEndpoints, streamEndpoints } from './app-endpoints.ts';
 import type { Endpoint } from './app-endpoints.ts';
+import { createDatagramListeners } from './datagram-listeners.ts';
 import type { NameFacts } from './dns-answer.ts';
+import type { ClosedPlace, Place } from './listeners.ts';
 import { listenProblemOf } from './listen-problem.ts';
 import type { ListenProblem } from './listen-problem.ts';
 import { isAboveOwn } from './publish-names.ts';
@@ -43,6 +45,8 @@ export function createInterceptor(options: {
   readonly ownNames: () => readonly string[];
   readonly names: NamesPublisher;
   readonly log: Logger;
+  /** Resolves after so many milliseconds. */
+  readonly sleep: (ms: number) => Promise<void>;
 }): Interceptor {
   const { book, context, log } = options;
   let names: ReadonlyMap<string, NameFacts> = new Map();
@@ -64,6 +68,18 @@ export function createInterceptor(options: {
       socket.destroy();
     });
   }, context.limits.maxConnections);
+  const datagrams = createDatagramListeners(
+    async (endpoint) => {
+      const opened = await openDatagramTunnel(context, endpoint);
+      if ('stream' in opened) return opened.stream;
+      log.info({ host: endpoint.host, port: endpoint.port }, 'datagrams refused');
+      return undefined;
+    },
+    context.limits.maxConnections,
+    options.sleep,
+  );
+  const opened = (): Place[] => [...listeners.open(), ...datagrams.open()];
+  const notOpened = (): ClosedPlace[] => [...listeners.closed(), ...datagrams.closed()];
 
   const find = (name: string): NameFacts => {
     const found = names.get(name);
@@ -96,13 +112,15 @@ export function createInterceptor(options: {
     } while (done !== apps);
   };
   const open = async ({ byHost }: AppHosts): Promise<void> => {
-    const endpoints = streamEndpoints(byHost);
-    addresses = book.assign(endpoints.map(({ host }) => host));
+    addresses = book.assign(byHost.keys());
+    const placesOf = (endpoints: readonly Endpoint[]): Place[] =>
+      endpoints.map((one) => ({ ...one, address: addresses.get(one.host) ?? '' }));
     await Promise.all([
       startResolving(),
-      listeners.sync(endpoints.map((one) => ({ ...one, address: addresses.get(one.host) ?? '' }))),
+      listeners.sync(placesOf(streamEndpoints(byHost))),
+      datagrams.sync(placesOf(datagramEndpoints(byHost))),
     ]);
-    names = factsOf(addresses, listeners.open(), listeners.closed());
+    names = factsOf(addresses, opened(), notOpened());
     publish();
     tellProblems();
   };
@@ -128,20 +146,20 @@ export function createInterceptor(options: {
 
   const view = (): InterceptView => {
     const place = formatHostPort(resolver?.place ?? options.resolver);
-    const opened = listeners.open();
+    const open = opened();
     return {
       resolver: place,
       hosts: [...addresses].map(([host, address]) => ({
         host,
         address,
-        ports: opened.filter((one) => one.host === host).map(({ port }) => port),
+        ports: open.filter((one) => one.host === host).map(({ port }) => port),
       })),
       problems: [
         ...(resolverProblem === undefined ? [] : [{ place, problem: resolverProblem }]),
         ...[...addresses.keys()]
           .filter((host) => isAboveOwn(host, options.ownNames()))
           .map((host) => ({ place: host, host, problem: 'above-own' as const })),
-        ...listeners.closed().map(({ host, address, port, problem }) => ({
+        ...notOpened().map(({ host, address, port, problem }) => ({
           place: formatHostPort({ host: address, port }),
           host,
           problem,
@@ -159,6 +177,7 @@ export function createInterceptor(options: {
       publish();
       resolver?.close();
       listeners.close();
+      datagrams.close();
     },
   };
 }

@@ -1,7 +1,8 @@
-import type { ClientHttp2Stream } from 'node:http2';
+import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { parseProblem, parseProblemText } from '../control/problem.ts';
+import type { GatewaySession } from '../session/gateway-session.ts';
 import { formatHostPort, parseHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import { findApp } from './find-app.ts';
@@ -30,11 +31,30 @@ export type OpenedTunnel =
   | { readonly refusal: RefusalCode; readonly detail?: string }
   | { readonly answer: GatewayAnswer };
 
+/** The pseudo-header fields that ask for a tunnel on a session. */
+type Ask = (session: Pick<GatewaySession, 'name'>) => OutgoingHttpHeaders;
+
+const forBytes =
+  (target: HostPort): Ask =>
+  () => ({ ':method': 'CONNECT', ':authority': formatHostPort(target) });
+
+/** RFC 9298, section 3.4: an extended CONNECT to the gateway itself, which has the target in its path. */
+const forDatagrams =
+  ({ host, port }: HostPort): Ask =>
+  ({ name }) => ({
+    ':method': 'CONNECT',
+    ':protocol': 'connect-udp',
+    ':scheme': 'https',
+    ':authority': name,
+    ':path': `/.well-known/masque/udp/${host}/${port}/`,
+    'capsule-protocol': '?1',
+  });
+
 /**
  * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
  * session that dies or falls silent meanwhile and a token that ended are each worth one more try.
  */
-async function openTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
+async function openTunnel(context: ProxyContext, ask: Ask): Promise<OpenedTunnel> {
   const { carrier, limits } = context;
   let last: OpenedTunnel = { refusal: 'agent-not-connected' };
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
@@ -42,7 +62,7 @@ async function openTunnel(context: ProxyContext, target: HostPort): Promise<Open
     if (session === undefined) return { refusal: whyNoSession(carrier) };
     let stream: ClientHttp2Stream;
     try {
-      stream = session.open({ ':method': 'CONNECT', ':authority': formatHostPort(target) });
+      stream = session.open(ask(session));
     } catch {
       // It took its last stream a moment ago.
       continue;
@@ -99,8 +119,12 @@ export async function openAppTunnel(context: ProxyContext, target: HostPort): Pr
   const app = await findApp(context, host);
   return app === undefined
     ? { refusal: 'application-unknown', detail: target.host }
-    : openTunnel(context, { ...target, host });
+    : openTunnel(context, forBytes({ ...target, host }));
 }
+
+/** A stream of datagram capsules to a UDP application that is known. */
+export const openDatagramTunnel = (context: ProxyContext, target: HostPort): Promise<OpenedTunnel> =>
+  openTunnel(context, forDatagrams(target));
 
 /** Answers `CONNECT host:port` of a program on the laptop. */
 export async function handleConnect(

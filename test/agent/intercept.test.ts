@@ -250,11 +250,14 @@ it('knows its addresses in the proxy too, for programs that resolve names themse
   expect((await curl(at('127.90.9.9'))).code).toBe(97);
 });
 
-it('leaves applications that are no streams alone', async () => {
+it('opens for an application of datagrams no port for connections', async () => {
   publish({ [ledger]: [port] }, 'udp');
   const { laptop, resolve } = await start();
-  expect((await until(laptop, () => true)).hosts).toEqual([]);
-  expect(await resolve(ledger)).toBe('EREFUSED');
+  await until(laptop, (found) => found.hosts[0]?.ports.length === 1);
+  const [address = ''] = (await resolve(ledger)) as string[];
+  const socket = dial(address, port);
+  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+  expect(error.code).toBe('ECONNREFUSED');
 });
 
 it('tells the helper which names to lead here while it runs, and none when it has stopped', async () => {
