@@ -42,11 +42,13 @@ export function honorIdempotencyKeys(app: ControlApp, { answers, clock }: Contro
     const opened = openAnswer(body, request.headers.authorization ?? '', given);
     // Of an earlier credential of the same name; to do it again could be to do it twice.
     if (opened === undefined) throw new GatewayError('idempotency-key-reused');
-    return reply
-      .code(status)
-      .headers({ ...headers, 'idempotency-replayed': 'true' })
-      // As bytes, to which no charset is added that the first answer did not have.
-      .send(Buffer.from(opened));
+    return (
+      reply
+        .code(status)
+        .headers({ ...headers, 'idempotency-replayed': 'true' })
+        // As bytes, to which no charset is added that the first answer did not have.
+        .send(Buffer.from(opened))
+    );
   });
   app.addHook('onSend', async (request, reply, payload) => {
     const { idempotency } = request;

@@ -110,7 +110,7 @@ describe.runIf(missing === undefined)(
         token: String(body.token),
         directory,
         force: false,
-        proxyPort: 0,
+        chosen: { proxyPort: 0 },
         clock: systemClock,
       });
       const agentFile = join(directory, 'agent.yaml');
