@@ -8,6 +8,7 @@ import type { Device } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import { checkEvents } from '../ledger/check-events.ts';
 import { applyEntry } from '../ledger/fold.ts';
+import { LedgerUnavailable } from '../ledger/ledger.ts';
 import { importEntries } from '../ledger/sqlite/import-entries.ts';
 import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
 import type { Unlock } from './age-file.ts';
@@ -59,9 +60,21 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     return restored;
   } catch (error) {
     await staging.abandon();
-    throw error;
+    throw isOfDisk(error, staging.path)
+      ? new BackupError(
+          'refused',
+          `${options.directory} cannot be written, and was left as it was; is its disk full? ${(error as Error).message}`,
+          { cause: error },
+        )
+      : error;
   }
 }
+
+/** The ledger that is made here is no server that cannot be reached; that of a survivor may be. */
+const isOfDisk = (error: unknown, staging: string): boolean =>
+  error instanceof LedgerUnavailable
+    ? error.message.includes(staging)
+    : error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 
 async function fill(staging: Staging, options: RestoreOptions): Promise<Restored> {
   const summary = await unpack(staging, options);

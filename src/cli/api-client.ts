@@ -275,7 +275,7 @@ const untrusted = new Set([
 
 /** What was wrong on the way, and what to do about it. */
 function describeFailure(error: unknown, origin: string): string {
-  const { code = '', message = String(error) } = error as { code?: string; message?: string };
+  const { code = '', name, message = String(error) } = error as Partial<NodeJS.ErrnoException>;
   if (code === 'ECONNREFUSED') return `nothing listens at ${origin}: is \`postern serve\` running there?`;
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name in ${origin} cannot be resolved`;
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return `${origin} did not answer in time`;
@@ -285,5 +285,9 @@ function describeFailure(error: unknown, origin: string): string {
     return `the certificate of ${origin} bears other names: use one of them, or add this one to control.names in postern.yaml`;
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return `the certificate of ${origin} is not valid now: check the clocks of this machine and of the server`;
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
+    return `what answers at ${origin} does not speak TLS as the control plane does: is it the right port? (${code})`;
+  if (name === 'HTTPParserError')
+    return `what answers at ${origin} does not speak HTTP as the control plane does: is it the right port?`;
   return `${origin} cannot be reached: ${printable(message)}${code === '' ? '' : ` (${code})`}`;
 }

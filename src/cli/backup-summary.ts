@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import { BackupError } from '../backup/backup-error.ts';
 import type { BackupSummary } from '../backup/take-backup.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { DataDirectoryError } from '../control/open-data-directory.ts';
 import { SettingsError } from '../control/settings-file.ts';
 import type { LedgerHead } from '../domain/control-state.ts';
+import { countOf } from '../domain/count-of.ts';
 import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import type { ExitCode } from './cli-error.ts';
@@ -56,12 +58,29 @@ export const summaryLines = (summary: Summary): string[] => {
   return [
     `of        ${summary.domain}, ${summary.directory} on ${summary.host}, ${formatTime(Date.parse(summary.createdAt) / 1000)}`,
     `ledger    ${summary.head.sequence} entries, head ${summary.head.hash}`,
-    `state     ${devices} devices, ${networks} networks, ${apps} apps, ${groups} groups, ${policies} policies`,
+    `state     ${[
+      countOf(devices, 'device'),
+      countOf(networks, 'network'),
+      countOf(apps, 'app'),
+      countOf(groups, 'group'),
+      countOf(policies, 'policy', 'policies'),
+    ].join(', ')}`,
     `files     ${files}: settings, certificates, keys${summary.hasRootKey ? ', and the root key' : ''}`,
     `size      ${summary.bytes} bytes`,
     `SHA-256   ${summary.sha256}`,
   ];
 };
+
+/** A file that a command reads as a backup. @throws CliError where it cannot be one */
+export function checkBackupFile(file: string): void {
+  const status = statSync(file, { throwIfNoEntry: false });
+  if (status === undefined) throw new CliError(exitCodes.invalid, `${file}: no such file`);
+  if (status.isDirectory())
+    throw new CliError(
+      exitCodes.invalid,
+      `${file} is a folder, not a backup: give the file that \`postern backup\` wrote`,
+    );
+}
 
 /** What stops a command about backups, as what a person reads; `damaged` has the exit code that the command gives it. */
 export function backupFailure(error: unknown, file: string, damaged: ExitCode): unknown {
@@ -74,6 +93,6 @@ export function backupFailure(error: unknown, file: string, damaged: ExitCode): 
     return new CliError(exitCodes.invalid, error.message);
   // Of the file system: a full disk, no permission.
   if (error instanceof Error && 'code' in error && 'syscall' in error)
-    return new CliError(exitCodes.invalid, error.message);
+    return new CliError(exitCodes.invalid, 'path' in error ? error.message : `${file}: ${error.message}`);
   return error;
 }

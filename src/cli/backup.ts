@@ -11,7 +11,7 @@ import { loadSettings } from '../control/settings-file.ts';
 import { openLedger } from '../control/open-ledger.ts';
 import { addUnlock, readLock, readUnlock } from './backup-key.ts';
 import type { UnlockOptions } from './backup-key.ts';
-import { backupFailure, summaryLines, summaryOf } from './backup-summary.ts';
+import { backupFailure, checkBackupFile, summaryLines, summaryOf } from './backup-summary.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
 import { addOutput, printData } from './output.ts';
@@ -140,7 +140,7 @@ function filesElsewhere(value: unknown, beside: string, directory: string): stri
 }
 
 async function verify(file: string, options: BackupOptions): Promise<void> {
-  if (!existsSync(file)) throw new CliError(exitCodes.invalid, `${file}: no such file`);
+  checkBackupFile(file);
   const unlock = await readUnlock(options);
   const { progress, end } = showProgress();
   try {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -6,12 +5,13 @@ import { restoreBackup } from '../backup/restore-backup.ts';
 import type { Restored } from '../backup/restore-backup.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { Settings } from '../contract/settings.ts';
+import { countOf } from '../domain/count-of.ts';
 import { createApiKey } from '../control/api-key.ts';
 import { loadSettings, SettingsError } from '../control/settings-file.ts';
 import { addUnlock, readUnlock } from './backup-key.ts';
 import type { UnlockOptions } from './backup-key.ts';
-import { backupFailure, summaryLines, summaryOf } from './backup-summary.ts';
-import { CliError, exitCodes } from './cli-error.ts';
+import { backupFailure, checkBackupFile, summaryLines, summaryOf } from './backup-summary.ts';
+import { exitCodes } from './cli-error.ts';
 import { contextPath, writeContext } from './context-file.ts';
 import { addOutput, printData } from './output.ts';
 import type { OutputFormat } from './output.ts';
@@ -59,7 +59,7 @@ Examples:
 const collect = (value: string, previous: readonly string[] = []): readonly string[] => [...previous, value];
 
 async function restore(file: string, options: RestoreOptions): Promise<void> {
-  if (!existsSync(file)) throw new CliError(exitCodes.invalid, `${file}: no such file`);
+  checkBackupFile(file);
   const directory = resolve(options.data);
   const unlock = await readUnlock(options);
   const { progress, end } = showProgress();
@@ -157,14 +157,16 @@ function keptLines({
     ...(problems.length === 0
       ? []
       : ['  as far as it could be read (below). What was revoked after that is not known: revoke it again.']),
-    ...(renewed === 0 ? [] : [`${renewed} certificates that laptops renewed after the backup stay good.`]),
+    ...(renewed === 0
+      ? []
+      : [`Stay good, though laptops renewed them after the backup: ${countOf(renewed, 'certificate')}.`]),
     ...(tokens === 0
       ? []
-      : [`${tokens} enrollment tokens that were not used yet are withdrawn: make new ones.`]),
+      : [`Withdrawn, since not used yet: ${countOf(tokens, 'enrollment token')}. Make new ones.`]),
     ...(proposals === 0
       ? []
       : [
-          `${proposals} changes that waited for a second person are rejected: propose anew what is still wanted.`,
+          `Rejected, since waiting for a second person: ${countOf(proposals, 'change')}. Propose anew what is still wanted.`,
         ]),
     ...enrolledSince.map(
       ({ id, user }) => `Device ${id} of ${user} was enrolled after the backup: enroll it again.`,

@@ -14,6 +14,7 @@ import { redisCheck } from './checks/redis.ts';
 import { revocationListsCheck } from './checks/revocation-lists.ts';
 import { serverCheck } from './checks/server.ts';
 import { serversCheck } from './checks/servers.ts';
+import { twoPeopleCheck } from './checks/two-people.ts';
 import { upstreamsCheck } from './checks/upstreams.ts';
 import { versionsCheck } from './checks/versions.ts';
 import type { Check } from './finding.ts';
@@ -35,6 +36,7 @@ export const checks: readonly Check[] = [
   networksCheck,
   upstreamsCheck,
   policiesCheck,
+  twoPeopleCheck,
   devicesCheck,
   flowsCheck,
   backupCheck,

@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -131,4 +132,30 @@ it('lists the devices of all pages, and those that were asked for on each', asyn
     '/v1/devices?state=lost&user=alice%40example.org',
     '/v1/devices?state=lost&user=alice%40example.org&cursor=a%26b',
   ]);
+});
+
+it('says of what speaks no TLS, or no HTTP inside it, that it is something else, and exits with 3', async () => {
+  const ssh = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.write('SSH-2.0-OpenSSH_9.9\r\n');
+  });
+  ssh.listen(0, '127.0.0.1');
+  await once(ssh, 'listening');
+  const elsewhere = createApiClient({
+    origin: `https://127.0.0.1:${(ssh.address() as AddressInfo).port}`,
+    apiKey: 'x',
+    ca: undefined,
+  });
+  await expect(elsewhere.call('GET', '/v1/devices', Done)).rejects.toMatchObject({
+    exitCode: 3,
+    message: expect.stringMatching(
+      /^what answers at \S+ does not speak TLS as the control plane does: is it the right port\?/,
+    ),
+  });
+  ssh.close();
+  handle = (request) => void request.socket.end('220 smtp.example.org ready\r\n');
+  await expect(api.call('GET', '/v1/devices', Done)).rejects.toMatchObject({
+    exitCode: 3,
+    message: expect.stringContaining('does not speak HTTP as the control plane does'),
+  });
 });

@@ -154,3 +154,23 @@ it('does not judge by policies that could not be applied', async () => {
   expect(run.code).toBe(2);
   expect(run.err).toMatch(/\/broken\.yaml:3: .*policy broken: there is no App::"gone"/);
 });
+
+it('judges machines as themselves, by policies about devices, and takes no user on one for a slip of the pen', async () => {
+  const cedar = 'permit (principal is Device, action, resource == App::"grants");';
+  const policies = await lab.file('machines.yaml', `kind: Policy\nname: cameras\ncedar: '${cedar}'\n`);
+  const cases = (user: string) =>
+    lab.file(
+      'machine-cases.yaml',
+      `defaults: { user: bob@example.org, app: grants }
+cases:
+  - { name: a camera, ${user}device: { role: machine }, expect: allow, policies: [cameras] }
+  - { name: a camera in quarantine, device: { role: machine, state: quarantined }, expect: deny }
+  - { name: somebody who is in no group, expect: deny }
+`,
+    );
+  const test = async (user: string) => lab.run(['policy', 'test', await cases(user), '--policies', policies]);
+  expect(await test('')).toMatchObject({ code: 0, err: '' });
+  const both = await test('user: alice@example.org, ');
+  expect(both).toMatchObject({ code: 2, out: '' });
+  expect(both.err).toContain(':3: user: a camera: nobody signs in on a machine; leave the user out');
+});

@@ -236,6 +236,9 @@ it('refuses in clear words what it does not restore, and makes no directory', as
   await chmod(join(made.directory, 'passphrase'), 0o644);
   expect((await postern('restore', file, '--data', target)).err).toContain('chmod 600');
   expect((await postern('restore', join(target, 'none'), '--data', target)).code).toBe(2);
+  const folder = await postern('restore', made.data, '--data', target);
+  expect(folder).toMatchObject({ code: 2, out: '' });
+  expect(folder.err).toContain(`${made.data} is a folder, not a backup`);
   await expect(readFile(target)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 

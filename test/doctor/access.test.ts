@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createApiKey } from '../../src/control/api-key.ts';
 import { findFreePort } from '../../src/control/free-port.ts';
 import { devicesCheck } from '../../src/doctor/checks/devices.ts';
 import { networksCheck } from '../../src/doctor/checks/networks.ts';
 import { policiesCheck } from '../../src/doctor/checks/policies.ts';
+import { twoPeopleCheck } from '../../src/doctor/checks/two-people.ts';
 import { upstreamsCheck } from '../../src/doctor/checks/upstreams.ts';
 import type { Check } from '../../src/doctor/finding.ts';
 import type { ControlEvent } from '../../src/domain/events.ts';
 import type { Resource } from '../../src/domain/resources.ts';
-import { append } from '../backup/backup-lab.ts';
+import { append, openLedger } from '../backup/backup-lab.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { startApplication } from '../lab/app-server.ts';
@@ -18,7 +20,7 @@ import {
   unusedNamespaceName,
 } from '../lab/namespaces.ts';
 import { deviceState, enrolled, tokenCreated } from '../ledger/samples.ts';
-import { find, inShort } from './doctor-lab.ts';
+import { find, inShort, set } from './doctor-lab.ts';
 
 let made: Installation;
 beforeEach(async () => {
@@ -132,7 +134,7 @@ describe('upstreams', () => {
       ]);
       const namespace = createNamespace(['10.9.9.9'], name);
       try {
-        expect(await shortly(networksCheck)).toEqual(['ok: 1 networks, 1 of them namespaces that are there']);
+        expect(await shortly(networksCheck)).toEqual(['ok: 1 network, 1 namespace among them, and there']);
         expect(await shortly(upstreamsCheck)).toEqual([
           expect.stringMatching(/^error: in network inner, 1 of 1 upstreams are down: 10\.9\.9\.9 port 8080/),
         ]);
@@ -181,6 +183,68 @@ describe('devices', () => {
     expect(await shortly(devicesCheck)).toEqual([
       'warning: 6 of 6 devices have no valid certificate any more: they were away for long, or cannot reach the control plane',
       'hint: 5 enrollment tokens ran out unused, the last for alice@example.org',
+    ]);
+  });
+});
+
+describe('changes that take two people', () => {
+  const nothing =
+    'warning: changes.approvals is 2, and no change of policies, groups or administrators can come through: ';
+  const signIn = {
+    issuer: 'https://login.example.org',
+    clientId: 'postern',
+    clientSecretFile: 'keys/sign-in-client.secret',
+    idTokenAlgorithm: 'RS256',
+    scopes: ['openid'],
+    user: { claim: 'email', letters: 'lower-case' },
+    users: 'enrolled',
+    groupClaims: ['groups'],
+    mfa: { acr: [], amr: ['mfa'] },
+    lifetimeSeconds: 43_200,
+    timeoutMs: 5000,
+  };
+  const owners = (name: string, role: string, members: unknown): Resource =>
+    ({ kind: 'Administrator', name, role, members }) as Resource;
+
+  it('are of no matter where one is enough', async () => {
+    expect(await shortly(twoPeopleCheck)).toEqual(['ok: changes of policies take one person']);
+  });
+
+  it('cannot come through where nobody signs in, or fewer than two may approve', async () => {
+    await set(made, ['changes'], { approvals: 2 });
+    await put(owners('owners', 'owner', ['alice@example.org', 'bob@example.org']));
+    // The key of the installation is nobody's, and without a provider neither of the two can sign in.
+    expect(await shortly(twoPeopleCheck)).toEqual([
+      `${nothing}nobody may approve, and without an identity provider nobody signs in`,
+    ]);
+    await set(made, ['signIn'], signIn);
+    expect(await shortly(twoPeopleCheck)).toEqual([
+      'ok: changes of policies take two people, and 2 may approve',
+    ]);
+    await put(owners('owners', 'owner', ['alice@example.org']), owners('soc', 'soc', ['bob@example.org']));
+    expect(await shortly(twoPeopleCheck)).toEqual([`${nothing}only alice@example.org may approve`]);
+    await put(owners('team', 'security', { claim: 'groups', value: 'team' }));
+    expect(await shortly(twoPeopleCheck)).toEqual([
+      'ok: changes of policies take two people; who may approve, a claim says at sign-in',
+    ]);
+  });
+
+  it('count whose keys may approve, as long as they may', async () => {
+    await set(made, ['changes'], { approvals: 2 });
+    const keys = ['alice@example.org', 'bob@example.org'].map((person) => ({
+      person,
+      made: createApiKey({ name: person.slice(0, 3), role: 'security' }).event,
+    }));
+    const ledger = openLedger(made);
+    for (const { person, made: event } of keys)
+      await ledger.append((await ledger.head()).hash, `user:${person}`, [event]);
+    await ledger.close();
+    expect(await shortly(twoPeopleCheck)).toEqual([
+      'ok: changes of policies take two people, and 2 may approve',
+    ]);
+    await append(made, { type: 'api-key-revoked', id: keys[0]?.made.id ?? '' });
+    expect(await shortly(twoPeopleCheck)).toEqual([
+      `${nothing}only bob@example.org may approve, and without an identity provider nobody signs in`,
     ]);
   });
 });

@@ -145,5 +145,8 @@ const withDefaults = (each: PolicyCase, defaults: NonNullable<CaseFile['defaults
   const merged: Record<string, unknown> = { ...defaults, ...each };
   for (const part of ['device', 'posture', 'signIn', 'request'] as const)
     if (defaults[part] !== undefined) merged[part] = { ...defaults[part], ...each[part] };
-  return merged as PolicyCase;
+  const filled = merged as PolicyCase;
+  // Nobody signs in on a machine: the user of the defaults is not of its cases.
+  if (filled.device?.role === 'machine' && each.user === undefined) delete filled.user;
+  return filled;
 };

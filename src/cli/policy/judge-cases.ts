@@ -49,6 +49,9 @@ export function findUnknown(cases: readonly LocatedCase[], resources: readonly R
       ...(each.user === undefined && !isMachine
         ? [problem('user', [], `${each.name}: no user is given, nor by the defaults`)]
         : []),
+      ...(each.user !== undefined && isMachine
+        ? [problem('user', ['user'], `${each.name}: nobody signs in on a machine; leave the user out`)]
+        : []),
     ];
   });
 }

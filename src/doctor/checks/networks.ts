@@ -1,3 +1,4 @@
+import { countOf } from '../../domain/count-of.ts';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Check, Finding } from '../finding.ts';
 import { ok, unknown } from '../finding.ts';
@@ -41,7 +42,9 @@ export const networksCheck: Check = {
       });
     return found.length > 0
       ? found
-      : ok(`${state.networks.size} networks, ${namespaces} of them namespaces that are there`);
+      : ok(
+          `${countOf(state.networks.size, 'network')}, ${countOf(namespaces, 'namespace')} among them, and there`,
+        );
   },
 };
 
