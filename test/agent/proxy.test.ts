@@ -244,7 +244,7 @@ it('refuses in HTML where a browser asks', async () => {
     headers: { host: 'example.com', accept: 'text/html,*/*' },
   });
   expect(answer.headers['content-type']).toBe('text/html; charset=utf-8');
-  expect(answer.body).toContain('<code>application-unknown</code>');
+  expect(answer.body).toContain('<dd>404 application-unknown');
 });
 
 it('breaks an answer off that the gateway broke off', async () => {
