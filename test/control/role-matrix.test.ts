@@ -34,6 +34,7 @@ const admitted: Readonly<Record<string, string>> = {
   'GET /v1/access-log': 'O...A',
   'GET /v1/api-keys': 'O...A',
   'POST /v1/api-keys': 'O....',
+  'POST /v1/api-keys/revoke': 'O....',
   'DELETE /v1/api-keys/{id}': 'O....',
   'POST /v1/apply': 'OS...',
   'GET /v1/changes': 'OS.CA',
