@@ -122,6 +122,7 @@ export async function measureDeaths(stage: Stage, kills: number): Promise<Row[]>
   for (const death of ['kill', 'freeze'] as const)
     for (let round = 0; round < kills; round += 1) {
       const dying = await gatewayInUse(stage);
+      await stage.warmUp();
       const dead = death === 'kill' ? dying.kill() : dying.freeze();
       const begin = performance.now();
       for (;;) {

@@ -1,8 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import type { AgentStatus } from '../../../agent/status.ts';
+import { loadCredentials } from '../../../agent/state/credentials.ts';
+import { statePaths } from '../../../agent/state/state-directory.ts';
 import { makeInstallation } from '../../control/installation.ts';
 import type { Installation } from '../../control/installation.ts';
 import { startServing } from '../../lab/serving.ts';
@@ -34,6 +39,8 @@ export interface Stage {
   /** Of the agent's proxy. */
   readonly proxyPort: number;
   status(): Promise<AgentStatus>;
+  /** What other laptops do: a request at each gateway, whose connectors are started by the first. */
+  warmUp(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -117,8 +124,29 @@ export async function setStage(ports: { readonly plain: number; readonly http: n
     );
     stops.push(laptop.stop);
     const proxyPort = Number(/^ready \S+:(\d+)$/m.exec(laptop.output)?.[1]);
+    const token = (await run([...agent, 'token', '--state', state])).trim();
+    const { authorityPem, chainPem, keyPem } = loadCredentials(statePaths(state));
     return {
       installation,
+      warmUp: async () => {
+        for (const { address } of gateways) {
+          const sent = request({
+            host: '127.0.0.1',
+            port: Number(address.split(':')[1]),
+            servername: webHost,
+            agent: false,
+            ca: authorityPem,
+            cert: chainPem,
+            key: keyPem,
+            headers: { host: webHost, 'proxy-authorization': `Bearer ${token}` },
+          });
+          sent.end();
+          const [response] = (await once(sent, 'response')) as [IncomingMessage];
+          response.resume();
+          await once(response, 'end');
+          if (response.statusCode !== 200) throw new Error(`gateway answered ${response.statusCode}`);
+        }
+      },
       controlPort,
       gateways,
       proxyPort,
