@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { parseDocument } from 'yaml';
 import { buildExecutable } from '../../build/agent/executable.ts';
 import { makeInstallation } from '../control/installation.ts';
-import { measureIdle } from './agent/idle-usage.ts';
+import { measureIdle, settle } from './agent/idle-usage.ts';
 import { fillLedger } from './control/start.ts';
 import { serve } from './control/server.ts';
 import { rowOf } from './control/row.ts';
@@ -36,6 +36,7 @@ try {
   if (flags.agent === undefined)
     await buildExecutable(fileURLToPath(new URL('../../agent/main.ts', import.meta.url)), agent);
   // Out of the page cache: a file that was just written lies there in pieces of 2 MB, each of which counts whole.
+  await run(['sync', agent]);
   await run(['dd', `if=${agent}`, 'iflag=nocache', 'count=0']);
   await fillLedger(installation, { resources: true });
   // Where agents find the gateway: at the port that it takes.
@@ -46,9 +47,18 @@ try {
   const state = join(directory, 'state');
   const made = await installation.api(server.controlPort, 'POST', '/v1/enrollment-tokens', { user });
   await run([agent, 'enroll', `https://localhost:${server.controlPort}`, made.body.token, '--state', state]);
+  // As its service has it.
+  const unit = await readFile(
+    fileURLToPath(new URL('../../deploy/agent/linux/postern-agent.service', import.meta.url)),
+    'utf8',
+  );
+  const [name = '', value] = /^Environment=(.*)$/m.exec(unit)?.[1]?.split('=') ?? [];
+  const env = { ...process.env, [name]: value };
   const laptop = await start('all', [agent, 'up', '--state', state, '--proxy-port', '0'], {
     ready: /^ready/m,
+    env,
   });
+  await settle(laptop.pid);
   const idle = await measureIdle(laptop.pid, lookSeconds);
   await laptop.stop();
   await server.stop();

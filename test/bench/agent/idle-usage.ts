@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ticksPerSecond } from '../support/processes.ts';
+import { cpuSeconds, descendants, ticksPerSecond } from '../support/processes.ts';
 
 /** What a process that has nothing to do costs. */
 export interface IdleUsage {
@@ -30,6 +30,15 @@ const wakeUps = (pid: number): number =>
   readdirSync(`/proc/${pid}/task`)
     .map((thread) => readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1'))
     .reduce((sum, status) => sum + Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]), 0);
+
+/** Waits until what a start and each hour bring, such as a look for updates, is done: two seconds with hardly any work. */
+export async function settle(pid: number): Promise<void> {
+  const spent = (): number => cpuSecondsWithChildren(pid) + cpuSeconds(descendants(pid));
+  for (let before = -1, now = spent(); Math.abs(now - before) > 0.05; now = spent()) {
+    before = now;
+    await delay(2000);
+  }
+}
 
 /** Looks at a process for a while. */
 export async function measureIdle(pid: number, seconds: number): Promise<IdleUsage> {
