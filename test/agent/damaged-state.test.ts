@@ -4,12 +4,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AgentError } from '../../agent/agent-error.ts';
 import { message } from '../../agent/messages.ts';
 import { formatEnrollmentToken } from '../../src/contract/enrollment-token.ts';
 import { makeWorld } from './lab/world.ts';
 import type { World } from './lab/world.ts';
+
+// Each start of the command is a process of its own, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 90_000 });
 
 const main = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 
