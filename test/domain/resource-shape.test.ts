@@ -86,9 +86,9 @@ describe('the shape of a resource', () => {
     [
       'a kind that every object has',
       { kind: 'constructor' },
-      'kind: unknown kind `constructor`; known are Network, App, Group, Policy, Administrator',
+      'kind: unknown kind `constructor`; known are Network, App, Group, Policy, Administrator, Firewall',
     ],
-    ['no kind', { name: 'a' }, ': `kind` is missing (Network, App, Group, Policy, Administrator)'],
+    ['no kind', { name: 'a' }, ': `kind` is missing (Network, App, Group, Policy, Administrator, Firewall)'],
     ['no resource', ['App'], ': must be a resource, with `kind`, `name` and the keys of its kind'],
     ['nothing', null, ': must be a resource, with `kind`, `name` and the keys of its kind'],
   ])('names %s', (_, value, problem) => {
