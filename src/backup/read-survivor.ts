@@ -1,22 +1,27 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { openLedger } from '../control/open-ledger.ts';
 import { loadSettings } from '../control/settings-file.ts';
 import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import { applyEntry, emptyState } from '../ledger/fold.ts';
-import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
+import { isMendable, LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
 import { openHeadFile } from '../ledger/sqlite/head-file.ts';
 import { openDatabase } from '../ledger/sqlite/open-database.ts';
 import { guarded } from '../ledger/sqlite/sqlite-errors.ts';
 import { prepareRead } from '../ledger/sqlite/stored-entries.ts';
 import type { ReadStored } from '../ledger/sqlite/stored-entries.ts';
 import { BackupError } from './backup-error.ts';
+import { readRowsBeyond, readStoredBeyond } from './read-beyond.ts';
+import type { Beyond } from './read-beyond.ts';
 
 /** What can still be read of a ledger that outlived its server. */
 export interface Survivor {
   readonly state: ControlState;
+  /** What could be read behind the place where `state` ends, because what follows there is damaged. */
+  readonly beyond: readonly LedgerEntry[];
   /** Hash of the first entry: two ledgers with another are of two installations. */
   readonly firstHash: string;
   /** Epoch seconds of the last entry that could be read. */
@@ -41,7 +46,8 @@ export function findSurvivors(place: string): string[] {
 }
 
 /**
- * Reads a ledger file, or the ledger that a settings file names (one in Redis), as far as it verifies. A file is copied first (into `scratch`) and left as it is: it may be evidence, or on a disk that is
+ * Reads a ledger file, or the ledger that a settings file names (one in Redis), as far as it verifies, and behind a damage
+ * what is as it was written all the same. A file is copied first (into `scratch`) and left as it is: it may be evidence, or on a disk that is
  * read-only. @throws BackupError for one that cannot be reached, SettingsError
  */
 export async function readSurvivor(place: string, scratch: string): Promise<Survivor> {
@@ -58,13 +64,17 @@ export async function readSurvivor(place: string, scratch: string): Promise<Surv
 }
 
 async function readNamed(configFile: string): Promise<Survivor> {
-  const { survivor, take } = collectSurvivor();
+  const { state, survivor, take } = collectSurvivor();
   const ledger = openLedger(loadSettings(configFile), configFile);
   try {
     for await (const entry of ledger.read(0)) take(entry);
     return survivor();
   } catch (error) {
-    if (error instanceof LedgerCorrupt) return survivor(error.message);
+    if (error instanceof LedgerCorrupt)
+      return survivor(
+        error.message,
+        isMendable(ledger) ? await readStoredBeyond(ledger, state.head.sequence) : undefined,
+      );
     if (!(error instanceof LedgerUnavailable)) throw error;
     throw new BackupError('refused', error.message, { cause: error });
   } finally {
@@ -76,7 +86,7 @@ async function readNamed(configFile: string): Promise<Survivor> {
 function collectSurvivor(): {
   readonly state: ControlState;
   readonly take: (entry: LedgerEntry) => void;
-  readonly survivor: (problem?: string) => Survivor;
+  readonly survivor: (problem?: string, beyond?: Beyond) => Survivor;
 } {
   const state = emptyState();
   let firstHash = '';
@@ -88,27 +98,58 @@ function collectSurvivor(): {
       firstHash ||= entry.hash;
       lastAt = Math.floor(entry.at / 1000);
     },
-    survivor: (problem) => ({ state, firstHash, lastAt, ...(problem === undefined ? {} : { problem }) }),
+    survivor: (problem, { entries, outOf } = { entries: [], outOf: 0 }) => ({
+      state,
+      beyond: entries,
+      firstHash,
+      lastAt,
+      ...(problem === undefined
+        ? {}
+        : {
+            problem:
+              outOf === 0
+                ? problem
+                : `${problem}; ${entries.length} of ${outOf} entries behind that were kept`,
+          }),
+    }),
   };
 }
 
 function readCopy(copy: string, path: string): Survivor {
   const { state, take, survivor } = collectSurvivor();
-  return survivor(
-    findProblem(path, copy, () => {
-      readAll(copy, path, () => state.head, take);
-      return state.head;
-    }),
-  );
+  let beyond: Beyond | undefined;
+  const problem = findProblem(path, copy, () => {
+    const database = guarded(path, 0, () => openDatabase(copy, { create: false, busyTimeoutMs: 0 }));
+    try {
+      readAll(database, path, () => state.head, take);
+    } catch (error) {
+      if (error instanceof LedgerCorrupt)
+        beyond = readRowsBeyond(database, path, state.head.sequence, acknowledgedOf(copy));
+      throw error;
+    } finally {
+      database.close();
+    }
+    return state.head;
+  });
+  return survivor(problem, beyond);
+}
+
+/** How many entries there were, as far as the file beside it can be read. */
+function acknowledgedOf(copy: string): number {
+  try {
+    return openHeadFile(`${copy}.head`).read()?.sequence ?? 0;
+  } catch (error) {
+    if (!(error instanceof LedgerCorrupt)) throw error;
+    return 0;
+  }
 }
 
 function readAll(
-  copy: string,
+  database: DatabaseSync,
   path: string,
   head: () => LedgerHead,
   take: (entry: LedgerEntry) => void,
 ): void {
-  const database = guarded(path, 0, () => openDatabase(copy, { create: false, busyTimeoutMs: 0 }));
   const readOn = (read: ReadStored): void => {
     for (let entries = read(head()); entries.length > 0; entries = read(head()))
       for (const entry of entries) take(entry);
@@ -119,8 +160,6 @@ function readAll(
     // One that is damaged takes its whole batch with it; one by one, all before it can be read.
     if (!(error instanceof LedgerCorrupt)) throw error;
     readOn(prepareRead(database, path, 1));
-  } finally {
-    database.close();
   }
 }
 

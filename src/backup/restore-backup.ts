@@ -7,7 +7,7 @@ import type { ControlState } from '../domain/control-state.ts';
 import type { Device } from '../domain/device.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import { checkEvents } from '../ledger/check-events.ts';
-import { applyEntry } from '../ledger/fold.ts';
+import { applyEntry, copyState } from '../ledger/fold.ts';
 import { LedgerUnavailable } from '../ledger/ledger.ts';
 import { importEntries } from '../ledger/sqlite/import-entries.ts';
 import { openSqliteLedger } from '../ledger/sqlite/sqlite-ledger.ts';
@@ -16,6 +16,7 @@ import { BackupError } from './backup-error.ts';
 import { stageInto } from './empty-directory.ts';
 import type { Staging } from './empty-directory.ts';
 import { keepRestrictions, withdrawTokens } from './keep-restrictions.ts';
+import { foldBeyond } from './read-beyond.ts';
 import { findSurvivors, readSurvivor } from './read-survivor.ts';
 import type { Survivor } from './read-survivor.ts';
 import { rejectProposals } from './reject-proposals.ts';
@@ -81,20 +82,27 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
   const { manifest, state } = summary;
   const places = placesToAsk(options, manifest.directory);
   const survivors = await Promise.all(places.map((place) => readSurvivor(place, staging.path)));
-  for (const [index, { firstHash }] of survivors.entries())
-    if (firstHash !== '' && firstHash !== summary.firstHash)
+  for (const [index, survivor] of survivors.entries())
+    if (!isOfThis(survivor, summary))
       throw new BackupError('refused', `${places[index]}: this is the ledger of another installation`);
 
   const events: ControlEvent[] = [
     { type: 'installation-restored', from: knownUntil(manifest.createdAt, survivors) },
   ];
+  const backup = copyState(state);
   events.push(...withdrawTokens(state));
   events.push(...rejectProposals(state, survivors, manifest.head.sequence));
   await append(staging.path, state, events, options.now);
   const enrolledSince = new Map<string, Device>();
   const changedSince = new Set<string>();
   for (const survivor of survivors) {
-    const difference = keepRestrictions(state, survivor.state, manifest.head.sequence);
+    const isLater = survivor.state.head.sequence >= manifest.head.sequence;
+    const later = foldBeyond(isLater ? survivor.state : backup, survivor.beyond);
+    const difference = keepRestrictions(
+      state,
+      survivor.beyond.length === 0 ? survivor.state : later,
+      manifest.head.sequence,
+    );
     events.push(...difference.events);
     await append(staging.path, state, difference.events, options.now);
     for (const device of difference.enrolledSince) enrolledSince.set(device.id, device);
@@ -113,10 +121,9 @@ async function fill(staging: Staging, options: RestoreOptions): Promise<Restored
   };
 }
 
-async function unpack(
-  staging: Staging,
-  { file, unlock, progress }: RestoreOptions,
-): Promise<BackupSummary & { readonly firstHash: string }> {
+type Unpacked = BackupSummary & { readonly firstHash: string };
+
+async function unpack(staging: Staging, { file, unlock, progress }: RestoreOptions): Promise<Unpacked> {
   const ledger = importEntries(join(staging.path, dataDirectory.ledger));
   let firstHash = '';
   try {
@@ -179,4 +186,11 @@ async function append(
   } finally {
     await ledger.close();
   }
+}
+
+/** By its first entry, or where that is damaged, by the one that the backup ends with. */
+function isOfThis({ firstHash, beyond }: Survivor, { firstHash: known, manifest }: Unpacked): boolean {
+  if (firstHash !== '') return firstHash === known;
+  const { sequence, hash } = manifest.head;
+  return beyond.every((entry) => entry.sequence !== sequence || entry.hash === hash);
 }

@@ -156,7 +156,9 @@ function keptLines({
       : []),
     ...(problems.length === 0
       ? []
-      : ['  as far as it could be read (below). What was revoked after that is not known: revoke it again.']),
+      : [
+          '  as far as it could be read (below). What was revoked in what could not is not known: revoke it again.',
+        ]),
     ...(renewed === 0
       ? []
       : [`Stay good, though laptops renewed them after the backup: ${countOf(renewed, 'certificate')}.`]),

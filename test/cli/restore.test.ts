@@ -260,5 +260,5 @@ it('says that later revocations are not known, where the ledger that survived is
   expect(cut.code).toBe(0);
   expect(cut.err).toContain('has lost its head file');
   expect(cut.out).not.toContain('it had none');
-  expect(cut.out).toContain('What was revoked after that is not known: revoke it again.');
+  expect(cut.out).toContain('What was revoked in what could not is not known: revoke it again.');
 });
