@@ -88,6 +88,17 @@ describe.skipIf(!hasRedis)(`the Redis of the ledger${redisHint}`, () => {
     ]);
   });
 
+  it('that takes no change for want of replicas is an error', async () => {
+    server.cli('config', 'set', 'min-replicas-to-write', '1');
+    try {
+      expect(inShort(await find(redisCheck, made))).toEqual([
+        'error: Redis refuses every change: 0 of its replicas keep up, and it wants 1 (min-replicas-to-write)',
+      ]);
+    } finally {
+      server.cli('config', 'set', 'min-replicas-to-write', '0');
+    }
+  });
+
   it('that denies CONFIG is judged by what INFO says', async () => {
     server.cli('config', 'set', 'maxmemory-policy', 'volatile-ttl');
     server.cli('acl', 'setuser', 'default', '-config');

@@ -86,6 +86,17 @@ async function judge(
       what: `${name} leaves it to the system when to write (appendfsync no): a power cut loses half a minute`,
       how: 'appendfsync always in redis.conf',
     });
+  // Said where at least one is asked for.
+  const replicas = info.get('min_slaves_good_slaves');
+  const wanted = await call((server) => server.call('CONFIG', 'GET', 'min-replicas-to-write')).catch(
+    () => undefined,
+  );
+  if (replicas !== undefined && Array.isArray(wanted) && Number(replicas) < Number(wanted[1]))
+    found.push({
+      level: 'error',
+      what: `${name} refuses every change: ${replicas} of its replicas keep up, and it wants ${String(wanted[1])} (min-replicas-to-write)`,
+      how: 'bring a replica back; how to revoke a laptop until then: docs/redis.md, Two zones, three sentinels',
+    });
   if (info.get('aof_last_write_status') === 'err' || info.get('rdb_last_bgsave_status') === 'err')
     found.push({
       level: 'error',
