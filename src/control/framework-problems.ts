@@ -11,6 +11,9 @@ import { sendProblem } from './problem-handler.ts';
  */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  // A handshake that was too slow or went wrong: HTTP has no part in it yet, and what is written now would be sent once it is
+  // done, as the answer to a request that nobody has read.
+  if (/^ERR_(?:TLS|SSL)_/.test(error.code ?? '')) return void socket.destroy();
   const code =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? 'request-timeout'

@@ -18,6 +18,20 @@ export interface Serving {
   freeze(): void;
 }
 
+const running = new Set<number>();
+// However this process ends, what it started ends too: a group of its own hears of no signal to this one.
+process.on('exit', () => {
+  for (const pid of running) killGroup(pid);
+});
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // All of it is gone already.
+  }
+}
+
 /** @throws with what it said and its exit code where it does not become ready. */
 export async function startServing(
   configFile: string,
@@ -25,9 +39,12 @@ export async function startServing(
 ): Promise<Serving> {
   const args = [program, 'serve', '--config', configFile, '--role', role, '--workers', '1'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const { pid } = child;
+  if (pid !== undefined) running.add(pid);
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const exit = once(child, 'exit') as Promise<[number | null]>;
+  child.once('exit', () => pid !== undefined && running.delete(pid));
   const [line] = (await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),
     exit.then(([code]) => Promise.reject(new Error(`ended with ${code}: ${errors}`))),
