@@ -109,7 +109,7 @@ function collectSurvivor(): {
             problem:
               outOf === 0
                 ? problem
-                : `${problem}; ${entries.length} of ${outOf} entries behind that were kept`,
+                : `${problem}; ${entries.length} of ${outOf} entries from there on were kept`,
           }),
     }),
   };

@@ -65,7 +65,7 @@ it('keeps what was revoked behind an entry that was altered, and lets go of nobo
   const restored = await restore();
   expect(statesIn(restored)).toEqual(['revoked', 'active', 'active']);
   expect(restored.problems).toEqual([
-    `ledger entry ${backedUp + 1} was altered: its hash differs; 4 of 5 entries behind that were kept`,
+    `ledger entry ${backedUp + 1} was altered: its hash differs; 4 of 5 entries from there on were kept`,
   ]);
   expect(restored.changedSince).toEqual(['Network b']);
 });
@@ -97,7 +97,7 @@ it('keeps what lies on the pages that can be read', async () => {
   const restored = await restore();
   expect(statesIn(restored)).toEqual(['revoked', 'lost', 'active']);
   expect(restored.problems[0]).toMatch(
-    /is damaged at entry \d+ or beside it: .*; \d+ of \d+ entries behind that were kept$/,
+    /is damaged at entry \d+ or beside it: .*; \d+ of \d+ entries from there on were kept$/,
   );
 });
 
