@@ -247,7 +247,7 @@ it('signs in by a code that is entered on another machine', async () => {
 it('says what to do when the provider is away, and changes nothing', async () => {
   await provider.close();
   const { code, out, err } = await agent(['login', '--print']);
-  expect([code, out]).toEqual([3, '']);
+  expect([code, out]).toEqual([1, '']);
   expect(err).toContain('Identity provider does not answer');
   expect(existsSync(join(state, 'sign-in.json'))).toBe(false);
   await provider.open();
