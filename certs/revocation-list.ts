@@ -1,4 +1,5 @@
-import { derTag, encodeDer } from './der.ts';
+import { verify, X509Certificate } from 'node:crypto';
+import { derTag, encodeDer, readChildren, readDocument } from './der.ts';
 import { encodePem } from './pem.ts';
 import { signerOf } from './signer.ts';
 import type { AuthorityCertificate } from './signer.ts';
@@ -68,7 +69,7 @@ export interface ReadRevocationList {
   /** Upper-case hexadecimal without leading zeros. */
   readonly serials: ReadonlySet<string>;
   /** Whether the authority's key signed it: to find out what a list is, not to trust it. */
-  readonly isSignedBy: (authorityPem: string) => Promise<boolean>;
+  readonly isSignedBy: (authorityPem: string) => boolean;
 }
 
 /** Reads a list, DER or PEM. @throws Error for what is none. */
@@ -82,6 +83,21 @@ export function readRevocationList(bytes: Uint8Array): ReadRevocationList {
     serials: new Set(
       list.entries.map(({ serialNumber }) => serialNumber.toUpperCase().replace(/^0+(?=.)/, '')),
     ),
-    isSignedBy: (authorityPem) => list.verify({ publicKey: new x509.X509Certificate(authorityPem) }),
+    isSignedBy: (authorityPem) =>
+      isSigned(Buffer.from(list.rawData), list.signatureAlgorithm.hash.name, authorityPem),
   };
+}
+
+/** By OpenSSL, over the bytes that were signed: what the library makes of them has no part in it. */
+function isSigned(der: Buffer, digest: string, authorityPem: string): boolean {
+  if (!/^SHA-(?:256|384|512)$/.test(digest)) return false;
+  const [signed, , signature] = readChildren(der, readDocument(der));
+  if (signed === undefined || signature?.tag !== derTag.bitString) return false;
+  return verify(
+    digest.replace('-', ''),
+    der.subarray(signed.start, signed.end),
+    new X509Certificate(authorityPem).publicKey,
+    // Behind the count of unused bits, of which a signature has none.
+    der.subarray(signature.content + 1, signature.end),
+  );
 }

@@ -71,7 +71,7 @@ async function judge(
     throw new Error('is no revocation list', { cause: error });
   }
   const authority = readFileSync(join(directory, dataDirectory.deviceAuthorityCertificate), 'utf8');
-  if (!(await list.isSignedBy(authority))) throw new Error('is not signed by our device authority');
+  if (!list.isSignedBy(authority)) throw new Error('is not signed by our device authority');
   const seconds = now / 1000;
   const { thisUpdate, nextUpdate = Number.NEGATIVE_INFINITY } = list;
   const at = (time: number): string => new Date(time * 1000).toISOString();
