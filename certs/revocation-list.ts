@@ -83,8 +83,10 @@ export function readRevocationList(bytes: Uint8Array): ReadRevocationList {
     serials: new Set(
       list.entries.map(({ serialNumber }) => serialNumber.toUpperCase().replace(/^0+(?=.)/, '')),
     ),
-    isSignedBy: (authorityPem) =>
-      isSigned(Buffer.from(list.rawData), list.signatureAlgorithm.hash.name, authorityPem),
+    isSignedBy: (authorityPem) => {
+      const { hash } = list.signatureAlgorithm as { readonly hash: { readonly name: string } };
+      return isSigned(Buffer.from(list.rawData), hash.name, authorityPem);
+    },
   };
 }
 
