@@ -9,9 +9,8 @@ import { makeInstallation } from '../control/installation.ts';
 import { measureIdle, settle } from './agent/idle-usage.ts';
 import { fillLedger } from './control/start.ts';
 import { serve } from './control/server.ts';
-import { rowOf } from './control/row.ts';
+import { reportRows, rowOf } from './support/row.ts';
 import { run, start } from './support/processes.ts';
-import { printTable } from './support/table.ts';
 import { user } from './support/target.ts';
 
 /**
@@ -71,19 +70,7 @@ try {
     rowOf('wake-ups', 'wakeUpsPerSecond', idle.wakeUpsPerSecond, '/s'),
   ];
   console.log(`An idle agent with a session, looked at for ${lookSeconds} s.`);
-  printTable(
-    rows.map(({ what, value, unit, mark }) => ({
-      measured: what,
-      figure: `${value.toFixed(2)} ${unit}`,
-      mark: mark === undefined ? '' : `< ${mark} ${unit}`,
-      reached: mark === undefined ? '' : value < mark ? 'yes' : 'NO',
-    })),
-  );
-  if (flags.json !== undefined)
-    await writeFile(
-      flags.json,
-      `${JSON.stringify(Object.fromEntries(rows.map(({ key, value }) => [key, value])), undefined, 2)}\n`,
-    );
+  reportRows(rows, flags.json, (value) => value.toFixed(2));
 } finally {
   await rm(directory, { recursive: true, force: true });
   await installation.remove();

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,9 @@ import { measureRestart } from './agent/restart.ts';
 import { startSshTunnel } from './agent/ssh-tunnel.ts';
 import { setStage } from './agent/stage.ts';
 import type { Stage } from './agent/stage.ts';
-import type { Row } from './control/row.ts';
 import { run, start } from './support/processes.ts';
-import { printTable } from './support/table.ts';
+import { reportRows } from './support/row.ts';
+import type { Row } from './support/row.ts';
 
 /**
  * What a laptop has of its agent: `npm run bench:agent -- [--quick] [--json FILE] [--only downloads|latency|deaths|restart]`. The real agent in a
@@ -72,7 +72,6 @@ const parts: Readonly<Record<string, (stage: Stage) => Promise<Row[]>>> = {
   restart: (stage) => measureRestart(stage, scale.agents),
 };
 
-const format = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 const rows: Row[] = [];
 const stage = await setStage({ plain, http });
 try {
@@ -85,16 +84,4 @@ try {
   await stage.stop();
   await source.stop();
 }
-printTable(
-  rows.map(({ what, value, unit, mark }) => ({
-    measured: what,
-    figure: `${format(value)} ${unit}`,
-    mark: mark === undefined ? '' : `< ${mark} ${unit}`,
-    reached: mark === undefined ? '' : value < mark ? 'yes' : 'NO',
-  })),
-);
-if (flags.json !== undefined)
-  writeFileSync(
-    flags.json,
-    `${JSON.stringify(Object.fromEntries(rows.map(({ key: name, value }) => [name, value])), undefined, 2)}\n`,
-  );
+reportRows(rows, flags.json);

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { hasRedis, startRedis } from '../lab/servers/redis.ts';
 import { makeInstallation } from '../control/installation.ts';
@@ -7,9 +6,10 @@ import { measureAdministrators } from './control/administrators.ts';
 import { measureApply } from './control/apply.ts';
 import { measureDecisions, measureReplay } from './control/decisions.ts';
 import { measureRevocation } from './control/revocation.ts';
-import type { Row, Scale } from './control/row.ts';
+import type { Scale } from './control/scale.ts';
 import { fillLedger, measureStart } from './control/start.ts';
-import { printTable } from './support/table.ts';
+import { reportRows } from './support/row.ts';
+import type { Row } from './support/row.ts';
 
 /**
  * The control plane of an organization with 150 applications in 123 networks, 5,000 policies, 10,000 devices and 30,000
@@ -92,24 +92,10 @@ const revocation = async (): Promise<Row[]> => {
   }
 };
 
-const format = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-
 const rows: Row[] = [];
 for (const [name, measure] of Object.entries(parts)) {
   if (flags.only !== undefined && !flags.only.includes(name)) continue;
   console.log(`Measuring: ${name}`);
   rows.push(...(await measure()));
 }
-printTable(
-  rows.map(({ what, value, unit, mark }) => ({
-    measured: what,
-    figure: `${format(value)} ${unit}`,
-    mark: mark === undefined ? '' : `< ${mark} ${unit}`,
-    reached: mark === undefined ? '' : value < mark ? 'yes' : 'NO',
-  })),
-);
-if (flags.json !== undefined)
-  writeFileSync(
-    flags.json,
-    `${JSON.stringify(Object.fromEntries(rows.map(({ key, value }) => [key, value])), null, 2)}\n`,
-  );
+reportRows(rows, flags.json);

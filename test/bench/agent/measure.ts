@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { rowOf } from '../control/row.ts';
-import type { Row } from '../control/row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
 import { median } from '../support/table.ts';
 import { direct, drain, plain, throughAgent } from './downloads.ts';
 import { webHost } from './stage.ts';

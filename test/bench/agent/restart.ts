@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { rowOf } from '../control/row.ts';
-import type { Row } from '../control/row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
 import { start } from '../support/processes.ts';
 import type { Stage } from './stage.ts';
 

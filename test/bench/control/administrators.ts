@@ -4,8 +4,9 @@ import { openSqliteLedger } from '../../../src/ledger/sqlite/sqlite-ledger.ts';
 import type { Installation } from '../../control/installation.ts';
 import { deviceId } from '../support/organization.ts';
 import { median } from '../support/table.ts';
-import { rowOf } from './row.ts';
-import type { Row, Scale } from './row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
+import type { Scale } from './scale.ts';
 import { administrator, expectOk, serve } from './server.ts';
 
 /**

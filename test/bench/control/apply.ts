@@ -6,8 +6,9 @@ import type { Installation } from '../../control/installation.ts';
 import { fullSize, organizationResources } from '../support/organization.ts';
 import { run } from '../support/processes.ts';
 import { median } from '../support/table.ts';
-import { rowOf } from './row.ts';
-import type { Row, Scale } from './row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
+import type { Scale } from './scale.ts';
 import { administrator, expectOk, posternCommand, serve } from './server.ts';
 
 const seconds = async (work: () => Promise<unknown>): Promise<number> => {

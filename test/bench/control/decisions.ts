@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cores } from '../support/target.ts';
 import { run } from '../support/processes.ts';
-import { rowOf } from './row.ts';
-import type { Row } from './row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
 
 /** Runs another benchmark, which keeps its process to itself, on one core, and takes its figures. */
 async function figuresOf(script: string, isQuick: boolean): Promise<(...path: readonly string[]) => number> {

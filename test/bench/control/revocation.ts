@@ -12,8 +12,9 @@ import type { Installation } from '../../control/installation.ts';
 import { http2Tunnel } from '../../lab/http2-client.ts';
 import { run } from '../support/processes.ts';
 import { posture } from '../support/target.ts';
-import { rowOf } from './row.ts';
-import type { Row, Scale } from './row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
+import type { Scale } from './scale.ts';
 import { administrator, expectOk, posternCommand, serve } from './server.ts';
 import type { Administrator, RunningServer } from './server.ts';
 

@@ -13,8 +13,8 @@ import {
 } from '../support/organization.ts';
 import { residentBytes } from '../support/processes.ts';
 import { median } from '../support/table.ts';
-import { rowOf } from './row.ts';
-import type { Row } from './row.ts';
+import { rowOf } from '../support/row.ts';
+import type { Row } from '../support/row.ts';
 import { proportionalBytes, serve } from './server.ts';
 
 const weekSeconds = 7 * 86_400;
