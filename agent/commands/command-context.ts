@@ -1,13 +1,10 @@
 import { InvalidArgumentError } from 'commander';
-import { pino } from 'pino';
-import type { Level, Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { ExitCode } from '../agent-error.ts';
 import type { Language } from '../language.ts';
 import { message } from '../messages.ts';
 import { laptopPosture } from '../posture/laptop-posture.ts';
 import type { PostureProvider } from '../posture/posture-provider.ts';
-import type { RecentLog } from '../recent-log.ts';
 import { statedPosture } from '../posture/unsafe-posture.ts';
 import { defaultStateDirectory } from '../state/state-directory.ts';
 
@@ -44,16 +41,4 @@ export function postureProvider(context: CommandContext, unsafeFile: string | un
   if (unsafeFile === undefined) return laptopPosture(context.clock);
   context.tell(message(context.language, 'unsafe-posture', { file: unsafeFile }));
   return statedPosture(unsafeFile, context.clock);
-}
-
-/** JSON lines on standard error from that level on; what is worth a line at all is also kept for `doctor`. */
-export function createLog(level: string, recent?: RecentLog): Logger {
-  const kept = level === 'debug' ? 'debug' : 'info';
-  const streams = [
-    ...(level === 'silent'
-      ? []
-      : [{ level: level as Level, stream: pino.destination({ dest: 2, sync: true }) }]),
-    ...(recent === undefined ? [] : [{ level: kept, stream: recent } as const]),
-  ];
-  return pino({ level: kept, base: null }, pino.multistream(streams));
 }

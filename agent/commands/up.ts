@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { startAgent } from '../agent.ts';
 import type { RunningAgent } from '../agent.ts';
+import { createLog } from '../log.ts';
 import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
 import { applyFleetSettings, loadFleetSettings } from '../state/fleet-file.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
-import { createLog, parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
+import { parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
 import { stateOption, unsafePostureOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
