@@ -1,6 +1,7 @@
 import type { Decision } from './decision.ts';
 import type { DeviceRole } from './device.ts';
 import type { DeviceId, FlowId, NetworkName } from './ids.ts';
+import type { InspectionOutcomes } from './inspection.ts';
 import type { App } from './resources.ts';
 import type { Subject } from './subject.ts';
 
@@ -69,6 +70,8 @@ export interface FlowFacts {
     readonly httpVersion: '1.0' | '1.1' | '2.0';
     readonly userAgent?: string;
   };
+  /** What inspectors did with it, of those that ran. */
+  readonly inspections?: InspectionOutcomes;
 }
 
 /** How it ended. */

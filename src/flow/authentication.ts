@@ -61,6 +61,7 @@ export function createAuthentication(
     });
     return {
       activity,
+      content: 'credentials',
       facts,
       outcome,
       time: outcome.endedAt,

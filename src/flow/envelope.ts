@@ -1,5 +1,7 @@
 import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
 import type { Context } from './context.ts';
+import { formatInspection } from './inspection.ts';
+import type { Content } from './inspection.ts';
 import { postureAgeSeconds } from './posture-age.ts';
 import { reasonsOf } from './reasons.ts';
 import { asciiJson, asciiMembers, quote } from './safe-text.ts';
@@ -49,6 +51,7 @@ export function activityOf(
 /** What is known of a record before it has its place in the chain. */
 export interface Draft {
   readonly activity: Activity;
+  readonly content: Content;
   readonly facts: FlowFacts;
   readonly outcome: FlowOutcome | undefined;
   /** Epoch milliseconds of what is recorded. */
@@ -95,6 +98,7 @@ export function formatRecord(draft: Draft, place: Place): string {
     `,"reasons":${isPlain ? allowedReasons : asciiJson(reasonsOf(facts.decision, outcome))}` +
     `,"refusal":${outcome?.refusal === undefined ? 'null' : quote(outcome.refusal, 64)}` +
     `,"endedBy":${outcome === undefined ? 'null' : `"${outcome.endedBy}"`}${draft.postern}` +
+    `,"inspection":${formatInspection(draft.content, facts)}` +
     `,"truncated":${truncated.length === 0 ? '[]' : asciiJson(truncated)},"lost":${place.lost}` +
     `,"previous":"${place.previous}"}}}`
   );

@@ -58,7 +58,17 @@ function draftOf(
 ): Draft {
   const response = outcome.status === undefined ? '' : `,"http_response":{"code":${outcome.status}}`;
   const members = `,"http_request":{${request}}${response},${trafficMembers(outcome)},${context.network}`;
-  return { activity, facts, outcome, time: outcome.endedAt, members, context, postern: '', truncated };
+  return {
+    activity,
+    content: 'request',
+    facts,
+    outcome,
+    time: outcome.endedAt,
+    members,
+    context,
+    postern: '',
+    truncated,
+  };
 }
 
 /** Queries hold tokens and personal data. The caller cuts them off; this is the second lock on that door. */

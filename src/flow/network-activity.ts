@@ -29,6 +29,7 @@ export function createNetworkActivity(origin: Origin): NetworkActivity {
   return {
     opened: (facts, time, context) => ({
       activity: activities.open,
+      content: 'tunnel',
       facts,
       outcome: undefined,
       time,
@@ -46,6 +47,7 @@ export function createNetworkActivity(origin: Origin): NetworkActivity {
 
 const endOf = (activity: Activity, facts: FlowFacts, outcome: FlowOutcome, context: Context): Draft => ({
   activity,
+  content: 'tunnel',
   facts,
   outcome,
   time: outcome.endedAt,

@@ -1,6 +1,8 @@
 import { Type } from 'typebox';
 import type { Static, TProperties, TObject } from 'typebox';
+import { inspectors, uninspectedReasons } from '../domain/inspection.ts';
 import { postureCriteria } from '../domain/posture.ts';
+import { foundLimits } from './inspection.ts';
 import { textLimits } from './safe-text.ts';
 
 /**
@@ -126,6 +128,20 @@ const postern = {
   reasons: Type.Array(Type.String()),
   refusal: orNull(text(64)),
   endedBy: orNull(Type.Enum(['client', 'upstream', 'gateway'])),
+  inspection: object(
+    Object.fromEntries(
+      inspectors.map((inspector) => [
+        inspector,
+        object({
+          state: Type.Enum(['done', 'partly', 'not-done']),
+          why: Type.Optional(Type.Enum(uninspectedReasons)),
+          found: Type.Optional(
+            Type.Array(text(foundLimits.length), { minItems: 1, maxItems: foundLimits.names }),
+          ),
+        }),
+      ]),
+    ),
+  ),
   truncated: Type.Array(Type.Enum(['method', 'authority', 'path', 'userAgent'])),
   lost: Type.Integer({ minimum: 0, description: 'records given up before this one' }),
   previous: Sha256Hex,

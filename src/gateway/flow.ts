@@ -2,6 +2,7 @@ import type { BrowserSession } from '../contract/ipc.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { DialledUpstream, FlowFacts } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
+import type { InspectionOutcomes } from '../domain/inspection.ts';
 import type { PostureCriterion } from '../domain/posture.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
@@ -37,6 +38,8 @@ export class Flow {
   upstream: DialledUpstream | undefined = undefined;
   /** The upstream as the app's resource writes it: what a refusal names. */
   upstreamText: string | undefined = undefined;
+  /** Each inspector that ran leaves here what it did. */
+  inspections: InspectionOutcomes | undefined = undefined;
   bytesIn = 0;
   bytesOut = 0;
   /** Status that was sent to the client. */
@@ -76,5 +79,6 @@ export function factsOf(flow: Flow): FlowFacts {
   if (flow.app !== undefined) facts.app = flow.app;
   if (flow.decision !== undefined) facts.decision = flow.decision;
   if (flow.upstream !== undefined) facts.upstream = flow.upstream;
+  if (flow.inspections !== undefined) facts.inspections = flow.inspections;
   return facts;
 }

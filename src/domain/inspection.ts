@@ -1,0 +1,42 @@
+import type { App } from './resources.ts';
+
+/** What can be looked for in an application's flows, by the words of its resource (`inspect`). */
+export const inspectors = ['waf', 'malware', 'dlp'] as const satisfies NonNullable<App['inspect']>;
+export type Inspector = (typeof inspectors)[number];
+
+/** Why an inspector did not see a flow, or not all of it. The SOC reads these words: to rename one breaks its searches. */
+export const uninspectedReasons = [
+  /** No application was reached or even found: there is nothing that it could have looked at. */
+  'no-application',
+  /** The application's resource does not ask for it. */
+  'not-configured',
+  /** The flow was refused before its turn came. */
+  'refused-before',
+  /** It is asked for and did not run. */
+  'unavailable',
+  /** Bytes of a protocol that only the application and its client understand. */
+  'opaque',
+  /** A tunnel to an HTTP application: each request in it is a flow, with a record of its own. */
+  'in-its-requests',
+  /** A WebSocket or another protocol after an upgrade; the request that asked for it was looked at. */
+  'upgraded',
+  /** Encrypted or encoded in a way that is not undone here. */
+  'encoded',
+  /** Beyond the bound up to which it looks. */
+  'too-large',
+  /** It took longer than it may. */
+  'timeout',
+] as const;
+export type UninspectedReason = (typeof uninspectedReasons)[number];
+
+/** What one inspector did with one flow. */
+export type InspectionOutcome = {
+  /** Stable names of what it found, such as ids of rules: never what it looked at. */
+  readonly found?: readonly string[];
+} & (
+  | { readonly state: 'done'; readonly why?: never }
+  | { readonly state: 'partly' | 'not-done'; readonly why: UninspectedReason }
+);
+
+/** Of those that ran. Which did not, and why, is worked out from the flow when its record is written. */
+export type InspectionOutcomes = Readonly<Partial<Record<Inspector, InspectionOutcome>>>;

@@ -1,0 +1,58 @@
+import type { FlowFacts } from '../domain/flow.ts';
+import { inspectors } from '../domain/inspection.ts';
+import type { InspectionOutcome, Inspector, UninspectedReason } from '../domain/inspection.ts';
+import { asciiJson, bound } from './safe-text.ts';
+
+/** What of a flow there would be to look at: a request with its answer, a tunnel's bytes, or the proof of who someone is. */
+export type Content = 'request' | 'tunnel' | 'credentials';
+
+/** How many findings of one inspector a record names, and how long a name may be. */
+export const foundLimits = { names: 32, length: 64 };
+
+/** The member `inspection`: each inspector, whether it saw the flow, and why not. */
+export function formatInspection(content: Content, facts: FlowFacts): string {
+  const { inspections } = facts;
+  if (inspections === undefined) return unseen(content, facts);
+  const outcomes = inspectors.map((inspector): [Inspector, object] => {
+    const outcome = inspections[inspector];
+    return [
+      inspector,
+      outcome === undefined ? notDone(reasonOf(inspector, content, facts)) : outcomeMember(outcome),
+    ];
+  });
+  return asciiJson(Object.fromEntries(outcomes));
+}
+
+const notDone = (why: UninspectedReason): object => ({ state: 'not-done', why });
+
+const outcomeMember = ({ state, why, found = [] }: InspectionOutcome): object => ({
+  state,
+  ...(why === undefined ? {} : { why }),
+  ...(found.length === 0
+    ? {}
+    : { found: found.slice(0, foundLimits.names).map((name) => bound(name, foundLimits.length)) }),
+});
+
+function reasonOf(inspector: Inspector, content: Content, facts: FlowFacts): UninspectedReason {
+  const { app, decision } = facts;
+  if (app === undefined || content === 'credentials') return 'no-application';
+  if (app.inspect?.includes(inspector) !== true) return 'not-configured';
+  if (decision?.effect !== 'allow') return 'refused-before';
+  return content === 'tunnel' ? reasonOfTunnel(facts) : 'unavailable';
+}
+
+const reasonOfTunnel = ({ app, request }: FlowFacts): UninspectedReason =>
+  app?.protocol !== 'http' ? 'opaque' : request?.method === 'CONNECT' ? 'in-its-requests' : 'upgraded';
+
+/** Of each combination of reasons: there are few, and nearly every flow has one of them. */
+const unseenTexts = new Map<string, string>();
+
+function unseen(content: Content, facts: FlowFacts): string {
+  const reasons = inspectors.map((inspector) => [inspector, reasonOf(inspector, content, facts)] as const);
+  const key = reasons.join(' ');
+  const known = unseenTexts.get(key);
+  if (known !== undefined) return known;
+  const text = asciiJson(Object.fromEntries(reasons.map(([inspector, why]) => [inspector, notDone(why)])));
+  unseenTexts.set(key, text);
+  return text;
+}
