@@ -8,7 +8,8 @@ import type { AppEntry } from '../proxy/app-hosts.ts';
 import { statusRows } from '../status-rows.ts';
 import type { AgentStatus } from '../status.ts';
 import type { WhyReport } from '../why/report.ts';
-import { criterionNames, fill, postureHelp, stepNames } from '../why/words.ts';
+import { conclude } from '../why/lines.ts';
+import { criterionNames, fill, postureHelp, stepNames, whyText } from '../why/words.ts';
 import type { Action } from './actions.ts';
 import type { Refused } from './recent-refusals.ts';
 import { style } from './style.ts';
@@ -53,7 +54,9 @@ export function buildStatusPage({ status, refusals, token, language }: PageParts
 /** The walk to one application, step by step. */
 export function buildWhyPage(report: WhyReport, language: Language): string {
   const app = escapeHtml(report.app ?? report.asked);
-  const title = fill(pageWords[report.ok ? 'why-good' : 'why-bad'][language], { app });
+  const title = report.ok
+    ? whyText(language, conclude(report), { app })
+    : fill(pageWords['why-bad'][language], { app });
   const steps = report.steps.map(({ step, outcome, text = '', code, help, flowId }) => {
     const mood = { ok: 'good', failed: 'bad', unknown: 'wait' }[outcome];
     const mark = { ok: '✓', failed: '✗', unknown: '·' }[outcome];

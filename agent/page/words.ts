@@ -29,7 +29,6 @@ export const pageWords = {
   'sign-out': { en: 'Sign out', fr: 'Se déconnecter' },
   'open-portal': { en: "Open the network's page", fr: 'Ouvrir la page du réseau' },
   back: { en: 'Back', fr: 'Retour' },
-  'why-good': { en: '{app} can be reached', fr: '{app} est accessible' },
   'why-bad': { en: 'What is in the way of {app}', fr: 'Ce qui empêche {app}' },
 } as const satisfies Record<string, Sentence>;
 

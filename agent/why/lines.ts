@@ -4,6 +4,10 @@ import { stepNames, whyText } from './words.ts';
 
 const marks = { ok: '✓', failed: '✗', unknown: '·' } as const;
 
+/** What a walk without a failure came to: a step of which nothing is known is not taken for good. */
+export const conclude = ({ steps }: WhyReport): 'all-fine' | 'nothing-found' =>
+  steps.every(({ outcome }) => outcome === 'ok') ? 'all-fine' : 'nothing-found';
+
 /** The walk for a terminal: a line a step, and under the one that fails what to do. */
 export function whyLines(report: WhyReport, language: Language): readonly string[] {
   const width = Math.max(...report.steps.map(({ step }) => stepNames[step][language].length));
@@ -13,5 +17,6 @@ export function whyLines(report: WhyReport, language: Language): readonly string
     const line = `${marks[outcome]} ${stepNames[step][language].padEnd(width)}  ${facts}`.trimEnd();
     return help === undefined ? [line] : [line, `${indent}→ ${help}`];
   });
-  return report.ok ? [...lines, whyText(language, 'all-fine', { app: report.app ?? report.asked })] : lines;
+  if (!report.ok) return lines;
+  return [...lines, whyText(language, conclude(report), { app: report.app ?? report.asked })];
 }

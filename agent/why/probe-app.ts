@@ -10,7 +10,7 @@ const limitMs = 20_000;
 const maxBytes = 65_536;
 
 export type ProbedApp =
-  | { readonly found: 'reached'; readonly connected: boolean }
+  | { readonly found: 'reached'; readonly answer: AppProbe }
   | { readonly found: 'refused'; readonly problem: PeerProblem }
   | { readonly found: 'no-answer' };
 
@@ -33,7 +33,7 @@ export async function probeApp(session: GatewaySession, app: string): Promise<Pr
       const text = (await readBody(stream, maxBytes)).toString('utf8');
       if (status !== 200) return { found: 'refused', problem: parseProblemText(status, text) };
       const answer: unknown = JSON.parse(text);
-      if (Value.Check(AppProbe, answer)) return { found: 'reached', connected: answer.connected };
+      if (Value.Check(AppProbe, answer)) return { found: 'reached', answer };
       return { found: 'refused', problem: parseProblemText(status, text) };
     } finally {
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import type { AppProbe } from '../../src/contract/app-probe.ts';
 import { postureCriteria } from '../../src/contract/posture.ts';
 import type { PostureCriterion } from '../../src/contract/posture.ts';
 import { refusals } from '../../src/contract/refusals.ts';
@@ -69,18 +70,17 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
     return report(asked, app, found, failure);
   }
   found.set('policy', describePassed('policy'));
-  const { connected } = probed;
-  found.set('connector', connected ? describePassed('connector') : notAsked('connector-not-asked'));
-  found.set('upstream', connected ? describePassed('upstream') : notAsked('upstream-not-asked'));
+  const { answer } = probed;
+  found.set('connector', describeConnector(answer, language));
+  const upstream = describeUpstream(answer, language);
+  if ('step' in upstream) return report(asked, app, found, upstream);
+  found.set('upstream', upstream);
   return report(asked, app, found, undefined);
 
-  function notAsked(word: 'connector-not-asked' | 'upstream-not-asked'): Found {
-    return { outcome: 'unknown', text: text(word) };
-  }
-  function describePassed(step: 'policy' | 'connector' | 'upstream'): Found {
+  function describePassed(step: 'policy' | 'connector'): Found {
     const user = status.signedIn?.user ?? status.user;
     if (step === 'policy') return { outcome: 'ok', text: text('policy-allows', { user }) };
-    return { outcome: 'ok', text: text(step === 'connector' ? 'connector-good' : 'upstream-good') };
+    return { outcome: 'ok', text: text('connector-good') };
   }
   function describeUpTo(step: WhyStep): Map<WhyStep, Found> {
     const { gateway, probe } = status;
@@ -218,6 +218,29 @@ function describeRefusal(problem: PeerProblem, app: string, language: Language):
     ...(help === undefined ? {} : { help }),
     ...more,
   };
+}
+
+function describeConnector({ connected, datagrams }: AppProbe, language: Language): Found {
+  if (connected) return { outcome: 'ok', text: whyText(language, 'connector-good') };
+  // A gateway of an earlier version does not try UDP.
+  if (datagrams === undefined) return { outcome: 'unknown', text: whyText(language, 'connector-not-asked') };
+  return { outcome: 'ok', text: whyText(language, 'connector-has-socket') };
+}
+
+/** Whether a UDP app is there shows only by what programs sent to it lately. */
+function describeUpstream(
+  { connected, datagrams }: AppProbe,
+  language: Language,
+): Found | (Failure & { readonly outcome: 'failed' }) {
+  if (connected) return { outcome: 'ok', text: whyText(language, 'upstream-good') };
+  if (datagrams === undefined) return { outcome: 'unknown', text: whyText(language, 'upstream-not-asked') };
+  const { sign } = datagrams;
+  if (sign === undefined) return { outcome: 'unknown', text: whyText(language, 'datagrams-none') };
+  const { last, secondsAgo: seconds } = sign;
+  const text = whyText(language, `datagrams-${last}`, { seconds });
+  if (last !== 'unreachable') return { outcome: last === 'answered' ? 'ok' : 'unknown', text };
+  const code = 'upstream-unreachable';
+  return { step: 'upstream', outcome: 'failed', text, code, help: refusals[code].help[language] };
 }
 
 /** What the gateway names as at fault: `posture`, then criteria. One that this agent does not know is passed over. */

@@ -22,6 +22,10 @@ export const whyWords = {
     en: '{app} can be reached from this laptop.',
     fr: '{app} est accessible depuis cet ordinateur.',
   },
+  'nothing-found': {
+    en: 'Nothing is in the way of {app}, as far as can be told without sending it something.',
+    fr: "Rien ne s'oppose à {app}, pour autant qu'on puisse le dire sans rien lui envoyer.",
+  },
   'name-by-proxy': {
     en: '{host} goes through the proxy {proxy}, for programs that use it or its /proxy.pac',
     fr: '{host} passe par le proxy {proxy}, pour les programmes qui utilisent celui-ci ou son /proxy.pac',
@@ -89,14 +93,34 @@ export const whyWords = {
   },
   'policy-allows': { en: 'allows {user} on this laptop', fr: 'autorise {user} sur cet ordinateur' },
   'connector-good': { en: 'has a way to the application', fr: "a un chemin jusqu'à l'application" },
+  'connector-has-socket': {
+    en: 'has opened a socket that leads to the application; nothing was sent',
+    fr: "a ouvert un socket qui mène à l'application ; rien n'a été envoyé",
+  },
   'connector-not-asked': {
-    en: 'cannot be tried for UDP before something is sent',
-    fr: "ne peut être essayé en UDP avant d'envoyer quelque chose",
+    en: 'not tried: this gateway tries no UDP',
+    fr: "pas essayé : cette passerelle n'essaie pas l'UDP",
   },
   'upstream-good': { en: 'takes connections', fr: 'accepte les connexions' },
   'upstream-not-asked': {
     en: 'only its own program can tell with UDP',
     fr: 'en UDP, seul son propre programme peut le dire',
+  },
+  'datagrams-none': {
+    en: 'unknown: this gateway has carried no datagram to it lately, and with UDP only an answer shows that somebody is there. Use its program, then ask again',
+    fr: "inconnu : cette passerelle ne lui a transmis aucun datagramme récemment, et en UDP seule une réponse montre qu'il est là. Utilisez son programme, puis redemandez",
+  },
+  'datagrams-answered': {
+    en: 'answered a datagram {seconds} s ago',
+    fr: 'a répondu à un datagramme il y a {seconds} s',
+  },
+  'datagrams-silent': {
+    en: 'unknown: it was sent datagrams and had not answered when that flow ended {seconds} s ago. Some applications never answer',
+    fr: "inconnu : il a reçu des datagrammes et n'avait pas répondu quand ce flux s'est terminé il y a {seconds} s. Certaines applications ne répondent jamais",
+  },
+  'datagrams-unreachable': {
+    en: 'its host said {seconds} s ago that nobody listens there',
+    fr: "son hôte a dit il y a {seconds} s que personne n'y écoute",
   },
   'no-answer': { en: 'no answer in time', fr: 'pas de réponse à temps' },
   'no-answer-help': {

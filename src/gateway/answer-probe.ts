@@ -15,15 +15,14 @@ export async function answerProbe(flow: Flow, gateway: Gateway): Promise<void> {
   if (app === undefined || grant === undefined) throw new TypeError('probe was not decided');
   let refusal: Refusal | undefined;
   grant.cut = (reason) => (refusal = reason);
-  // UDP has no connection that could be made; that the policies allow it is all there is to say.
-  if (app.protocol !== 'udp') {
-    try {
-      const { dialled, text } = await gateway.probes.reach(app);
-      flow.upstream = dialled;
-      flow.upstreamText = text;
-    } catch (error) {
-      refusal ??= refusalOfError(error, app.name);
-    }
+  let datagrams: AppProbe['datagrams'];
+  try {
+    const reached = await gateway.probes.reach(app);
+    ({ datagrams } = reached);
+    flow.upstream = reached.dialled;
+    flow.upstreamText = reached.text;
+  } catch (error) {
+    refusal ??= refusalOfError(error, app.name);
   }
   refusal ??= grant.ended;
   if (refusal !== undefined) return refuseFlow(flow, gateway, refusal);
@@ -31,6 +30,7 @@ export async function answerProbe(flow: Flow, gateway: Gateway): Promise<void> {
   answerWithJson(flow, gateway, {
     app: app.name,
     allowed: true,
-    connected: app.protocol !== 'udp',
+    connected: datagrams === undefined,
+    ...(datagrams === undefined ? {} : { datagrams }),
   } satisfies AppProbe);
 }

@@ -1,3 +1,4 @@
+import type { AppProbe } from '../contract/app-probe.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { AccessFacts, AccessRequest } from '../domain/decision.ts';
@@ -10,13 +11,16 @@ import type { OpenedUpstream } from './upstream/open-upstream.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
 
 /** What was found at an application's door. */
-export type Reached = Pick<OpenedUpstream, 'dialled' | 'text'>;
+export interface Reached extends Pick<OpenedUpstream, 'dialled' | 'text'> {
+  /** Of a UDP app. */
+  readonly datagrams?: NonNullable<AppProbe['datagrams']>;
+}
 
 /** Looks on behalf of a laptop whether the way to an application is free, without a byte of a request. */
 export interface AppProbes {
   /** A refusal once this device asked more often than people do. */
   admit(device: DeviceId, now: number): Refusal | undefined;
-  /** A connection to the application that is closed at once. Rejects with UpstreamError. */
+  /** A connection to the application, or a socket for datagrams, that is closed at once. Rejects with UpstreamError. */
   reach(app: App): Promise<Reached>;
 }
 
@@ -24,12 +28,20 @@ export interface AppProbes {
 const maxPerMinute = 240;
 const windowMs = 60_000;
 
-export function createAppProbes({ open }: Pick<Upstreams, 'open'>): AppProbes {
+export function createAppProbes({
+  open,
+  openDatagrams,
+}: Pick<Upstreams, 'open' | 'openDatagrams'>): AppProbes {
   const asked = new Map<DeviceId, number>();
   let windowEndsAt = 0;
   const reaching = new Map<App, Promise<Reached>>();
   const dial = async (app: App): Promise<Reached> => {
     try {
+      if (app.protocol === 'udp') {
+        const { socket, dialled, text, sign } = await openDatagrams(app);
+        socket.close();
+        return { dialled, text, datagrams: sign === undefined ? {} : { sign } };
+      }
       const { socket, dialled, text } = await open(app);
       socket.destroy();
       return { dialled, text };

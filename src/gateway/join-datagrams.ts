@@ -28,6 +28,8 @@ export function joinDatagrams(
 ): void {
   const { socket, text } = opened;
   let isOver = false;
+  let hasSent = false;
+  let hasHeard = false;
   const end = (endedBy: EndedBy, refusal?: Refusal): void => {
     if (isOver) return;
     isOver = true;
@@ -35,6 +37,7 @@ export function joinDatagrams(
     if (refusal === undefined) client.end();
     else client.destroy();
     socket.close();
+    if (hasSent && !hasHeard && endedBy !== 'upstream') opened.note('silent');
     gateway.record.tunnelClosed(flow, endedBy, refusal);
     if (flow.grant !== undefined) gateway.grants.close(flow.grant);
   };
@@ -42,6 +45,7 @@ export function joinDatagrams(
   const capsules = createCapsuleReader((payload) => {
     flow.bytesIn += payload.length;
     idle.refresh();
+    hasSent = true;
     if (socket.getSendQueueSize() < maxQueuedBytes) socket.send(payload);
   });
 
@@ -60,6 +64,8 @@ export function joinDatagrams(
   client.on('error', () => end('client'));
   client.once('close', () => end('client'));
   socket.on('message', (payload) => {
+    hasHeard = true;
+    opened.note('answered');
     // An upstream is not trusted to keep to what a packet can hold, nor to wait for who reads.
     if (payload.length > maxDatagramBytes || client.writableLength > maxQueuedBytes) return;
     flow.bytesOut += payload.length;

@@ -103,6 +103,39 @@ it('says that posture is not in order where the application does not ask for it,
 });
 
 it.each([
+  [undefined, 'ooooooouu', 'tries no UDP', 'as far as can be told'],
+  [{}, 'oooooooou', 'has carried no datagram', 'as far as can be told'],
+  [{ sign: { last: 'silent', secondsAgo: 4 } }, 'oooooooou', 'ended 4 s ago', 'as far as can be told'],
+  [
+    { sign: { last: 'answered', secondsAgo: 4 } },
+    'ooooooooo',
+    'answered a datagram 4 s ago',
+    'can be reached',
+  ],
+  [
+    { sign: { last: 'unreachable', secondsAgo: 4 } },
+    'oooooooof',
+    'nobody listens there',
+    'upstream-unreachable',
+  ],
+])('says of a UDP app what the gateway knows of it: %j', async (datagrams, expected, said, concluded) => {
+  await connect();
+  probe(200, { app: 'grants', allowed: true, connected: false, ...(datagrams && { datagrams }) });
+  const report = await why('grants');
+  expect([report.ok, outcomes(report)]).toEqual([!expected.endsWith('f'), expected]);
+  const lines = whyLines(report, 'en').join('\n');
+  expect(lines).toContain(said);
+  expect(lines).toContain(concluded);
+});
+
+it('takes no sign for one that it does not know', async () => {
+  await connect();
+  const sign = { last: 'perhaps', secondsAgo: 1 };
+  probe(200, { app: 'grants', allowed: true, connected: false, datagrams: { sign } });
+  expect((await why('grants')).ok).toBe(false);
+});
+
+it.each([
   ['device-revoked', 'certificate', 'ooofuuuuu'],
   ['token-signature', 'token', 'oooofuuuu'],
   ['not-ready', 'tunnel', 'oofuuuuuu'],

@@ -12,6 +12,8 @@ import { startAgent } from '../../agent/agent.ts';
 import type { RunningAgent } from '../../agent/agent.ts';
 import { systemClock } from '../../agent/clock.ts';
 import { enrollDevice } from '../../agent/enrollment/enroll.ts';
+import type { WhyReport } from '../../agent/why/report.ts';
+import { ask as askAgent } from '../agent/lab/proxy-client.ts';
 import { postureOf, silent } from '../agent/lab/world.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
@@ -163,6 +165,13 @@ describe.runIf(missing === undefined)(
       return stdout.trim();
     };
 
+    const why = async (app: string): Promise<{ failed?: string; text?: string }> => {
+      const { body } = await askAgent(agent.port, `/why/${app}`);
+      const { failed, steps } = JSON.parse(body) as WhyReport;
+      const { text = '' } = steps.find(({ step }) => step === (failed ?? 'upstream')) ?? {};
+      return { text, ...(failed === undefined ? {} : { failed }) };
+    };
+
     it('each answer dig on the laptop, by UDP through the gateway, and only whom a policy lets in', async () => {
       expect(await Promise.all([ask('finance', 3), ask('school', 3)])).toEqual(['192.0.2.1', '192.0.2.2']);
       expect(await ask('payroll', 1)).not.toContain('192.0.2');
@@ -177,6 +186,20 @@ describe.runIf(missing === undefined)(
           ['names-payroll', 'Refuse', 17],
         ]),
       );
+    });
+
+    it('are found by `why` with what can be known of them, and without a datagram that nobody sent', async () => {
+      expect(await why('names-payroll')).toMatchObject({ failed: 'policy' });
+      expect(await why('names-school')).toEqual({ text: expect.stringContaining('answered a datagram') });
+      const [finance] = servers.splice(0, 1);
+      const exited = once(finance as ChildProcess, 'exit');
+      finance?.kill();
+      await exited;
+      expect(await ask('finance', 1)).not.toContain('192.0.2');
+      expect(await why('names-finance')).toEqual({
+        failed: 'upstream',
+        text: expect.stringContaining('nobody listens there'),
+      });
     });
   },
 );

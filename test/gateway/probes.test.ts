@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import type { ClientHttp2Session } from 'node:http2';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { encodeDatagram } from '../../src/contract/datagram-capsules.ts';
 import { readChecks } from '../../src/domain/posture.ts';
 import type { PostureCriterion } from '../../src/domain/posture.ts';
 import { readAccess } from '../../src/flow/recorded-access.ts';
@@ -10,6 +12,8 @@ import { labApp, startLabGateway } from '../lab/gateway.ts';
 import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
 import { linesIn } from '../lab/flow-records.ts';
 import { http2Request } from '../lab/http2-client.ts';
+import { startDatagramEcho, startDatagramSink } from '../lab/speakers.ts';
+import type { DatagramEcho, DatagramSink } from '../lab/speakers.ts';
 
 const permit = (app: string, condition: string) => ({
   kind: 'Policy' as const,
@@ -17,14 +21,21 @@ const permit = (app: string, condition: string) => ({
   cedar: `permit (principal, action, resource == App::"${app}") when { ${condition} };`,
 });
 const upstream = (port: number): string => `tcp://127.0.0.1:${port}`;
+const udpUpstream = (port: number): string => `udp://127.0.0.1:${port}`;
 let lab: LabGateway;
 let alice: LabLaptop;
 let app: LabServer;
 let ledger: LabServer;
+let names: DatagramEcho;
+let mute: DatagramSink;
 
 beforeAll(async () => {
   app = await startApplication('grants');
   ledger = await startTcpService((socket) => socket.write('ready\n'));
+  names = await startDatagramEcho('names');
+  mute = await startDatagramSink();
+  const closed = await startDatagramEcho('closed');
+  await closed.close();
   lab = await startLabGateway({
     apps: [
       labApp('grants', [app.url]),
@@ -34,10 +45,15 @@ beforeAll(async () => {
       labApp('paths', [app.url]),
       labApp('mfa', [app.url]),
       labApp('inspected', [app.url], { inspect: ['waf'] }),
+      labApp('names', [`udp://127.0.0.1:${names.port}`], { protocol: 'udp', ports: [53] }),
+      labApp('no-names', [`udp://127.0.0.1:${closed.port}`], { protocol: 'udp', ports: [53] }),
+      labApp('log', [`udp://127.0.0.1:${mute.port}`], { protocol: 'udp', ports: [514] }),
+      labApp('cut-off-names', [udpUpstream(2)], { protocol: 'udp', ports: [53] }),
       labApp('gone', [upstream(1)], { protocol: 'tcp', ports: [1] }),
       labApp('cut-off', [upstream(2)], { protocol: 'tcp', ports: [2] }),
     ],
     policies: [
+      ...['names', 'no-names', 'log', 'cut-off-names'].map((name) => permit(name, 'true')),
       ...['grants', 'ledger', 'inspected', 'gone', 'cut-off'].map((name) => permit(name, 'true')),
       permit('healthy', 'context.posture.diskEncrypted && context.posture.firewallEnabled'),
       permit('paths', 'context.request.path == "/"'),
@@ -52,6 +68,8 @@ afterAll(async () => {
   await lab.close();
   app.close();
   ledger.close();
+  await names.close();
+  await mute.close();
 });
 afterEach(() => expect(lab.errors).toEqual([]));
 
@@ -106,6 +124,7 @@ it.each([
   ['inspected', 503, 'inspection-unavailable'],
   ['gone', 502, 'upstream-unreachable'],
   ['cut-off', 503, 'connector-unavailable'],
+  ['cut-off-names', 503, 'connector-unavailable'],
   ['none', 404, 'application-unknown'],
   ['__proto__', 404, 'application-unknown'],
   ['', 404, 'application-unknown'],
@@ -117,6 +136,69 @@ it.each([
   expect(answer).toMatchObject({ status, body: { code } });
   const { outcome } = await lab.recorder.next(({ kind }) => kind === 'request', from);
   expect(outcome).toMatchObject({ refusal: code, status });
+});
+
+/** What a flow of one datagram leads to, until its record says that it ended. */
+async function sendDatagram(session: ClientHttp2Session, app: string, port: number, token: string) {
+  const from = lab.recorder.records.length;
+  const stream = session.request(
+    {
+      ':method': 'CONNECT',
+      ':protocol': 'connect-udp',
+      ':scheme': 'https',
+      ':authority': 'gateway.example.org',
+      ':path': `/.well-known/masque/udp/${app}.apps.example.org/${port}/`,
+      'capsule-protocol': '?1',
+      'proxy-authorization': `Bearer ${token}`,
+    },
+    { endStream: false },
+  );
+  stream.on('error', () => undefined);
+  await once(stream, 'response');
+  stream.write(encodeDatagram(Buffer.from('a')));
+  return {
+    stream,
+    over: () =>
+      lab.recorder.next(({ kind, facts }) => kind === 'tunnel-closed' && facts.app?.name === app, from),
+  };
+}
+
+const udp = (app: string, sign?: object) => ({
+  status: 200,
+  body: { app, allowed: true, connected: false, datagrams: sign === undefined ? {} : { sign } },
+});
+const lately = (last: string) => ({ last, secondsAgo: expect.any(Number) as number });
+
+it('opens a socket for datagrams to a UDP app and sends nothing, so that only flows show who is there', async () => {
+  const session = await alice.session();
+  const token = await alice.token();
+  const dials = lab.dialer.dials.length;
+  expect(await probe(session, 'names', token)).toEqual(udp('names'));
+  expect([lab.dialer.dials.length, names.peers.length]).toEqual([dials + 1, 0]);
+  const { stream, over } = await sendDatagram(session, 'names', 53, token);
+  await once(stream, 'data');
+  expect(await probe(session, 'names', token)).toEqual(udp('names', lately('answered')));
+  stream.end();
+  await over();
+  expect(names.peers.length).toBe(1);
+  lab.clock.now += 301_000;
+  const later = await alice.token();
+  expect(await probe(session, 'names', later)).toEqual(udp('names'));
+  lab.clock.now -= 301_000;
+});
+
+it('tells a UDP app that nobody listens for from one that stays silent', async () => {
+  const session = await alice.session();
+  const token = await alice.token();
+  const refused = await sendDatagram(session, 'no-names', 53, token);
+  expect((await refused.over()).outcome).toMatchObject({ refusal: 'upstream-unreachable' });
+  expect(await probe(session, 'no-names', token)).toEqual(udp('no-names', lately('unreachable')));
+  const silent = await sendDatagram(session, 'log', 514, token);
+  await mute.heard();
+  expect(await probe(session, 'log', token)).toEqual(udp('log'));
+  silent.stream.end();
+  await silent.over();
+  expect(await probe(session, 'log', token)).toEqual(udp('log', lately('silent')));
 });
 
 it('asks no connector for an application that the policies deny', async () => {

@@ -74,3 +74,29 @@ export async function startDatagramEcho(name: string): Promise<DatagramEcho> {
     },
   };
 }
+
+/** A UDP service in this process that takes what comes and never answers. */
+export interface DatagramSink {
+  readonly port: number;
+  /** Resolves once something came. */
+  heard(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startDatagramSink(): Promise<DatagramSink> {
+  const socket = createSocket('udp4');
+  const first = once(socket, 'message');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  return {
+    port: socket.address().port,
+    async heard() {
+      await first;
+    },
+    async close() {
+      const closed = once(socket, 'close');
+      socket.close();
+      await closed;
+    },
+  };
+}

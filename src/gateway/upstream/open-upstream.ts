@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { connect as connectTls, rootCertificates } from 'node:tls';
 import { createSecureContext } from 'node:tls';
 import { refuse } from '../../contract/refusals.ts';
+import type { DatagramSign } from '../../contract/app-probe.ts';
 import type { DialledUpstream } from '../../domain/flow.ts';
 import type { NetworkName } from '../../domain/ids.ts';
 import type { App } from '../../domain/resources.ts';
@@ -12,6 +13,8 @@ import type { Dialer } from '../../routing/dialer.ts';
 import { addressOf } from '../../routing/upstream.ts';
 import type { Upstream } from '../../routing/upstream.ts';
 import type { UpstreamChoice } from '../../routing/upstream-choice.ts';
+import { createDatagramSigns } from './datagram-signs.ts';
+import type { NoteSign } from './datagram-signs.ts';
 import { refusalOfError, UpstreamError } from './upstream-failure.ts';
 
 /** A connection to one upstream of one app, inside its network; over TLS where the upstream is https. */
@@ -32,6 +35,9 @@ export interface OpenedDatagrams {
   readonly dialled: DialledUpstream;
   /** As the app's resource writes it. */
   readonly text: string;
+  /** The last that was seen of this upstream. */
+  readonly sign: DatagramSign | undefined;
+  readonly note: NoteSign;
   /** Nobody is there after all: the next flow goes to another. */
   failed(): void;
 }
@@ -57,6 +63,7 @@ export function createUpstreamOpener(parts: {
   readonly now: () => number;
 }): UpstreamOpener {
   const { dialer, choice, authoritiesPem, timeoutMs, now } = parts;
+  const signs = createDatagramSigns(now);
   // Made at first use: most gateways speak plain HTTP inside a private network.
   let trust: ReturnType<typeof createSecureContext> | undefined;
   const trusted = (): ReturnType<typeof createSecureContext> =>
@@ -119,6 +126,7 @@ export function createUpstreamOpener(parts: {
   };
 
   const openDatagrams = async (app: App, upstream: Upstream): Promise<OpenedDatagrams> => {
+    const note = signs.noteFor(upstream);
     try {
       const { socket, address } = await dialer.dialDatagrams(app.network, addressOf(upstream));
       // Until its flow is joined to it: what its peer says before that nobody asked for.
@@ -127,7 +135,12 @@ export function createUpstreamOpener(parts: {
         socket,
         dialled: { network: app.network as NetworkName, address, port: upstream.port },
         text: textOf(upstream),
-        failed: () => choice.failed(app, upstream, now()),
+        sign: signs.last(upstream),
+        note,
+        failed() {
+          note('unreachable');
+          choice.failed(app, upstream, now());
+        },
       };
     } catch (error) {
       throw failed(error, app, upstream);
