@@ -10,6 +10,7 @@ import type { MeasuredPosture, PostureProvider } from './posture/posture-provide
 import type { Carrier } from './session/carrier.ts';
 import type { CarrierView, GatewayView } from './session/carrier-view.ts';
 import { stateOfRefusal } from './session/failure.ts';
+import { gatewaysOf } from './session/gateways.ts';
 import { checkLeg } from './session/check-path.ts';
 import type { KeptSignIn } from './state/kept-sign-in.ts';
 import type { AgentSettings } from './state/settings-file.ts';
@@ -69,6 +70,7 @@ export async function measureStatus(parts: {
   const isSilent = !gateway.ok && gateway.code === undefined && control.code === undefined && !control.ok;
   const portal = isSilent ? await parts.portal.look() : undefined;
   const view = carrier.view();
+  const config = carrier.config.current();
   const kept = parts.signedIn();
   const intercept = parts.intercept();
   return {
@@ -84,11 +86,12 @@ export async function measureStatus(parts: {
     probe: { control, gateway },
     ...(view.gateway === undefined ? {} : { gateway: describeGateway(view.gateway) }),
     ...(view.standby === undefined ? {} : { standby: describeGateway(view.standby) }),
+    gatewaysNamed: config === undefined ? 0 : gatewaysOf(config).length,
     ...(view.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: view.tokenExpiresAt }),
     certificateExpiresAt: view.certificateExpiresAt,
     ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
     ...(firewall === undefined ? {} : { firewall }),
-    apps: carrier.config.current()?.apps ?? [],
+    apps: config?.apps ?? [],
     ...(intercept === undefined ? {} : { intercept }),
     ...(view.lastRefusal === undefined ? {} : { lastRefusal: describeRefusal(view.lastRefusal) }),
   };

@@ -239,6 +239,11 @@ const catalog = {
   'label-signed-in': { en: 'Signed in (until)', fr: "Connecté (jusqu'à)" },
   'label-control': { en: 'Control plane', fr: 'Plan de contrôle' },
   'label-gateway': { en: 'Gateway', fr: 'Passerelle' },
+  'gateway-in-zone': { en: '{place}, zone {zone}', fr: '{place}, zone {zone}' },
+  'standby-missing': {
+    en: 'no second gateway is ready at the moment',
+    fr: "aucune autre passerelle n'est prête pour l'instant",
+  },
   'label-standby': { en: 'Standby', fr: 'Relève' },
   'label-since': { en: 'Session since', fr: 'Session depuis' },
   'label-token': { en: 'Token until', fr: "Jeton jusqu'à" },

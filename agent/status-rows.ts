@@ -1,3 +1,4 @@
+import { gatewayText, standbyText } from './gateway-text.ts';
 import { message, stateMessage } from './messages.ts';
 import type { Language } from './language.ts';
 import type { AgentStatus, Leg } from './status.ts';
@@ -8,9 +9,6 @@ const legText = (leg: Leg): string =>
   leg.ok
     ? `ok (${Math.round(leg.ms ?? 0)} ms)`
     : [leg.reason, leg.code && `(${leg.code})`].filter(Boolean).join(' ');
-
-const gatewayText = ({ name, address, zone }: NonNullable<AgentStatus['gateway']>): string =>
-  [name, address, ...(zone === undefined ? [] : [`(${zone})`])].join(' ');
 
 /** A status as label and text, for the table on a terminal and for the page. */
 export function statusRows(status: AgentStatus, language: Language): [label: string, text: string][] {
@@ -25,9 +23,9 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
     [label('label-control'), legText(probe.control)],
     [
       label('label-gateway'),
-      [gateway && gatewayText(gateway), legText(probe.gateway)].filter(Boolean).join(': '),
+      [gateway && gatewayText(gateway, language), legText(probe.gateway)].filter(Boolean).join(': '),
     ],
-    [label('label-standby'), status.standby && gatewayText(status.standby)],
+    [label('label-standby'), standbyText(status, language)],
     [label('label-since'), gateway && time(gateway.since)],
     [label('label-token'), status.tokenExpiresAt === undefined ? undefined : time(status.tokenExpiresAt)],
     [label('label-certificate'), time(status.certificateExpiresAt)],

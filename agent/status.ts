@@ -42,8 +42,10 @@ export const AgentStatus = Type.Object(
     proxy: Type.String(),
     probe: Type.Object({ control: Leg, gateway: Leg }, strict),
     gateway: Type.Optional(Gateway),
-    /** A second session that is ready to take over. */
+    /** A second session that is ready to take over, in another zone where there is one. */
     standby: Type.Optional(Gateway),
+    /** How many gateways the control plane named. */
+    gatewaysNamed: Type.Integer({ minimum: 0 }),
     tokenExpiresAt: Type.Optional(Seconds),
     certificateExpiresAt: Seconds,
     posture: Type.Optional(

@@ -3,6 +3,7 @@ import { postureCriteria } from '../../src/contract/posture.ts';
 import { refusals as refusalTexts } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import type { Language } from '../language.ts';
+import { gatewayText, standbyText } from '../gateway-text.ts';
 import { timeText } from '../local-time.ts';
 import type { AppEntry } from '../proxy/app-hosts.ts';
 import { statusRows } from '../status-rows.ts';
@@ -112,8 +113,21 @@ function hero(status: AgentStatus, token: string, language: Language): string {
   });
   return (
     `<section class="hero ${mood}"><h1>${escapeHtml(text[language])}</h1><p>${escapeHtml(help)}</p>` +
+    wayLines(status, language) +
     `<form method="post" action="/action"><input type="hidden" name="token" value="${token}">${portal}${buttons.join('')}</form></section>`
   );
+}
+
+/** Through which gateway, in which zone, and what is ready to take over: only while it carries. */
+function wayLines(status: AgentStatus, language: Language): string {
+  const { gateway, probe } = status;
+  if (gateway === undefined || !probe.gateway.ok) return '';
+  const standby = standbyText(status, language);
+  const lines = [
+    fill(pageWords.through[language], { gateway: gatewayText(gateway, language) }),
+    ...(standby === undefined ? [] : [fill(pageWords.standby[language], { standby })]),
+  ];
+  return `<p class="soft">${lines.map(escapeHtml).join('<br>')}</p>`;
 }
 
 function appRow({ name, host, protocol, ports }: AppEntry, language: Language): string {

@@ -10,6 +10,8 @@ export const pageWords = {
     en: 'No application is known yet. They appear once the laptop is connected.',
     fr: "Aucune application connue pour l'instant. Elles apparaissent une fois l'ordinateur connecté.",
   },
+  through: { en: 'Through {gateway}', fr: 'Par {gateway}' },
+  standby: { en: 'To take over if that is lost: {standby}', fr: 'En relève : {standby}' },
   check: { en: 'Does not open?', fr: "Ne s'ouvre pas ?" },
   laptop: { en: 'This laptop', fr: 'Cet ordinateur' },
   'posture-unknown': {

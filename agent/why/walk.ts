@@ -5,6 +5,7 @@ import type { PostureCriterion } from '../../src/contract/posture.ts';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode, RefusalText } from '../../src/contract/refusals.ts';
 import type { PeerProblem } from '../control/problem.ts';
+import { gatewayText, standbyText } from '../gateway-text.ts';
 import { timeText } from '../local-time.ts';
 import type { Language } from '../language.ts';
 import { stateMessage } from '../messages.ts';
@@ -84,6 +85,7 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
   }
   function describeUpTo(step: WhyStep): Map<WhyStep, Found> {
     const { gateway, probe } = status;
+    const standby = standbyText(status, language);
     const all: [WhyStep, Found][] = [
       ['name', found.get('name') ?? { outcome: 'unknown' }],
       ['captive-portal', { outcome: 'ok', text: text('no-portal') }],
@@ -91,7 +93,11 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
         'tunnel',
         {
           outcome: 'ok',
-          text: text('tunnel-up', { gateway: gateway?.address ?? '', ms: Math.round(probe.gateway.ms ?? 0) }),
+          text: text(standby === undefined ? 'tunnel-up' : 'tunnel-up-and-standby', {
+            gateway: gateway === undefined ? '' : gatewayText(gateway, language),
+            ms: Math.round(probe.gateway.ms ?? 0),
+            standby: standby ?? '',
+          }),
         },
       ],
       [

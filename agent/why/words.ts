@@ -68,6 +68,10 @@ export const whyWords = {
     fr: 'Ouvrez {url} dans un navigateur et connectez-vous. Cette page est celle du réseau : ne lui donnez jamais le mot de passe de votre organisation. Postern se connecte ensuite de lui-même.',
   },
   'tunnel-up': { en: '{gateway} answers ({ms} ms)', fr: '{gateway} répond ({ms} ms)' },
+  'tunnel-up-and-standby': {
+    en: '{gateway} answers ({ms} ms); to take over: {standby}',
+    fr: '{gateway} répond ({ms} ms) ; en relève : {standby}',
+  },
   'network-down-help': {
     en: 'Neither gateway nor control plane can be reached: is this laptop on a network? Other web sites tell. The agent tries again by itself.',
     fr: "Ni la passerelle ni le plan de contrôle ne sont joignables : l'ordinateur est-il sur un réseau ? D'autres sites le diront. L'agent réessaie de lui-même.",

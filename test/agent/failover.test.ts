@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterEach, expect, it } from 'vitest';
+import { statusRows } from '../../agent/status-rows.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import type { GatewayServer } from './lab/gateway-server.ts';
 import { ask, connectThrough, readUntil } from './lab/proxy-client.ts';
@@ -68,6 +69,33 @@ it('holds a session ready in a second zone, and shows both tokens the gateways a
   });
   expect((await ask(laptop.port, url)).body).toBe('GET at first');
   expect(second.requests.filter(({ headers }) => headers[':authority'] === grants)).toEqual([]);
+});
+
+it('says in status, why and on its page which gateway carries, in which zone, and what would take over', async () => {
+  const { laptop, way, second } = await twoZones();
+  world.gateway.probes.set('grants', {
+    status: 200,
+    body: { app: 'grants', allowed: true, connected: true },
+  });
+  const name = `gateway.${world.organization.domain}`;
+  const [first, other] = [`${name} ${way.address}, zone a`, `${name} ${second.address}, zone b`];
+  const load = async (path: string, accept = 'text/html'): Promise<string> =>
+    (await ask(laptop.port, path, { headers: { accept } })).body;
+  const rows = Object.fromEntries(statusRows(await laptop.status(), 'en'));
+  expect([rows['Gateway'], rows['Standby']]).toEqual([expect.stringContaining(first), other]);
+  const page = await load('/');
+  expect(page).toContain(`Through ${first}<br>To take over if that is lost: ${other}`);
+  expect(await load('/why/grants', 'application/json')).toMatch(
+    new RegExp(`${first} answers \\(\\d+ ms\\); to take over: ${other}`),
+  );
+
+  await second.crash();
+  while ((await laptop.status()).standby !== undefined);
+  const alone = await load('/');
+  expect(alone).toContain(`Through ${first}<br>To take over if that is lost: no second gateway is ready`);
+  expect(alone).not.toContain('zone b');
+  await world.gateway.crash();
+  expect(await load('/')).not.toContain('zone a');
 });
 
 it('holds none where there is one gateway only', async () => {
