@@ -8,6 +8,7 @@ import type { SignInWish } from '../sign-in/sign-in.ts';
 import type { Credentials } from '../state/credentials.ts';
 import type { SessionCache } from '../state/session-cache.ts';
 import type { Random } from './backoff.ts';
+import { createPostureAnswer } from './answer-posture.ts';
 import type { CarrierView, GatewayView } from './carrier-view.ts';
 import { createConfigKeeper } from './config-keeper.ts';
 import type { ConfigKeeper } from './config-keeper.ts';
@@ -184,7 +185,11 @@ export function createCarrier(options: CarrierOptions): Carrier {
           connectTimeoutMs: timings.connectTimeoutMs,
           signal,
           ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
-          watch: { onSilence: recovery.onSilence, onBulk: () => sessions.crowding.beat() },
+          watch: {
+            onSilence: recovery.onSilence,
+            onBulk: () => sessions.crowding.beat(),
+            onPostureAsked: answerPosture,
+          },
         },
         lookAgain,
         choose,
@@ -195,6 +200,13 @@ export function createCarrier(options: CarrierOptions): Carrier {
     log,
     inUse: () => identities.inUse(),
     onChange: () => wake(),
+  });
+
+  const answerPosture = createPostureAnswer({
+    clock,
+    inUse: () => identities.inUse(),
+    onDue: () => wake(),
+    signal: () => stopping,
   });
 
   const describe = ({ name, address, zone, since }: GatewaySession): GatewayView => ({

@@ -21,7 +21,7 @@ export interface EstablishOptions {
   readonly connectTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly resolve?: Resolve;
-  readonly watch: Pick<SessionOptions, 'onSilence' | 'onBulk'>;
+  readonly watch: Pick<SessionOptions, 'onSilence' | 'onBulk' | 'onPostureAsked'>;
 }
 
 /**

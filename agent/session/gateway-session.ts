@@ -1,6 +1,7 @@
 import { constants } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { postureSignal } from '../../src/contract/posture-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Credentials } from '../state/credentials.ts';
 import type { GatewayTarget } from './gateways.ts';
@@ -71,13 +72,15 @@ export interface SessionOptions {
   readonly onSilence?: (session: GatewaySession) => void;
   /** A long transfer has begun on it. */
   readonly onBulk?: (session: GatewaySession) => void;
+  /** The gateway asks for the laptop's posture. */
+  readonly onPostureAsked?: () => void;
 }
 
 /** Takes over an HTTP/2 connection to the gateway that `target` names. */
 export function wrapSession(
   session: ClientHttp2Session,
   socket: TLSSocket,
-  { target, credentials, clock, onSilence, onBulk }: SessionOptions,
+  { target, credentials, clock, onSilence, onBulk, onPostureAsked }: SessionOptions,
 ): GatewaySession {
   let open = 0;
   let reserved = 0;
@@ -94,6 +97,9 @@ export function wrapSession(
   };
   session.once('connect', () => session.setLocalWindowSize(windowBytes));
   session.on('error', (error) => (failure = error));
+  session.on('ping', (payload: Buffer) => {
+    if (payload.equals(postureSignal)) onPostureAsked?.();
+  });
   session.once('goaway', leave);
   session.once('close', () => {
     leave();

@@ -31,8 +31,11 @@ export interface TokenKeeper {
   dueInMs(): number;
   /** The new token was of no use at the gateway: try again in a while. */
   postpone(): void;
-  /** What a new one would say has changed: one is due now, if any was ever wanted. */
-  expedite(): void;
+  /**
+   * What a new one would say has changed: one is due now, if any was ever wanted. `fresh`: for it every check runs anew,
+   * also where nothing was seen to change.
+   */
+  expedite(options?: { readonly fresh?: boolean }): void;
   /** There is none in hand any more. */
   forget(): void;
   /** What to keep on disk of it. */
@@ -67,6 +70,7 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   let fetching: Promise<HeldToken> | undefined;
   let failures = 0;
   let isUrgent = false;
+  let mustBeFresh = false;
   let reported: PostureReport['checks'] | undefined;
   let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
 
@@ -77,7 +81,9 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
   const fetchNow = async (signal: AbortSignal | undefined): Promise<HeldToken> => {
     isUrgent = false;
     try {
-      const report = (await posture.measure()).report();
+      const fresh = mustBeFresh;
+      const report = (await posture.measure({ fresh })).report();
+      mustBeFresh &&= !fresh;
       const answer: TokenResponse = await api.fetchToken(credentials, report, options.signIn(), signal);
       reported = report.checks;
       const lifeSeconds = Math.max(1, answer.expiresInSeconds);
@@ -113,8 +119,9 @@ export function createTokenKeeper(options: TokenKeeperOptions): TokenKeeper {
       return kept === undefined ? Infinity : Math.max(0, (kept.refreshAt - kept.age()) * 1000);
     },
     postpone,
-    expedite: () => {
+    expedite: ({ fresh = false } = {}) => {
       isUrgent = kept !== undefined;
+      mustBeFresh ||= fresh;
     },
     forget: () => {
       kept = undefined;

@@ -41,6 +41,7 @@ Examples:
   postern device list --state quarantined                         which there are
   postern device show d-x2k7…                                     its certificates and its life
   postern device posture d-x2k7…                                  what it said of itself, and why
+  postern device posture d-x2k7… --now                            asks it to measure itself now
   postern device quarantine d-x2k7… --reason "malware alert"
   postern device release d-x2k7… --reason "reinstalled"
   postern device revoke d-x2k7… --reason "left the organization"  final

@@ -1,4 +1,5 @@
 import type { ControlState } from '../domain/control-state.ts';
+import type { DeviceId } from '../domain/ids.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import type { Attach } from '../domain/resources.ts';
 import type { RefusalCode } from './refusals.ts';
@@ -137,6 +138,8 @@ export type ControlToWorker =
       readonly code: RefusalCode;
       readonly detail: string;
     }
+  /** On the sessions that this device has here. */
+  | { readonly type: 'ask-posture'; readonly device: DeviceId }
   | { readonly type: 'gateway-certificate'; readonly certificatePem: string; readonly keyPem: string }
   | { readonly type: 'assertion-key'; readonly kid: string; readonly privateKeyPem: string };
 

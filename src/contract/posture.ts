@@ -54,7 +54,8 @@ export type PostureReport = Static<typeof PostureReport>;
 // GET /v1/devices/:id/posture
 export const DevicePosture = Type.Object(
   {
-    measuredAt: Type.Integer({ description: 'epoch seconds' }),
+    measuredAt: Type.Integer({ description: 'epoch seconds, by the clock of the control plane' }),
+    reportedAt: Type.Optional(Type.Integer({ description: 'epoch seconds: when it came' })),
     ...ReportedFacts,
     checks: PostureChecks,
     reasons: Reasons,
@@ -62,3 +63,29 @@ export const DevicePosture = Type.Object(
   strict,
 );
 export type DevicePosture = Static<typeof DevicePosture>;
+
+export const maxPostureWaitSeconds = 30;
+
+// POST /v1/devices/:id/posture
+export const AskPostureRequest = Type.Object(
+  {
+    waitSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: maxPostureWaitSeconds,
+        description: 'for the answer; 10 without it',
+      }),
+    ),
+  },
+  strict,
+);
+export const AskPostureResponse = Type.Object(
+  {
+    answered: Type.Boolean({ description: 'false: nothing came in time; the device is off, asleep or away' }),
+    answeredInMs: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** The answer; without one, what the device said before, if it did within a day. */
+    posture: Type.Optional(DevicePosture),
+  },
+  strict,
+);
+export type AskPostureResponse = Static<typeof AskPostureResponse>;

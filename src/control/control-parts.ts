@@ -19,6 +19,7 @@ import type { LostDeviceWatch } from './lost-devices.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { AccessLog } from './access-log.ts';
 import type { FailureLimit } from './failure-limit.ts';
+import type { FleetingSignals } from './fleeting/fleeting-signals.ts';
 import type { FleetingStore } from './fleeting/fleeting-store.ts';
 import type { ManagedDevices } from './managed-devices.ts';
 import type { PostureMemory } from './posture-memory.ts';
@@ -61,6 +62,8 @@ export interface ControlParts {
   readonly policySigner: () => Pick<ServerCertificate, 'chainPem' | 'keyPem'>;
   readonly fleet: WorkerFleet;
   readonly postures: PostureMemory;
+  /** Reaches the gateways that a device may have sessions to. What is sent is its id. */
+  readonly postureRequests: Pick<FleetingSignals, 'send'>;
   /** Of strangers, by address. */
   readonly failures: Readonly<Record<'enrollment' | 'scep' | 'logout' | 'administratorSignIn', FailureLimit>>;
   readonly lostDevices: LostDeviceWatch;

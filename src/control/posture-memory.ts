@@ -5,6 +5,8 @@ import type { FleetingStore } from './fleeting/fleeting-store.ts';
 /** With why each check said what it said, which policies do not see. */
 export interface ReportedPosture extends Posture {
   readonly reasons?: Readonly<Record<string, string>>;
+  /** When it came, epoch milliseconds; one kept by a server of an earlier version has none. */
+  readonly receivedAt?: number;
 }
 
 /** The posture that each device last reported. Fleeting: it is for people who ask, and decides nothing. */

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../package.json' with { type: 'json' };
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
+import type { DeviceId } from '../domain/ids.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import { keyUses } from '../identity/signing-keys.ts';
@@ -171,6 +172,13 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       settings.gateway.addresses.map((address) => address.replace(/:0$/, `:${gatewayPort}`));
     const fleeting = openFleeting(settings, start.configFile, clock);
     closing.push(() => fleeting.close());
+    const postureRequests = fleeting.signals('posture-requests');
+    if (hasWorkers)
+      closing.push(
+        postureRequests.listen((device) =>
+          desk.broadcast({ type: 'ask-posture', device: device as DeviceId }),
+        ),
+      );
     // Also without the API: workers ask for the sessions of browsers.
     signIn = await openSignIn({
       settings: settings.signIn,
@@ -235,6 +243,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       sessionKey: () => keys.current('session'),
       policySigner: () => policyCertificate.current,
       fleet,
+      postureRequests,
       postures: createPostureMemory(fleeting.of('posture', { maxEntries: 50_000 })),
       failures: {
         enrollment: createFailureLimit(fleeting.of('enrollment-failures', { maxEntries: 10_000 })),

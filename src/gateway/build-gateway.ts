@@ -37,6 +37,8 @@ export interface RunningGateway {
   applyEntries(entries: readonly LedgerEntry[]): void;
   /** A whole state takes the place of the one that is in force, which may have missed something. */
   replaceState(snapshot: ControlState): void;
+  /** Asks that device for its posture on each session that it has here. */
+  askPosture(device: DeviceId): void;
   setCertificate(certificatePem: string, keyPem: string): void;
   setAssertionKey(kid: string, privateKeyPem: string): void;
   /** Takes no more, lets flows end for as long as the settings say, then ends what is left. */
@@ -164,6 +166,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
         browser: undefined,
         verifying: undefined,
         challenge: undefined,
+        askPosture: undefined,
         grants: new Bag(),
       };
       record.handshake(facts, undefined);
@@ -214,6 +217,9 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     replaceState(snapshot) {
       follower = createStateFollower(snapshot);
       takeOver('everything');
+    },
+    askPosture(device) {
+      for (const connection of grants.connectionsOf(device)) connection.askPosture?.();
     },
     setCertificate(certificatePem, keyPem) {
       const { certificatePem: chain } = withRoot({ certificatePem, keyPem }, ports.rootPem);

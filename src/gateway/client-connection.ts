@@ -30,6 +30,8 @@ export interface ClientConnection {
   verifying: { readonly raw: string; readonly result: Promise<Refusal | undefined> } | undefined;
   /** The last one that a request inside a tunnel met, until the agent is told. */
   challenge: InnerChallenge | undefined;
+  /** Asks for the laptop's posture, where what speaks HTTP on this connection can be asked for something. */
+  askPosture: (() => void) | undefined;
   /** Flows that live on this connection. */
   readonly grants: Bag<Grant>;
 }

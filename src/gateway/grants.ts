@@ -38,6 +38,7 @@ export interface Grants {
   review(): void;
   adopt(connection: ClientConnection): void;
   release(connection: ClientConnection): void;
+  connectionsOf(device: DeviceId): Iterable<ClientConnection>;
   readonly size: number;
 }
 
@@ -138,6 +139,7 @@ export function createGrants(parts: {
       known?.delete(connection);
       if (known?.size === 0) connections.delete(device);
     },
+    connectionsOf: (device) => connections.get(device) ?? [],
   };
 }
 

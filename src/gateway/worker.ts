@@ -129,6 +129,8 @@ function fromControl(message: ControlToWorker): void {
       gateway.applyEntries(message.entries);
       tellControl({ type: 'applied', sequence: gateway.counters().sequence });
       return;
+    case 'ask-posture':
+      return gateway.askPosture(message.device);
     case 'gateway-certificate':
       return gateway.setCertificate(message.certificatePem, message.keyPem);
     case 'assertion-key':

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { postureLines } from '../../src/cli/device-posture.ts';
+import { askedLines, postureLines } from '../../src/cli/device-posture.ts';
 import { postureCriteria, readChecks } from '../../src/domain/posture.ts';
 
 it('shows each criterion with its value and why, and nothing that could drive a terminal', () => {
@@ -18,4 +18,24 @@ it('shows each criterion with its value and why, and nothing that could drive a 
   for (const name of postureCriteria) expect(text).toContain(name);
   expect(text).toMatch(/firewallEnabled +false +nothing refuses incoming IPv6/);
   expect(text).toMatch(/screenLockEnabled +unknown/);
+});
+
+it('says when the answer came, or that there is none and what was said before', () => {
+  const posture = {
+    measuredAt: 1_795_000_000,
+    reportedAt: 1_795_000_002,
+    os: 'debian',
+    osVersion: '13',
+    agentVersion: '0.1.0',
+    checks: readChecks({ diskEncrypted: true }),
+    reasons: {},
+  };
+  const answered = askedLines({ answered: true, answeredInMs: 1234, posture }, 10).join('\n');
+  expect(answered).toMatch(/^The device answered in 1\.2 s\.\n\nmeasured .*\nreported .*:\d\d/);
+  expect(askedLines({ answered: false, posture }, 10).join('\n')).toMatch(
+    /^No answer within 10 s: it is off, asleep, or has no session\. What it said before:\n\nmeasured/,
+  );
+  expect(askedLines({ answered: false }, 3)).toEqual([
+    'No answer within 3 s: it is off, asleep, or has no session. It has reported nothing for a day.',
+  ]);
 });

@@ -19,6 +19,8 @@ import { limitConnections } from '../../src/control/connection-limit.ts';
 import type { ControlApp, ControlParts, GatewayAddress } from '../../src/control/control-parts.ts';
 import { createLostDeviceWatch } from '../../src/control/lost-devices.ts';
 import { createFailureLimit } from '../../src/control/failure-limit.ts';
+import { createMemorySignals } from '../../src/control/fleeting/fleeting-signals.ts';
+import type { FleetingSignals } from '../../src/control/fleeting/fleeting-signals.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createManagedDevices } from '../../src/control/managed-devices.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
@@ -62,6 +64,8 @@ export interface ControlLab {
   readonly ledger: Ledger;
   readonly fleet: TrackedFleet;
   readonly accessLog: AccessLog;
+  /** What gateways would hear. */
+  readonly postureRequests: FleetingSignals;
   readonly organization: Organization;
   readonly directory: string;
   readonly apiKey: string;
@@ -143,6 +147,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     origin: { productVersion: '0.1.0', domain: organization.domain },
     bootId: 'boot-1',
   });
+  const postureRequests = createMemorySignals();
   const parts: ControlParts = {
     store,
     gateway: options.gateway ?? {
@@ -186,6 +191,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     policySigner: () => policySigner,
     fleet,
     isLedgerAway: () => false,
+    postureRequests,
     postures: createPostureMemory(createMemoryFleeting(clock, { maxEntries: 100 })),
     failures: {
       enrollment: createFailureLimit(createMemoryFleeting(clock, { maxEntries: 100 })),
@@ -218,6 +224,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
   const lab: ControlLab = {
     app,
     parts,
+    postureRequests,
     store,
     ledger,
     fleet,

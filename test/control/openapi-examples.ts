@@ -248,6 +248,20 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     },
     refused: ofNone('/v1/devices/none/posture'),
   },
+  'POST /v1/devices/{id}/posture': {
+    good: async (lab) => ({
+      path: `/v1/devices/${(await lab.enroll()).device}/posture`,
+      body: { waitSeconds: 0 },
+    }),
+    refused: {
+      ...ofNone('/v1/devices/none/posture', { waitSeconds: 0 }),
+      'state-final': async (lab) => {
+        const path = `/v1/devices/${(await lab.enroll()).device}`;
+        await lab.ask('POST', `${path}/state`, { body: state('revoked') });
+        return { path: `${path}/posture`, body: { waitSeconds: 0 } };
+      },
+    },
+  },
   'POST /v1/devices/{id}/state': {
     good: async (lab) => ({
       path: `/v1/devices/${(await lab.enroll()).device}/state`,

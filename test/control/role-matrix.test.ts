@@ -46,6 +46,7 @@ const admitted: Readonly<Record<string, string>> = {
   'GET /v1/devices/{id}': 'OSHCA',
   'GET /v1/devices/{id}/history': 'OSHCA',
   'GET /v1/devices/{id}/posture': 'OSHCA',
+  'POST /v1/devices/{id}/posture': 'OSHC.',
   'POST /v1/devices/{id}/state': 'OSH..',
   'POST /v1/enrollment-tokens': 'OS...',
   'GET /v1/gateways': 'OS.CA',

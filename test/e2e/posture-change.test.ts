@@ -20,6 +20,7 @@ import type { CheckContext } from '../../agent/posture/posture-check.ts';
 import { createSystemFiles } from '../../agent/posture/system-files.ts';
 import { connectThrough, readUntil } from '../agent/lab/proxy-client.ts';
 import { silent } from '../agent/lab/world.ts';
+import { runPostern } from '../cli/run-postern.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { recordsIn } from '../lab/flow-records.ts';
@@ -32,6 +33,7 @@ let made: Installation;
 let server: ChildProcess;
 let echo: Server;
 let agent: RunningAgent;
+let control: number;
 /** What the kernel shows of the laptop: a root on LUKS, and one in the clear. */
 const laptop = mkdtempSync(join(tmpdir(), 'postern-laptop-'));
 const files = createSystemFiles(laptop);
@@ -72,7 +74,7 @@ beforeAll(async () => {
   });
   if (server.stdout === null) throw new TypeError('no output');
   const [line] = (await once(createInterface({ input: server.stdout }), 'line')) as [string];
-  const control = Number(/control=\S+?:(\d+)/.exec(line)?.[1]);
+  control = Number(/control=\S+?:(\d+)/.exec(line)?.[1]);
   const { port } = echo.address() as AddressInfo;
   const app = (name: string) => ({
     kind: 'App',
@@ -179,4 +181,26 @@ it('cuts the live flows that a posture allowed when the laptop gets worse, withi
   expect(cut).toMatchObject([
     { unmapped: { postern: { app: 'payroll', decision: 'deny', posture: { diskEncrypted: false } } } },
   ]);
+});
+
+it('asks the laptop for its posture now, by way of its live session, and says when nobody answers', async ({
+  annotate,
+}) => {
+  const { body: list } = await made.api(control, 'GET', '/v1/devices');
+  const id = String(list.devices[0].id);
+  const ca = join(made.directory, 'root.pem');
+  await writeFile(ca, made.rootPem);
+  const at = ['--server', `https://127.0.0.1:${control}`, '--api-key', made.apiKey, '--ca', ca];
+  const askNow = (...more: string[]) => runPostern(['device', 'posture', id, '--now', ...at, ...more]);
+
+  const { code, out } = await askNow('-o', 'json');
+  const asked = JSON.parse(out) as { answered: boolean; answeredInMs: number; posture: { checks: object } };
+  await annotate(`answered in ${asked.answeredInMs} ms`);
+  expect([code, asked]).toMatchObject([0, { answered: true, posture: { checks: { diskEncrypted: true } } }]);
+
+  await agent.stop();
+  const away = await askNow('--wait', '1');
+  expect([away.code, away.out]).toEqual([1, expect.stringMatching(/^No answer within 1 s/)]);
+  expect(away.out).toMatch(/diskEncrypted +true/);
+  expect((await askNow('--wait', '31')).code).toBe(2);
 });

@@ -2,15 +2,19 @@ import { dirname } from 'node:path';
 import type { Settings } from '../../contract/settings.ts';
 import { readRedisAddress } from '../../ledger/redis/redis-address.ts';
 import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
+import { createMemorySignals } from './fleeting-signals.ts';
+import type { FleetingSignals } from './fleeting-signals.ts';
 import type { FleetingBounds, FleetingStore } from './fleeting-store.ts';
 import { createMemoryFleeting } from './memory-fleeting.ts';
 import { createRedisFleeting } from './redis-fleeting.ts';
+import { createRedisSignals, signalBlockMs } from './redis-signals.ts';
 import { announceServer } from './server-presence.ts';
 import type { ServerNote } from './server-presence.ts';
 
 /** Where fleeting things of each kind are kept. */
 export interface Fleeting {
   of(kind: string, bounds: FleetingBounds): FleetingStore;
+  signals(kind: string): FleetingSignals;
   /** Tells the other servers that this one is there, for a minute. */
   announce(server: ServerNote): Promise<void>;
   /** Whether other servers see them too. */
@@ -31,6 +35,7 @@ export function openFleeting(
   if (ledger === undefined || 'embedded' in ledger)
     return {
       of: (_, bounds) => createMemoryFleeting(clock, bounds),
+      signals: () => createMemorySignals(),
       announce: () => Promise.resolve(),
       isShared: false,
       close: () => undefined,
@@ -40,6 +45,12 @@ export function openFleeting(
   return {
     of: (kind, bounds) =>
       createRedisFleeting(connection, `{${address.prefix}}:${kind}`, createMemoryFleeting(clock, bounds)),
+    signals: (kind) =>
+      createRedisSignals(
+        connection,
+        () => openRedisConnection(address, { ...timeouts, silenceMs: timeouts.silenceMs + signalBlockMs }),
+        `{${address.prefix}}:${kind}`,
+      ),
     announce: (server) => announceServer(connection, address.prefix, server),
     isShared: true,
     close: () => connection.close(),

@@ -50,6 +50,7 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
         await parts.postures.remember(id, {
           ...posture,
           ...(report?.reasons && { reasons: report.reasons }),
+          receivedAt: parts.clock(),
         });
         if (device.awaits !== undefined)
           await awaitEnforced(parts, acceptAwaited(parts.store, id, signedIn?.signIn?.at));

@@ -7,7 +7,7 @@ import {
   ListDevicesQuery,
   ListDevicesResponse,
 } from '../../contract/control-api.ts';
-import { DevicePosture } from '../../contract/posture.ts';
+import { AskPostureRequest, AskPostureResponse, DevicePosture } from '../../contract/posture.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { refuse } from '../../contract/refusals.ts';
 import { anyRole } from '../../domain/administration.ts';
@@ -15,11 +15,13 @@ import { isFinal } from '../../domain/device.ts';
 import type { Device } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { postureCriteria, readChecks } from '../../domain/posture.ts';
+import { askPosture } from '../ask-posture.ts';
 import { commitEnforced } from '../commit-enforced.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { policyVersionOf } from '../../policy/policy-version.ts';
 import { pageOf } from '../page.ts';
 import { etagOf, preconditionOf } from '../preconditions.ts';
+import type { ReportedPosture } from '../posture-memory.ts';
 import { actorOf, requireAdmission } from '../require-administrator.ts';
 
 /** A help desk lets devices in and out of quarantine; what cannot be undone is for others. */
@@ -28,7 +30,21 @@ const whoMayEndOne = { roles: ['owner', 'security'], scope: 'devices:write' } as
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 const view = (device: Device): DeviceView => ({ ...device, certificates: [...device.certificates] });
 
-/** GET /v1/devices, GET /v1/devices/:id and its /history and /posture, POST /v1/devices/:id/state */
+const usualWaitSeconds = 10;
+
+function postureView({ reasons = {}, receivedAt, ...posture }: ReportedPosture): DevicePosture {
+  return {
+    ...posture,
+    ...(receivedAt === undefined ? {} : { reportedAt: Math.floor(receivedAt / 1000) }),
+    // Kept by a server of another version, perhaps.
+    checks: readChecks(posture.checks),
+    reasons: Object.fromEntries(
+      postureCriteria.flatMap((name) => (reasons[name] === undefined ? [] : [[name, reasons[name]]])),
+    ),
+  };
+}
+
+/** GET /v1/devices, GET /v1/devices/:id and its /history, GET and POST its /posture, POST /v1/devices/:id/state */
 export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
   const { store } = parts;
   const find = (id: string): Device => {
@@ -111,14 +127,36 @@ export function deviceRoutes(app: ControlApp, parts: ControlParts): void {
       const last = await parts.postures.recall(id);
       if (last === undefined)
         throw new GatewayError('not-found', { detail: `${id} has reported no posture for a day` });
-      const { reasons = {}, ...posture } = last;
-      // Kept by a server of another version, perhaps.
+      return postureView(last);
+    },
+  );
+
+  app.post(
+    '/v1/devices/:id/posture',
+    {
+      config: {
+        roles: ['owner', 'security', 'helpdesk', 'soc'],
+        // It changes nothing and shows something about a person: it goes in the access log.
+        scope: 'devices:read',
+        refusals: ['not-found', 'state-final'],
+      },
+      schema: {
+        summary: 'Ask one device for its posture now, and wait for the answer',
+        tags: ['devices'],
+        params: IdParameter,
+        body: AskPostureRequest,
+        response: { 200: AskPostureResponse },
+      },
+    },
+    async (request) => {
+      const { id, ...device } = find(request.params.id);
+      if (isFinal(device)) throw new GatewayError('state-final', { detail: `${id} is ${device.state}` });
+      const { waitSeconds = usualWaitSeconds } = request.body;
+      const { answeredInMs, posture } = await askPosture(parts, id, waitSeconds * 1000);
       return {
-        ...posture,
-        checks: readChecks(posture.checks),
-        reasons: Object.fromEntries(
-          postureCriteria.flatMap((name) => (reasons[name] === undefined ? [] : [[name, reasons[name]]])),
-        ),
+        answered: answeredInMs !== undefined,
+        ...(answeredInMs === undefined ? {} : { answeredInMs }),
+        ...(posture === undefined ? {} : { posture: postureView(posture) }),
       };
     },
   );

@@ -1,6 +1,7 @@
 import { constants, performServerHandshake } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { postureSignal } from '../../contract/posture-signal.ts';
 import type { Settings } from '../../contract/settings.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
@@ -55,6 +56,11 @@ export function createHttp2Sessions(settings: Settings, handle: (exchange: Excha
       });
       sessions.add(session);
       session.setLocalWindowSize(windowBytes);
+      if (tunnel === undefined) {
+        connection.askPosture = () => {
+          if (!session.destroyed) session.ping(postureSignal, () => undefined);
+        };
+      }
       session.setTimeout(limits.idleConnectionTimeoutMs, () => {
         if (connection.grants.size === 0) session.close();
       });

@@ -3,6 +3,8 @@ import { createAnswerMemory } from '../../../src/control/answer-memory.ts';
 import type { AnswerMemory } from '../../../src/control/answer-memory.ts';
 import { createFailureLimit } from '../../../src/control/failure-limit.ts';
 import type { FleetingStore } from '../../../src/control/fleeting/fleeting-store.ts';
+import { createMemorySignals } from '../../../src/control/fleeting/fleeting-signals.ts';
+import type { FleetingSignals } from '../../../src/control/fleeting/fleeting-signals.ts';
 import { createMemoryFleeting } from '../../../src/control/fleeting/memory-fleeting.ts';
 import { openFleeting } from '../../../src/control/fleeting/open-fleeting.ts';
 import { createPostureMemory } from '../../../src/control/posture-memory.ts';
@@ -50,7 +52,44 @@ function fleetingContract(name: string, open: () => FleetingStore): void {
   });
 }
 
+/** What every way to tell other servers something has to do. `open` gives servers that share it. */
+function signalsContract(name: string, open: (servers: number) => readonly FleetingSignals[]): void {
+  describe(`signals in ${name}`, () => {
+    it('reach every listener, in order and once, from now on and until it ends', async () => {
+      const servers = open(2);
+      const [one, two] = servers;
+      await one?.send('before anybody listened');
+      const heard = servers.map((server) => {
+        const texts: string[] = [];
+        return { texts, end: server.listen((text) => void texts.push(text)) };
+      });
+      // A listener of Redis begins a moment after it was asked to.
+      const all = (text: string): boolean => heard.every(({ texts }) => texts.includes(text));
+      await expect
+        .poll(async () => {
+          await one?.send('are you there?');
+          return all('are you there?');
+        })
+        .toBe(true);
+      for (const text of ['a', 'b']) await two?.send(text);
+      await expect.poll(() => all('b')).toBe(true);
+      for (const { texts } of heard)
+        expect(texts.filter((text) => text !== 'are you there?')).toEqual(['a', 'b']);
+      heard[1]?.end();
+      await one?.send('c');
+      await expect.poll(() => heard[0]?.texts.at(-1)).toBe('c');
+      expect(heard[1]?.texts).not.toContain('c');
+      heard[0]?.end();
+    });
+  });
+}
+
 fleetingContract('memory', () => createMemoryFleeting(Date.now, { maxEntries: 100 }));
+
+signalsContract('memory', () => {
+  const signals = createMemorySignals();
+  return [signals, signals];
+});
 
 describe('fleeting things in memory', () => {
   it('make room for new ones, those written longest ago first', async () => {
@@ -94,6 +133,44 @@ describe.skipIf(!hasRedis)(`beside a ledger in Redis${redisHint}`, () => {
   };
   const bounds = { maxEntries: 100 };
   fleetingContract('Redis', () => open().of('things', bounds));
+
+  signalsContract('Redis', (servers) => {
+    const prefix = freshPrefix();
+    return Array.from({ length: servers }, () => open(prefix).signals('asked'));
+  });
+
+  it('signals reach this server while Redis is away, and the others again when it is back; none is kept', async () => {
+    const own = await startRedis();
+    const redis = { url: `redis://127.0.0.1:${own.port}`, prefix: 'p' };
+    const both = [1, 2].map(() => openFleeting({ ledger: { redis } }, '/postern.yaml', Date.now));
+    const signals = both.map((each) => each.signals('asked'));
+    const heard = signals.map((each) => {
+      const texts: string[] = [];
+      each.listen((text) => void texts.push(text));
+      return texts;
+    });
+    const reachesAll = async (text: string): Promise<void> => {
+      await expect
+        .poll(
+          async () => {
+            await signals[0]?.send(text);
+            return heard.every((texts) => texts.includes(text));
+          },
+          { timeout: 20_000 },
+        )
+        .toBe(true);
+    };
+    await reachesAll('first');
+    expect(Number(own.cli('pttl', '{p}:asked'))).toBeGreaterThan(0);
+    await own.stop();
+    await signals[0]?.send('alone');
+    expect([heard[0]?.includes('alone'), heard[1]?.includes('alone')]).toEqual([true, false]);
+    const again = await startRedis({ port: own.port });
+    await reachesAll('second');
+    expect(heard[1]).not.toContain('alone');
+    for (const each of both) each.close();
+    await again.stop();
+  });
 
   it('another server sees the posture and counts the same failures; each kind is apart, and all of it expires', async () => {
     const prefix = freshPrefix();
