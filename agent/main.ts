@@ -36,6 +36,8 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   logout: async () => (await import('./commands/logout.ts')).addLogoutCommand,
   token: async () => (await import('./commands/token.ts')).addTokenCommand,
   leave: async () => (await import('./commands/leave.ts')).addLeaveCommand,
+  names: async () => (await import('./commands/names.ts')).addNamesCommand,
+  firewall: async () => (await import('./commands/firewall.ts')).addFirewallCommand,
 };
 
 async function run(): Promise<void> {

@@ -189,12 +189,16 @@ const catalog = {
     fr: "Clé, certificat et jetons de cet ordinateur sont effacés. Demandez à l'équipe sécurité de retirer aussi l'appareil {device} : il compte encore.",
   },
   'firewall-stays': {
-    en: 'The firewall of the organization stays until root takes it away: `postern-firewall remove`.',
-    fr: "Le pare-feu de l'organisation reste jusqu'à ce que root le retire : `postern-firewall remove`.",
+    en: 'The firewall of the organization stays until root takes it away: `sudo postern-agent firewall remove`.',
+    fr: "Le pare-feu de l'organisation reste jusqu'à ce que root le retire : `sudo postern-agent firewall remove`.",
   },
   'firewall-removed': {
     en: 'The firewall of the organization was taken away.',
     fr: "Le pare-feu de l'organisation a été retiré.",
+  },
+  'names-not-led': {
+    en: 'Names of applications could not be put in order: {reason}',
+    fr: "Les noms des applications n'ont pas pu être mis en ordre : {reason}",
   },
   'state-connecting': { en: 'connecting', fr: 'connexion en cours' },
   'state-connected': { en: 'connected', fr: 'connecté' },

@@ -6,6 +6,7 @@ import { message } from '../messages.ts';
 import { laptopPosture } from '../posture/laptop-posture.ts';
 import type { PostureProvider } from '../posture/posture-provider.ts';
 import { statedPosture } from '../posture/unsafe-posture.ts';
+import { actAsOwner } from '../state/act-as-owner.ts';
 import { defaultStateDirectory } from '../state/state-directory.ts';
 
 /** What a command sees of the process it runs in. */
@@ -21,7 +22,10 @@ export interface CommandContext {
   exit(code: ExitCode): void;
 }
 
-export const stateOption = ['--state <dir>', 'state directory (default: $POSTERN_AGENT_STATE)'] as const;
+export const stateOption = [
+  '--state <dir>',
+  'state directory (default: $POSTERN_AGENT_STATE; for root, of the service)',
+] as const;
 export const unsafePostureOption = [
   '--unsafe-posture <file>',
   'JSON file that states the posture instead of measuring it; for demonstrations and tests only',
@@ -29,6 +33,13 @@ export const unsafePostureOption = [
 
 export const stateDirectoryOf = (context: CommandContext, option: string | undefined): string =>
   option ?? defaultStateDirectory(context.environment);
+
+/** The same, and from here on root acts as whoever the directory belongs to. */
+export function enterState(context: CommandContext, option: string | undefined): string {
+  const directory = stateDirectoryOf(context, option);
+  actAsOwner(directory);
+  return directory;
+}
 
 export function parsePort(text: string): number {
   const port = Number(text);

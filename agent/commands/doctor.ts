@@ -10,6 +10,7 @@ import type { BundleMember } from '../doctor/bundle.ts';
 import { certificateFacts, fileFacts, networkFacts, versionFacts } from '../doctor/laptop-facts.ts';
 import { createScrub } from '../doctor/scrub.ts';
 import { message, stateMessage } from '../messages.ts';
+import { actAsOwner } from '../state/act-as-owner.ts';
 import { findLockHolder } from '../state/lock.ts';
 import type { LockHolder } from '../state/lock.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
@@ -39,7 +40,9 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
       '\nExamples:\n  postern-agent doctor\n  postern-agent doctor --output /tmp/laptop.tar && tar -tf /tmp/laptop.tar',
     )
     .action(async (options: { readonly state?: string; readonly output?: string }) => {
-      const paths = checkStateDirectory(stateDirectoryOf(context, options.state));
+      const directory = stateDirectoryOf(context, options.state);
+      const asRootAgain = actAsOwner(directory);
+      const paths = checkStateDirectory(directory);
       const now = new Date(context.clock.now());
       const stamp = now.toISOString().replace(/[-:]|\.\d+/g, '');
       const output = resolve(options.output ?? `postern-agent-${stamp}.tar`);
@@ -49,7 +52,10 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
         name: 'README.txt',
         text: `${message(context.language, 'bundle-holds')}\n\n${names.join('\n')}\n`,
       };
-      await writeBundle(output, [readme, ...members], createScrub(paths), now);
+      const scrub = createScrub(paths);
+      // Where it goes to is the asker's choice, and not in the state directory.
+      asRootAgain();
+      await writeBundle(output, [readme, ...members], scrub, now);
       context.print(message(context.language, 'bundle-written', { path: output }));
       for (const name of names) context.print(`  ${name}`);
       context.print(message(context.language, 'bundle-holds'));

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { enrollDevice } from '../enrollment/enroll.ts';
 import { message } from '../messages.ts';
-import { parsePort, stateDirectoryOf, stateOption } from './command-context.ts';
+import { parsePort, enterState, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 interface Options {
@@ -25,7 +25,7 @@ export function addEnrollCommand(program: Command, context: CommandContext): voi
       const { device, user } = await enrollDevice({
         url,
         token,
-        directory: stateDirectoryOf(context, options.state),
+        directory: enterState(context, options.state),
         force: options.force,
         ...(options.proxyPort === undefined ? {} : { chosen: { proxyPort: options.proxyPort } }),
         clock: context.clock,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { leaveFirewall } from '../firewall/leave-firewall.ts';
 import { systemFilter } from '../firewall/system-filter.ts';
+import { actAsOwner } from '../state/act-as-owner.ts';
 import { forgetDevice } from '../state/forget-device.ts';
 import { message } from '../messages.ts';
 import { stateDirectoryOf, stateOption } from './command-context.ts';
@@ -14,7 +15,10 @@ export function addLeaveCommand(program: Command, context: CommandContext): void
     .option(...stateOption)
     .addHelpText('after', '\nExample:\n  postern-agent leave')
     .action(async (options: { readonly state?: string }) => {
-      const device = await forgetDevice(stateDirectoryOf(context, options.state), context.clock);
+      const directory = stateDirectoryOf(context, options.state);
+      const asRootAgain = actAsOwner(directory);
+      const device = await forgetDevice(directory, context.clock);
+      asRootAgain();
       context.print(message(context.language, 'left', { device }));
       const firewall = await leaveFirewall(device, systemFilter());
       if (firewall !== 'none')

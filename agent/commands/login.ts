@@ -8,7 +8,7 @@ import { saveSignIn } from '../state/kept-sign-in.ts';
 import { tellAgent } from '../state/lock.ts';
 import { loadSettings } from '../state/settings-file.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
-import { stateDirectoryOf, stateOption } from './command-context.ts';
+import { enterState, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 import { explainControlError } from '../control/explain-control-error.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
@@ -41,7 +41,7 @@ export function addLoginCommand(program: Command, context: CommandContext): void
         '\n`postern-agent up` asks by itself where a sign-in is needed; `signIn` in agent.yaml says how.',
     )
     .action(async (options: Options) => {
-      const directory = stateDirectoryOf(context, options.state);
+      const directory = enterState(context, options.state);
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });

@@ -8,7 +8,7 @@ import { tellAgent } from '../state/lock.ts';
 import { removeSessionCache } from '../state/session-cache.ts';
 import { loadSettings } from '../state/settings-file.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
-import { stateDirectoryOf, stateOption } from './command-context.ts';
+import { enterState, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** `postern-agent logout`: the laptop forgets its user, and every gateway ends what was open for them. */
@@ -19,7 +19,7 @@ export function addLogoutCommand(program: Command, context: CommandContext): voi
     .option(...stateOption)
     .addHelpText('after', '\nExample:\n  postern-agent logout')
     .action(async (options: { readonly state?: string }) => {
-      const directory = stateDirectoryOf(context, options.state);
+      const directory = enterState(context, options.state);
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });

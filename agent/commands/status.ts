@@ -6,7 +6,7 @@ import { checkStateDirectory } from '../state/state-directory.ts';
 import { AgentStatus } from '../status.ts';
 import { statusRows } from '../status-rows.ts';
 import { askAgent } from './ask-agent.ts';
-import { stateDirectoryOf, stateOption } from './command-context.ts';
+import { enterState, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** The agent's own probes end before this. */
@@ -21,7 +21,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .addOption(new Option('-o, --output <format>').choices(['table', 'json']).default('table'))
     .addHelpText('after', '\nExamples:\n  postern-agent status\n  postern-agent status -o json')
     .action(async (options: { readonly state?: string; readonly output: 'table' | 'json' }) => {
-      const paths = checkStateDirectory(stateDirectoryOf(context, options.state));
+      const paths = checkStateDirectory(enterState(context, options.state));
       const holder = findLockHolder(paths.lock);
       if (holder === undefined || holder.port === 0) {
         if (options.output === 'json') context.print(JSON.stringify({ state: 'not-running' }));

@@ -6,7 +6,7 @@ import { loadCredentials } from '../state/credentials.ts';
 import { loadSignIn } from '../state/kept-sign-in.ts';
 import { loadSettings } from '../state/settings-file.ts';
 import { checkStateDirectory } from '../state/state-directory.ts';
-import { postureProvider, stateDirectoryOf, stateOption, unsafePostureOption } from './command-context.ts';
+import { postureProvider, enterState, stateOption, unsafePostureOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** `postern-agent token`: a fresh session token on standard output and nothing else there; `up` need not run. */
@@ -24,7 +24,7 @@ Example, past the local proxy, in the state directory:
     -H "Proxy-Authorization: Bearer $(postern-agent token)" https://APP.example.org:8443/`,
     )
     .action(async (options: { readonly state?: string; readonly unsafePosture?: string }) => {
-      const directory = stateDirectoryOf(context, options.state);
+      const directory = enterState(context, options.state);
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });

@@ -7,7 +7,7 @@ import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
 import { applyFleetSettings, loadFleetSettings } from '../state/fleet-file.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
-import { parsePort, postureProvider, stateDirectoryOf } from './command-context.ts';
+import { parsePort, postureProvider, enterState } from './command-context.ts';
 import { stateOption, unsafePostureOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
@@ -27,7 +27,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
     .option(...stateOption)
     .option(
       '--config <file>',
-      'settings of the organization, such as /etc/postern/agent.yaml; enrolls by them',
+      'settings of the organization, such as /etc/postern-agent/agent.yaml; enrolls by them',
     )
     .option('--proxy-port <port>', 'port of the local proxy on 127.0.0.1; 0 takes a free one', parsePort)
     .option(...unsafePostureOption)
@@ -38,7 +38,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info\n  postern-agent up --config /etc/postern/agent.yaml',
+      '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info\n  postern-agent up --config /etc/postern-agent/agent.yaml',
     )
     .action(async (options: Options) => {
       const stop = Promise.withResolvers<void>();
@@ -47,7 +47,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       process.once('SIGINT', onSignal);
       const recent = createRecentLog();
       const log = createLog(options.logLevel, recent);
-      const directory = stateDirectoryOf(context, options.state);
+      const directory = enterState(context, options.state);
       if (options.config !== undefined) await followFleet(context, options.config, directory);
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();

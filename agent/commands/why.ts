@@ -6,7 +6,7 @@ import { checkStateDirectory } from '../state/state-directory.ts';
 import { whyLines } from '../why/lines.ts';
 import { WhyReport } from '../why/report.ts';
 import { askAgent } from './ask-agent.ts';
-import { stateDirectoryOf, stateOption } from './command-context.ts';
+import { enterState, stateOption } from './command-context.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** The agent's own limits, one after the other, end before this. */
@@ -26,7 +26,7 @@ export function addWhyCommand(program: Command, context: CommandContext): void {
         '  postern-agent why ledger.apps.example.org:5432 -o json',
     )
     .action(async (app: string, options: { readonly state?: string; readonly output: 'table' | 'json' }) => {
-      const paths = checkStateDirectory(stateDirectoryOf(context, options.state));
+      const paths = checkStateDirectory(enterState(context, options.state));
       const holder = findLockHolder(paths.lock);
       if (holder === undefined || holder.port === 0) throw new AgentError(3, 'agent-not-running');
       const path = `/why/${encodeURIComponent(app)}`;

@@ -35,7 +35,7 @@ export const FirewallTrust = Type.Object(
 export type FirewallTrust = Static<typeof FirewallTrust>;
 
 /** Where the helper keeps what it believes and what it was last told; for root alone. */
-export const defaultFirewallDirectory = '/var/lib/postern-firewall';
+export const defaultFirewallDirectory = '/var/lib/postern-agent-firewall';
 
 export interface FirewallFiles {
   /** Undefined where no enrollment was adopted, or it was left. */

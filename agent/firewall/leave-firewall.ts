@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { defaultFirewallDirectory, openFirewallFiles } from './firewall-files.ts';
+import type { FirewallFiles } from './firewall-files.ts';
 import type { PacketFilter } from './packet-filters.ts';
 
 /**
@@ -16,7 +17,19 @@ export async function leaveFirewall(
   if (!isRoot) return 'stays';
   const files = openFirewallFiles(directory);
   if (files.trust()?.device !== device) return 'none';
-  files.forget();
-  await filter.remove();
+  await removeFirewall(files, filter);
   return 'removed';
+}
+
+/** Believes nobody any more, and takes away what is there of ours. Where the system's program is not, nothing ever was. */
+export async function removeFirewall(
+  files: Pick<FirewallFiles, 'forget'>,
+  filter: Pick<PacketFilter, 'remove'>,
+): Promise<void> {
+  files.forget();
+  try {
+    await filter.remove();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }

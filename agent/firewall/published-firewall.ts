@@ -5,7 +5,7 @@ import { writeFilesAtomically } from '../state/atomic-file.ts';
 import type { SystemFiles } from '../posture/system-files.ts';
 
 /** Where the helper says how the firewall is, for `postern-agent status`. */
-export const publishedFirewallFile = '/run/postern/firewall.json';
+export const publishedFirewallFile = '/run/postern-agent/firewall.json';
 
 export const FirewallState = Type.Object(
   {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { describeError } from '../agent-error.ts';
+import { AgentError, describeError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { startStopwatch } from '../clock.ts';
 import { postureChecks } from '../posture/checks.ts';
@@ -7,6 +7,8 @@ import { laptopPosture } from '../posture/laptop-posture.ts';
 import { publishFindings } from '../posture/published-findings.ts';
 import { createSystemFiles, glanceAt } from '../posture/system-files.ts';
 import { createFirewallKeeper } from './firewall-keeper.ts';
+import { statePaths } from '../state/state-directory.ts';
+import { readEnrollment } from './firewall-files.ts';
 import type { FirewallFiles } from './firewall-files.ts';
 import type { PacketFilter } from './packet-filters.ts';
 import { realNetwork } from './peers.ts';
@@ -21,11 +23,15 @@ const lookIntervalSeconds = 60;
 
 export interface FirewallOptions {
   readonly files: FirewallFiles;
+  /** Of the agent: the first enrollment that is found there is adopted. */
+  readonly stateDirectory: string;
   readonly filter: PacketFilter;
   readonly clock: Clock;
   readonly log: Logger;
   readonly firewallFile: string;
   readonly findingsFile: string;
+  /** Called once what was last signed is in force again. */
+  onFirstLook(): Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -60,15 +66,28 @@ export async function runFirewall(options: FirewallOptions): Promise<void> {
   };
   const watching = posture.watch(() => void publish(), signal);
 
+  const { settings } = statePaths(options.stateDirectory);
   const glance = async (): Promise<string> => {
     const carried = files.trust()?.policyFile;
-    return `${filterVersion} ${await glanceAt(createSystemFiles(), carried === undefined ? [] : [carried])}`;
+    return `${filterVersion} ${await glanceAt(createSystemFiles(), [carried ?? settings])}`;
+  };
+  const adoptFirst = (): void => {
+    if (files.trust() !== undefined) return;
+    try {
+      const trust = readEnrollment(options.stateDirectory);
+      files.adopt(trust);
+      log.info({ device: trust.device, domain: trust.domain }, 'enrollment adopted');
+    } catch (error) {
+      if (!(error instanceof AgentError && error.key === 'not-enrolled'))
+        log.warn({ reason: describeError(error) }, 'enrollment not adopted');
+    }
   };
   let seen: string | undefined;
   let said: string | undefined;
   let sinceLook = startStopwatch(clock);
   const look = async (): Promise<void> => {
     sinceLook = startStopwatch(clock);
+    adoptFirst();
     const state: FirewallState = await keeper.look();
     if (JSON.stringify(state) !== said) log.info(state, 'firewall');
     said = JSON.stringify(state);
@@ -83,8 +102,13 @@ export async function runFirewall(options: FirewallOptions): Promise<void> {
     wake = new AbortController();
     const now = await glance().catch(describeError);
     if (now !== seen || sinceLook() >= lookIntervalSeconds) {
+      const isFirst = seen === undefined;
       seen = now;
       await look();
+      if (isFirst)
+        await options.onFirstLook().catch((error: unknown) => {
+          log.warn({ reason: describeError(error) }, 'service manager not told');
+        });
     }
     // Whoever changes rules all the time does not keep us at it all the time.
     await clock.sleep(leastPauseMs, signal);

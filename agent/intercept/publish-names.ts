@@ -1,5 +1,5 @@
-import { isNamesRequest } from '../helpers/names/names-request.ts';
-import type { NamesRequest } from '../helpers/names/names-request.ts';
+import { isNamesRequest } from '../names/names-request.ts';
+import type { NamesRequest } from '../names/names-request.ts';
 import { writeFilesAtomically } from '../state/atomic-file.ts';
 
 /**

@@ -8,7 +8,7 @@ import type { Finding, PostureCriterion } from './posture-check.ts';
 import type { SystemFiles } from './system-files.ts';
 
 /** Where the helper that runs as root says what only root can find out, for the agent, which does not. */
-export const publishedFindingsFile = '/run/postern/posture.json';
+export const publishedFindingsFile = '/run/postern-agent/posture.json';
 
 /** The helper writes it anew at least each minute: one that is older was left behind by a helper that ended. */
 const longestSilenceSeconds = 180;

@@ -14,7 +14,7 @@ import { parseYamlSettings } from './yaml-settings.ts';
 
 const { control, proxyPort, signIn, intercept, resolver } = AgentSettings.properties;
 
-/** `/etc/postern/agent.yaml`: what an organization says of all its laptops, laid there by its device management. */
+/** `/etc/postern-agent/agent.yaml`: what an organization says of all its laptops, laid there by its device management. */
 export const FleetSettings = Type.Object(
   {
     control: Type.Optional(control),

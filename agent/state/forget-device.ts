@@ -41,8 +41,17 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
   removeLeftovers(paths);
   syncDirectory(directory);
   lock.release();
-  if (readdirSync(directory).length === 0) rmdirSync(directory);
+  if (readdirSync(directory).length === 0) removeEmpty(directory);
   return device;
+}
+
+/** That of a service lies where only root may take it away, and is of no harm when empty. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
 }
 
 /** A damaged agent.yaml is no reason to keep the key. */

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { AgentError } from '../agent-error.ts';
@@ -42,9 +42,23 @@ export function statePaths(directory: string): StatePaths {
   };
 }
 
-export function defaultStateDirectory(environment: Readonly<Record<string, string | undefined>>): string {
+/** Where the agent that runs as a service keeps its state: what the definitions in deploy/agent say. */
+export const serviceStateDirectory =
+  process.platform === 'win32'
+    ? 'C:\\ProgramData\\Postern\\state'
+    : process.platform === 'darwin'
+      ? '/var/db/postern-agent'
+      : '/var/lib/postern-agent';
+
+/** Of whoever asks; of root, the service's, where one is installed. */
+export function defaultStateDirectory(
+  environment: Readonly<Record<string, string | undefined>>,
+  isRoot = process.geteuid?.() === 0,
+  ofService = serviceStateDirectory,
+): string {
   const named = environment['POSTERN_AGENT_STATE'];
   if (named !== undefined && named !== '') return resolve(named);
+  if (isRoot && existsSync(ofService)) return ofService;
   const base = environment['XDG_STATE_HOME'];
   const root = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.local', 'state');
   return join(root, 'postern-agent');

@@ -11,6 +11,13 @@ const sources = join(root, 'deploy/agent/linux');
 const run = promisify(execFile);
 
 const architectures: Readonly<Partial<Record<string, string>>> = { x64: 'amd64', arm64: 'arm64' };
+/** The agent, and its two parts that run as root. */
+const units = [
+  'postern-agent.service',
+  'postern-agent-firewall.service',
+  'postern-agent-names.path',
+  'postern-agent-names.service',
+];
 const maintainer = 'Postern <postern@example.org>';
 
 export interface DebianPackageOptions {
@@ -64,9 +71,9 @@ async function layOut(tree: string, options: DebianPackageOptions, at: Date): Pr
   await copyFile(options.program, join(tree, 'usr/lib/postern/postern-agent'));
   await mkdir(join(tree, 'usr/bin'));
   await symlink('../lib/postern/postern-agent', join(tree, 'usr/bin/postern-agent'));
-  await place('usr/lib/systemd/system/postern-agent.service', await source('postern-agent.service'));
+  for (const unit of units) await place(`usr/lib/systemd/system/${unit}`, await source(unit));
   await place('usr/lib/sysusers.d/postern-agent.conf', await source('sysusers.conf'));
-  await place('etc/postern/agent.yaml', await source('agent.yaml'));
+  await place('etc/postern-agent/agent.yaml', await source('agent.yaml'));
   await place('usr/share/man/man1/postern-agent.1.gz', gzip(await source('postern-agent.1')));
   await place('usr/share/lintian/overrides/postern-agent', await source('lintian-overrides'));
   const documents = 'usr/share/doc/postern-agent';
@@ -110,7 +117,8 @@ Maintainer: ${maintainer}
 Section: net
 Priority: optional
 Installed-Size: ${installedKilobytes}
-Depends: libc6 (>= 2.28), libstdc++6 (>= 9), init-system-helpers (>= 1.52), systemd | systemd-standalone-sysusers
+Depends: libc6 (>= 2.28), libstdc++6 (>= 9), init-system-helpers (>= 1.52), systemd
+Recommends: iproute2, nftables
 Description: laptop side of Postern, a gate to applications
  Proves this device and its user to the gateways of an organization, and carries
  the flows of its programs to the applications that they may reach.
@@ -118,7 +126,7 @@ Description: laptop side of Postern, a gate to applications
  It runs as a user of its own from the start of the machine, whoever signs in.
 `;
   await writeFile(join(directory, 'control'), control);
-  await writeFile(join(directory, 'conffiles'), '/etc/postern/agent.yaml\n');
+  await writeFile(join(directory, 'conffiles'), '/etc/postern-agent/agent.yaml\n');
   await writeFile(join(directory, 'md5sums'), await checksums(tree));
   for (const script of ['postinst', 'prerm', 'postrm']) {
     await copyFile(join(sources, script), join(directory, script));

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { assert, array, property, string } from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { withBlock, withoutBlock } from '../../agent/helpers/names/hosts-file.ts';
-import { leadByResolverFiles, undoResolverFiles } from '../../agent/helpers/names/macos.ts';
-import { isNamesRequest } from '../../agent/helpers/names/names-request.ts';
-import type { NamesRequest } from '../../agent/helpers/names/names-request.ts';
-import { readRequest } from '../../agent/helpers/names/read-request.ts';
-import { leadByResolved, undoResolved } from '../../agent/helpers/names/resolved.ts';
-import type { Step } from '../../agent/helpers/names/step.ts';
-import { leadByPolicyTable, undoPolicyTable } from '../../agent/helpers/names/windows.ts';
+import { withBlock, withoutBlock } from '../../agent/names/hosts-file.ts';
+import { leadByResolverFiles, undoResolverFiles } from '../../agent/names/macos.ts';
+import { isNamesRequest } from '../../agent/names/names-request.ts';
+import type { NamesRequest } from '../../agent/names/names-request.ts';
+import { readRequest } from '../../agent/names/read-request.ts';
+import { leadByResolved, undoResolved } from '../../agent/names/resolved.ts';
+import type { Step } from '../../agent/names/step.ts';
+import { leadByPolicyTable, undoPolicyTable } from '../../agent/names/windows.ts';
 import { isAboveOwn } from '../../agent/intercept/publish-names.ts';
 
 const [grants, ledger] = ['grants.apps.example.org', 'ledger.apps.example.org'];
@@ -191,7 +191,7 @@ describe.skipIf(!isRoot)(`the helper as root${isRoot ? '' : ' [skipped: needs ro
    * and the one after none.
    */
   it('leads names here, and undoes it with the next start and with the end, also after a crash', async () => {
-    const helper = fileURLToPath(new URL('../../agent/helpers/dns-helper.ts', import.meta.url));
+    const main = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
     const place = mkdtempSync(join(tmpdir(), 'postern-hosts-'));
     places.push(place);
     writeFileSync(join(place, 'hosts'), '127.0.0.1 localhost\n10.9.9.9 old.example.org');
@@ -202,7 +202,7 @@ describe.skipIf(!isRoot)(`the helper as root${isRoot ? '' : ' [skipped: needs ro
       'mount -t tmpfs -o mode=755 none /var/lib',
       'mkdir -m 700 /var/lib/postern-agent',
       `mount --bind ${place}/hosts /etc/hosts`,
-      `helper() { ${process.execPath} ${helper} "$@"; }`,
+      `helper() { ${process.execPath} ${main} names "$@"; }`,
       // A name that is not there would be asked of the network.
       'look() { grep -c . /etc/hosts; getent -s files ahostsv4 "$1" | head -n 1 || echo none; }',
       `echo '${JSON.stringify(request)}' > /var/lib/postern-agent/names.json`,
@@ -214,7 +214,7 @@ describe.skipIf(!isRoot)(`the helper as root${isRoot ? '' : ' [skipped: needs ro
       'rm /var/lib/postern-agent/names.json',
       `helper apply && look ${ledger} && look old.example.org`,
       'helper undo && cat /etc/hosts',
-      'helper apply /etc/passwd || echo usage',
+      'helper apply /etc/passwd || echo "usage $?"',
     ].join('\n');
     const { stdout } = await promisify(execFile)('/usr/bin/unshare', ['--mount', '/bin/bash', '-c', script], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
@@ -233,7 +233,7 @@ describe.skipIf(!isRoot)(`the helper as root${isRoot ? '' : ' [skipped: needs ro
       '10.9.9.9 STREAM old.example.org',
       '127.0.0.1 localhost',
       '10.9.9.9 old.example.org',
-      'usage',
+      'usage 2',
       '',
     ]);
   });

@@ -82,7 +82,12 @@ describe('state directory', () => {
   it('is the one of the environment, else below the state home', () => {
     expect(defaultStateDirectory({ POSTERN_AGENT_STATE: '/a/b' })).toBe('/a/b');
     expect(defaultStateDirectory({ XDG_STATE_HOME: '/s' })).toBe('/s/postern-agent');
-    expect(defaultStateDirectory({})).toMatch(/\/\.local\/state\/postern-agent$/);
+    expect(defaultStateDirectory({}, false, parent)).toMatch(/\/\.local\/state\/postern-agent$/);
+    expect(defaultStateDirectory({}, true, parent)).toBe(parent);
+    expect(defaultStateDirectory({}, true, join(parent, 'nothing'))).toMatch(
+      /\/\.local\/state\/postern-agent$/,
+    );
+    expect(defaultStateDirectory({ POSTERN_AGENT_STATE: '/a/b' }, true, parent)).toBe('/a/b');
   });
 });
 

@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const nft = '/usr/sbin/nft';
 const missing = namespacesMissing ?? (existsSync(nft) ? undefined : 'apt-get install nftables');
-const helper = fileURLToPath(new URL('../../../agent/helpers/firewall-helper.ts', import.meta.url));
+const main = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
 const listen = fileURLToPath(new URL('listen.ts', import.meta.url));
 const [laptopAddress, outsideAddress] = ['10.99.0.1', '10.99.0.2'];
 const [gateway, control, other, listed, unlisted] = [8443, 8444, 9999, 2222, 3333];
@@ -43,7 +43,7 @@ describe.skipIf(missing !== undefined)(
     const inside = (space: LabNamespace, ...command: string[]): string =>
       execFileSync('nsenter', within(space, ...command), { encoding: 'utf8', stdio: 'pipe' });
     const helperArguments = (...command: string[]): string[] =>
-      within(laptop, process.execPath, helper, '--directory', kept, '--published', published, ...command);
+      within(laptop, process.execPath, main, 'firewall', ...command, '--directory', kept);
 
     /** Whether a connection from one namespace gets through and hears the greeting; `refused` where it is told at once. */
     const dial = (
@@ -66,7 +66,9 @@ describe.skipIf(missing !== undefined)(
       });
     };
     const start = (): void => {
-      running = spawn('nsenter', helperArguments('run'), { stdio: 'ignore' });
+      running = spawn('nsenter', helperArguments('run', '--state', directory, '--published', published), {
+        stdio: 'ignore',
+      });
     };
     const stop = async (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> => {
       if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
@@ -121,7 +123,6 @@ describe.skipIf(missing !== undefined)(
         laptop.run(listen, [String(listed), String(unlisted)]),
         outside.run(listen, [gateway, control, other].map(String)),
       ]);
-      execFileSync('nsenter', helperArguments('adopt', directory));
     });
     afterAll(async () => {
       await stop('SIGKILL');
@@ -187,6 +188,27 @@ describe.skipIf(missing !== undefined)(
       expect(await dial(outside, laptopAddress, unlisted)).toBe('silent');
       await stop('SIGTERM');
       expect(await dial(outside, laptopAddress, unlisted)).toBe('silent');
+    });
+
+    it('believes the first enrollment that it found, and another only when root says so', async () => {
+      const another = (value: string): void =>
+        writeFileSync(
+          paths.settings,
+          readFileSync(paths.settings, 'utf8').replace(/^device: .*$/m, `device: ${value}`),
+        );
+      const believed = (): string => readFileSync(join(kept, 'trust.json'), 'utf8');
+      another('d-2');
+      start();
+      await stateSays('listed');
+      await stop('SIGTERM');
+      expect(believed()).toContain(`"${device}"`);
+      execFileSync('nsenter', helperArguments('adopt', '--state', directory));
+      expect(believed()).toContain('"d-2"');
+      another(device);
+      execFileSync('nsenter', helperArguments('adopt', '--state', directory));
+      start();
+      await stateSays('listed');
+      await stop('SIGTERM');
     });
 
     it('goes when root takes it away, and leaves the rules of others alone', async () => {

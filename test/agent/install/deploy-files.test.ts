@@ -40,6 +40,15 @@ describe.skipIf(!xmllint)(
   },
 );
 
+it.each(['firewall', 'names'])('starts the part that runs as root by a command that it has: %s', (part) => {
+  const text = readFileSync(join(deploy, `linux/postern-agent-${part}.service`), 'utf8');
+  const [, ...command] = /^ExecStart=(.*)$/m.exec(text)?.[1]?.split(' ') ?? [];
+  expect(command).toHaveLength(2);
+  expect(execFileSync(process.execPath, [main, ...command, '--help'], { encoding: 'utf8' })).toContain(
+    `postern-agent ${command.join(' ')}`,
+  );
+});
+
 it.each([...xmlFiles, 'linux/postern-agent.service'])(
   'starts the agent with options that it has: %s',
   (name) => {
@@ -69,7 +78,7 @@ it('has an Ansible playbook that writes settings which the agent takes', () => {
     { tasks: Record<string, { dest?: string; content?: string }>[] },
   ];
   const copies = play.tasks.flatMap((task) => task['ansible.builtin.copy'] ?? []);
-  const settings = copies.find(({ dest }) => dest === '/etc/postern/agent.yaml')?.content ?? '';
+  const settings = copies.find(({ dest }) => dest === '/etc/postern-agent/agent.yaml')?.content ?? '';
   expect(
     settingsOf(settings.replace('{{ postern_control }}', 'https://control.example.org:8444')),
   ).toMatchObject({

@@ -31,8 +31,9 @@ function findObstacle(): string | undefined {
   try {
     execFileSync('dpkg-deb', ['--version'], { stdio: 'ignore' });
     execFileSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
+    execFileSync('lintian', ['--version'], { stdio: 'ignore' });
   } catch {
-    return 'dpkg-deb or systemd is missing: apt-get install dpkg systemd';
+    return 'dpkg-deb, systemd or lintian is missing: apt-get install dpkg systemd lintian';
   }
   try {
     execFileSync('unshare', ['--mount', 'sh', '-c', setUp, 'sh', '/mnt'], { stdio: 'ignore' });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { runTrusted } from '../../posture/run-trusted.ts';
+import { runTrusted } from '../posture/run-trusted.ts';
 import type { Step } from './step.ts';
 
 const limitMs = 20_000;
