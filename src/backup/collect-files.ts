@@ -18,7 +18,7 @@ export interface Collected {
 }
 
 /**
- * The files of a data directory, but for ledger, records (of flows and of reads) and what the server makes anew. All others are taken,
+ * The files of a data directory, but for ledger, records (of flows and of reads) with their checkpoints, and what the server makes anew. All others are taken,
  * whoever put them there: settings may name them.
  */
 export async function collectFiles(directory: string): Promise<Collected> {
@@ -52,6 +52,7 @@ export async function collectFiles(directory: string): Promise<Collected> {
 const isMadeAnew = (path: string): boolean =>
   path === dataDirectory.flows ||
   path === dataDirectory.accessLog ||
+  path === dataDirectory.checkpoints ||
   path.startsWith(dataDirectory.replica) ||
   path === 'lost+found' ||
   path === dataDirectory.lastBackup ||

@@ -12,6 +12,11 @@ export const dataDirectory = {
   lastBackup: 'LAST_BACKUP',
   /** Who read what over the API: chained like flow records, and out of the workers' reach. */
   accessLog: 'access',
+  /** Signed statements of how far the chains of both were written: out of the workers' reach, as is the key. */
+  checkpoints: 'checkpoints',
+  checkpointKey: 'keys/record-checkpoints.key',
+  /** Its public half, and those of keys before it: what `postern flows verify` believes. */
+  checkpointPublicKeys: 'certs/record-checkpoints.pem',
   rootCertificate: 'certs/root.crt',
   deviceAuthorityCertificate: 'certs/device-authority.crt',
   serviceAuthorityCertificate: 'certs/service-authority.crt',

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import type { Checkpointer } from '../flow/checkpoints/checkpointer.ts';
 import { createAccessRecorder } from '../flow/access-recorder.ts';
 import type { AccessRecorder, AccessRecorderOptions } from '../flow/access-recorder.ts';
 import { readAccess } from '../flow/read-access.ts';
@@ -9,8 +10,11 @@ import { retireSegments } from '../flow/retire-segments.ts';
 export interface AccessLog extends AccessRecorder {
   /** @throws RangeError for a place that is none. */
   read(query: AccessQuery): Promise<AccessPage>;
-  /** Removes what was recorded before a time, in epoch milliseconds. @returns how many files that were */
-  retire(before: number): Promise<number>;
+  /**
+   * Removes what was recorded before a time, in epoch milliseconds; `retiring` is awaited before a chain loses its
+   * beginning. @returns how many files that were
+   */
+  retire(before: number, retiring: Checkpointer['retiring']): Promise<number>;
 }
 
 /** Opens a chain of its own in the directory, which is made where it is not there. @throws what the file system throws. */
@@ -20,6 +24,6 @@ export function openAccessLog(options: AccessRecorderOptions): AccessLog {
   return {
     ...recorder,
     read: (query) => readAccess(options.directory, query),
-    retire: (before) => retireSegments(options.directory, before, recorder.stream),
+    retire: (before, retiring) => retireSegments(options.directory, before, recorder.stream, retiring),
   };
 }

@@ -31,6 +31,7 @@ import { createManagedDevices } from './managed-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
+import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
 import { openSignIn } from './sign-in/open-sign-in.ts';
@@ -89,6 +90,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     // Before what tells workers of changes: a key may change hands while this starts.
     const fleet = createWorkerFleet();
     const readyWorkers = new Set<number>();
+    const goneWorkers = new Set<number>();
     let signIn: SignInParts | undefined;
     const desk = createWorkerDesk({
       browsers: () => signIn?.browsers,
@@ -266,6 +268,34 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       enforcementTimeoutMs,
     };
     const port = start.controlPort ?? settings.control.port;
+    const checkpointKey = await loadCheckpointKey(data, start.passphrase);
+    const flowCheckpoints = hasWorkers
+      ? await startRecordCheckpoints({
+          data,
+          records: 'flows',
+          key: checkpointKey,
+          lifeOf({ worker, bootId }) {
+            if (bootId !== start.bootId) return 'unknown';
+            return goneWorkers.has(worker) ? 'gone' : fleet.workers.has(worker) ? 'live' : 'unknown';
+          },
+          clock,
+          logger,
+        })
+      : undefined;
+    if (flowCheckpoints !== undefined) closing.push(() => flowCheckpoints.close());
+    const accessCheckpoints = hasApi
+      ? await startRecordCheckpoints({
+          data,
+          records: 'access',
+          key: checkpointKey,
+          lifeOf: ({ bootId, startedAt }) =>
+            bootId === start.bootId && startedAt === accessLog?.stream.startedAt ? 'live' : 'unknown',
+          clock,
+          logger,
+        })
+      : undefined;
+    // After the log, which says at its end that it is over.
+    if (accessCheckpoints !== undefined) closing.push(() => accessCheckpoints.close());
     const accessLogDays = settings.accessLog?.keepDays ?? defaultAccessLogDays;
     const accessLog = hasApi
       ? openAccessLog({
@@ -327,15 +357,20 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     operatorPort = operator.port;
     closing.push(() => operator.close());
 
+    const removeOldAccesses = async (): Promise<void> => {
+      if (accessLog === undefined || accessCheckpoints === undefined) return;
+      const before = clock() - accessLogDays * 86_400_000;
+      const files = await accessLog.retire(before, accessCheckpoints.retiring);
+      if (files > 0) logger.info({ files, keepDays: accessLogDays }, 'old records of access removed');
+      await accessCheckpoints.retire(before);
+    };
     const keepHouse = async (): Promise<void> => {
       if (hasApi || isShared) await keys.rotate(now());
       await gatewayCertificate.renewIfDue(now());
       await policyCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
-      const removed = await accessLog?.retire(clock() - accessLogDays * 86_400_000);
-      if (removed !== undefined && removed > 0)
-        logger.info({ files: removed, keepDays: accessLogDays }, 'old records of access removed');
+      await removeOldAccesses();
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));
@@ -379,6 +414,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
             return;
           case 'worker-gone':
             readyWorkers.delete(message.worker);
+            goneWorkers.add(message.worker);
             desk.gone(message.worker);
             return;
         }

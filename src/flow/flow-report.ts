@@ -1,10 +1,15 @@
+import type { CheckpointSummary } from './checkpoints/read-checkpoints.ts';
+
 /**
  * What is wrong with a chain:
  * - `edited`: the next record, or the head, vouches for other bytes than are there;
  * - `missing`: sequence numbers that are nowhere;
  * - `duplicate`, `out-of-order`: a number that was there before, or belongs before its neighbor;
  * - `malformed`: a line that is no record; `foreign`: a record of another worker or start;
- * - `segment-missing`: a file of the chain is not there.
+ * - `segment-missing`: a file of the chain is not there;
+ * - `rewritten`: the chain is whole in itself and not the one that was signed;
+ * - `unvouched`: records that no checkpoint knows, of a time for which there are checkpoints;
+ * - `checkpoint-edited`, `checkpoint-missing`: the same of the checkpoints themselves.
  */
 export type FlowProblemKind =
   | 'edited'
@@ -13,11 +18,16 @@ export type FlowProblemKind =
   | 'out-of-order'
   | 'malformed'
   | 'foreign'
-  | 'segment-missing';
+  | 'segment-missing'
+  | 'rewritten'
+  | 'unvouched'
+  | 'checkpoint-edited'
+  | 'checkpoint-missing';
 
 export interface FlowProblem {
   readonly kind: FlowProblemKind;
-  readonly worker: number;
+  /** Absent where it is about checkpoints. */
+  readonly worker?: number;
   /** Name within the directory. */
   readonly file: string;
   /** From 1; absent when it is about a whole range or file. */
@@ -49,6 +59,8 @@ export interface VerifiedStream {
   readonly retired: number;
   /** Records that the worker itself gave up because the disk took none. */
   readonly lost: number;
+  /** The last record that a signed checkpoint vouches for; 0 without one. */
+  readonly vouched: number;
 }
 
 export interface FlowReport {
@@ -58,4 +70,6 @@ export interface FlowReport {
   /** Empty when every record is there and as it was written. */
   readonly problems: readonly FlowProblem[];
   readonly torn: readonly TornLine[];
+  /** Of the directories for which there are any that can be believed. */
+  readonly checkpoints: readonly CheckpointSummary[];
 }

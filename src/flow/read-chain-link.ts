@@ -7,16 +7,18 @@ export interface ChainLink {
   readonly startedAt: number;
   readonly bootId: string;
   readonly lost: number;
+  /** Epoch milliseconds: when it was written. */
+  readonly loggedAt: number;
 }
 
 /** Parses a line as a flow record, or says by undefined that it is none. */
 export function readChainLink(line: Buffer): ChainLink | undefined {
   try {
     const record = JSON.parse(line.toString('utf8')) as {
-      metadata: { sequence: unknown };
+      metadata: { sequence: unknown; logged_time: unknown };
       unmapped: { postern: Record<string, unknown> };
     };
-    const { sequence } = record.metadata;
+    const { sequence, logged_time: loggedAt } = record.metadata;
     const { previous, worker, workerStartedAt: startedAt, boot: bootId, lost } = record.unmapped.postern;
     return typeof sequence === 'number' &&
       Number.isSafeInteger(sequence) &&
@@ -25,8 +27,9 @@ export function readChainLink(line: Buffer): ChainLink | undefined {
       typeof worker === 'number' &&
       typeof startedAt === 'number' &&
       typeof bootId === 'string' &&
-      typeof lost === 'number'
-      ? { sequence, previous, worker, startedAt, bootId, lost }
+      typeof lost === 'number' &&
+      typeof loggedAt === 'number'
+      ? { sequence, previous, worker, startedAt, bootId, lost, loggedAt }
       : undefined;
   } catch {
     return undefined;

@@ -28,6 +28,8 @@ export interface FlowRecorderOptions {
 }
 
 export interface SpoolingFlowRecorder extends FlowRecorder {
+  /** Calls back once the disk has everything recorded so far; those who wait at once share one sync. */
+  whenSynced(callback: () => void): void;
   /** Records that the operating system has taken since the start. */
   written(): number;
   /** Writes and syncs what is left. Calls after it record nothing. */
@@ -107,6 +109,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     },
     authentication: (facts, outcome) => write(authentication, facts, outcome, true),
     whenWritten: (callback) => spool.whenWritten(callback),
+    whenSynced: (callback) => spool.whenSynced(callback),
     healthy: () => spool.isHealthy,
     written: () => spool.written,
     close: () => spool.close(),

@@ -6,19 +6,22 @@ import type { FlowStream } from './chain.ts';
 import { readChainLink } from './read-chain-link.ts';
 import { readLinesBackwards } from './read-backwards.ts';
 import { formatRetired } from './retired.ts';
+import type { RetiredPart } from './retired.ts';
 import { headName, parseSegmentName, retiredName, streamName } from './segment-names.ts';
 
 /**
  * Removes the records of a directory that were written before `before` (epoch milliseconds), by whole segments from the
  * beginning of each chain, so that the rest still verifies; a chain that is over goes with all its files. A segment
  * that cannot be read, or whose records say no time, stays, with all after it: nothing is removed that might be
- * evidence of something. `current` is being written. @returns how many segments were removed
+ * evidence of something. `current` is being written. `retiring` is awaited before anything of a chain is removed: what
+ * it leaves behind must vouch for it. @returns how many segments were removed
  * @throws what the file system throws
  */
 export async function retireSegments(
   directory: string,
   before: number,
   current: FlowStream,
+  retiring: (stream: FlowStream, part: RetiredPart) => Promise<void> = async () => undefined,
 ): Promise<number> {
   const names = (await readdir(directory)).toSorted();
   const segments = names.flatMap((name) => {
@@ -33,6 +36,8 @@ export async function retireSegments(
     const old = await oldOnes(directory, stream, isCurrent ? chain.slice(0, -1) : chain, before);
     const last = old.at(-1);
     if (last === undefined) continue;
+    const { segment, sequence, hash } = last;
+    await retiring(stream, { segment, sequence, hash });
     const isOver = !isCurrent && old.length === chain.length;
     if (!isOver) replaceFile(join(directory, retiredName(stream)), Buffer.from(formatRetired(last)));
     for (const { name } of old) await rm(join(directory, name), { force: true });
@@ -80,11 +85,7 @@ async function lastOf(
   for await (const { bytes } of readLinesBackwards(path)) {
     const link = readChainLink(bytes);
     if (link === undefined) return undefined;
-    const { metadata } = JSON.parse(bytes.toString('utf8')) as { metadata: { logged_time?: unknown } };
-    const { logged_time: loggedAt } = metadata;
-    return typeof loggedAt === 'number'
-      ? { sequence: link.sequence, hash: lineHash(bytes), loggedAt }
-      : undefined;
+    return { sequence: link.sequence, hash: lineHash(bytes), loggedAt: link.loggedAt };
   }
   return 'empty';
 }

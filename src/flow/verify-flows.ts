@@ -1,7 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { KeyObject } from 'node:crypto';
 import type { FlowStream } from './chain.ts';
-import type { FlowProblem, FlowReport, TornLine, VerifiedStream } from './flow-report.ts';
+import type { CheckpointedRecords } from './checkpoints/checkpoint.ts';
+import { readCheckpoints } from './checkpoints/read-checkpoints.ts';
+import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
+import type { FlowReport, TornLine, VerifiedStream } from './flow-report.ts';
 import { parseHead } from './head.ts';
 import type { FlowHead } from './head.ts';
 import { parseRetired } from './retired.ts';
@@ -25,44 +29,69 @@ interface StreamFiles {
   retiredProblem: boolean;
 }
 
+export interface VerifyOptions {
+  /** Epoch milliseconds: only chains that were written to after that. */
+  readonly since?: number;
+  /** Signed checkpoints of these records, and the public keys that are believed. */
+  readonly checkpoints?: {
+    readonly directory: string;
+    readonly records: CheckpointedRecords;
+    readonly keys: readonly KeyObject[];
+  };
+}
+
+/** A record is in a checkpoint soon after it was written. */
+const vouchedWithinMs = 60_000;
+
 /**
  * Verifies the chains of all workers in a directory, also while they write.
- * It proves that nothing was changed, taken out, put in or moved within what a chain holds. Cutting off its end is seen as
- * far as the head beside it tells; whoever can rewrite chain and head together must be caught by the copies at the SOC.
- * `since`, in epoch milliseconds: only chains that were written to after that.
+ * By itself it proves that nothing was changed, taken out, put in or moved within what a chain holds, and finds an end that
+ * was cut off as far as the head beside it tells. With checkpoints, it finds also what whoever can write in the directory
+ * wrote anew, chain and head together, or took away whole.
  * @throws what the file system throws, when the directory or a file cannot be read.
  */
-export async function verifyFlows(
-  directory: string,
-  options: { readonly since?: number } = {},
-): Promise<FlowReport> {
-  const streams = await findStreams(directory);
+export async function verifyFlows(directory: string, options: VerifyOptions = {}): Promise<FlowReport> {
+  const { since, checkpoints } = options;
+  // Before the records: those that are written meanwhile can then only be more than was signed.
+  const signed =
+    checkpoints === undefined
+      ? undefined
+      : await readCheckpoints(checkpoints.directory, checkpoints.records, checkpoints.keys, since);
+  const streams = await findStreams(directory, signed?.streams);
   const report = {
     files: 0,
     records: 0,
     streams: [] as VerifiedStream[],
-    problems: [] as FlowProblem[],
+    problems: [...(signed?.problems ?? [])],
     torn: [] as TornLine[],
+    checkpoints: signed?.summary === undefined ? [] : [signed.summary],
   };
-  for (const { stream, segments: all, head, headProblem, retired, retiredProblem } of streams) {
+  const vouchedBefore = (signed?.summary?.at ?? Number.NEGATIVE_INFINITY) - vouchedWithinMs;
+  for (const { stream, segments: all, head, headProblem, retired: claimed, retiredProblem } of streams) {
+    const vouched = signed?.streams.get(streamName(stream));
+    const retired = signed?.summary === undefined ? claimed : vouched?.retired;
     // Those that a kill left behind after it was written down that they go.
     const segments = all.filter(({ segment }) => segment > (retired?.segment ?? 0));
-    if (options.since !== undefined && !(await isWrittenSince(directory, segments, options.since))) continue;
-    if (headProblem !== undefined)
-      report.problems.push({
-        kind: 'edited',
-        worker: stream.worker,
-        file: headName(stream),
-        message: headProblem,
-      });
-    if (retiredProblem)
-      report.problems.push({
-        kind: 'edited',
-        worker: stream.worker,
-        file: retiredName(stream),
-        message: 'does not say where a chain goes on',
-      });
-    const verified = await verifyStream(directory, stream, segments, head, retired);
+    if (since !== undefined && !(await isWrittenSince(directory, segments, since))) continue;
+    const edited = (file: string, message: string): void => {
+      report.problems.push({ kind: 'edited', worker: stream.worker, file, message });
+    };
+    if (headProblem !== undefined) edited(headName(stream), headProblem);
+    if (retiredProblem) edited(retiredName(stream), 'does not say where a chain goes on');
+    if ((claimed?.sequence ?? 0) > (retired?.sequence ?? 0))
+      edited(
+        retiredName(stream),
+        `says that records up to ${claimed?.sequence} were removed when their time was over; no checkpoint says so`,
+      );
+    const verified = await verifyStream({
+      directory,
+      stream,
+      segments,
+      head,
+      retired,
+      vouched,
+      vouchedBefore,
+    });
     report.files += segments.length;
     report.records += verified.summary.records;
     report.streams.push(verified.summary);
@@ -82,7 +111,10 @@ async function isWrittenSince(
 }
 
 /** Heads are read before segments: a worker that goes on writing meanwhile can then only have more than its head says. */
-async function findStreams(directory: string): Promise<StreamFiles[]> {
+async function findStreams(
+  directory: string,
+  signed: ReadonlyMap<string, VouchedStream> = new Map(),
+): Promise<StreamFiles[]> {
   const names = (await readdir(directory)).toSorted();
   const streams = new Map<string, StreamFiles>();
   const entryOf = (stream: FlowStream): StreamFiles => {
@@ -100,6 +132,12 @@ async function findStreams(directory: string): Promise<StreamFiles[]> {
     streams.set(key, entry);
     return entry;
   };
+  // Also one of which no file is left, unless all of it was removed when its time was over.
+  for (const [name, { sequence, ended, retired }] of signed) {
+    const stream = parseHeadName(`${name}.head`);
+    const isOver = ended && retired !== undefined && retired.sequence >= sequence;
+    if (stream !== undefined && !isOver) entryOf(stream);
+  }
   for (const name of names) {
     const retired = parseRetiredName(name);
     if (retired === undefined) continue;

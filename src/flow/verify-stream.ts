@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { chainStart, lineHash } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import type { FlowProblem, FlowProblemKind, TornLine, VerifiedStream } from './flow-report.ts';
+import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
 import type { FlowHead } from './head.ts';
 import { readChainLink } from './read-chain-link.ts';
 import { readLines } from './read-lines.ts';
@@ -15,17 +16,23 @@ interface StreamVerification {
   readonly torn: readonly TornLine[];
 }
 
-/**
- * Verifies one chain from its first segment to its head, or from where `retired` says that it goes on. Segments are in
- * order, and none of them is of the part that was retired.
- */
-export async function verifyStream(
-  directory: string,
-  stream: FlowStream,
-  segments: readonly { name: string; segment: number }[],
-  head: FlowHead | undefined,
-  retired?: RetiredPart,
-): Promise<StreamVerification> {
+export interface StreamToVerify {
+  readonly directory: string;
+  readonly stream: FlowStream;
+  /** In order, without those of the part that was retired. */
+  readonly segments: readonly { readonly name: string; readonly segment: number }[];
+  readonly head: FlowHead | undefined;
+  readonly retired: RetiredPart | undefined;
+  /** What signed checkpoints say of it. */
+  readonly vouched: VouchedStream | undefined;
+  /** What was written before this, in epoch milliseconds, is in a checkpoint; without checkpoints, the beginning of time. */
+  readonly vouchedBefore: number;
+}
+
+/** Verifies one chain from its first segment, or from where `retired` says that it goes on, to what is known of its end. */
+export async function verifyStream(chain: StreamToVerify): Promise<StreamVerification> {
+  const { directory, stream, segments, head, retired, vouched, vouchedBefore } = chain;
+  const vouchedUpTo = vouched?.sequence ?? 0;
   const problems: FlowProblem[] = [];
   const torn: TornLine[] = [];
   const seen = createSequenceRanges(retired?.sequence);
@@ -39,6 +46,10 @@ export async function verifyStream(
     line: 0,
   };
   let headHash: string | undefined;
+  /** The last record that is as it was signed, and the first that is not. */
+  let asSigned = retired?.sequence ?? 0;
+  let rewritten: { readonly file: string; readonly sequence: number; readonly at: number } | undefined;
+  let unvouched = 0;
 
   const problem = (
     kind: FlowProblemKind,
@@ -49,17 +60,18 @@ export async function verifyStream(
     problems.push({ kind, worker: stream.worker, file, ...more, message });
   };
 
-  for (const { name, segment } of missingSegments(stream, segments, head, retired?.segment ?? 0))
+  const knownEnd = Math.max(head?.sequence ?? 0, vouchedUpTo);
+  const lastSegment = Math.max(head?.segment ?? 0, vouched?.segment ?? 0);
+  for (const { name, segment } of missingSegments(stream, segments, lastSegment, retired?.segment ?? 0))
     problem('segment-missing', name, `segment ${segment} of the chain is not there`);
 
   for (const [index, { name }] of segments.entries()) {
-    const isLastSegment =
-      index === segments.length - 1 && (head?.segment ?? 0) <= (segments[index]?.segment ?? 0);
+    const isLastSegment = index === segments.length - 1 && lastSegment <= (segments[index]?.segment ?? 0);
     for await (const { bytes, number: line, isWhole } of readLines(join(directory, name))) {
       const link = readChainLink(bytes);
       if (link === undefined || !isWhole) {
         // What a kill leaves is a line that nobody was told of: the last of all, and beyond what the head has seen.
-        if (!isWhole && isLastSegment && !(head?.isClosed ?? false) && (head?.sequence ?? 0) <= seen.greatest)
+        if (!isWhole && isLastSegment && !(head?.isClosed ?? false) && knownEnd <= seen.greatest)
           torn.push({ worker: stream.worker, file: name, line, bytes: bytes.length });
         else problem('malformed', name, isWhole ? 'is no flow record' : 'is cut off', { line });
         continue;
@@ -69,6 +81,10 @@ export async function verifyStream(
       const { sequence } = link;
       const hash = lineHash(bytes);
       if (sequence === head?.sequence) headHash = hash;
+      const mark = vouched?.marks.get(sequence);
+      if (mark !== undefined && mark.hash === hash) asSigned = Math.max(asSigned, sequence);
+      else if (mark !== undefined) rewritten ??= { file: name, sequence, at: mark.at };
+      if (sequence > vouchedUpTo && link.loggedAt < vouchedBefore) unvouched = Math.max(unvouched, sequence);
       if (
         link.worker !== stream.worker ||
         link.startedAt !== stream.startedAt ||
@@ -110,13 +126,13 @@ export async function verifyStream(
       );
   }
 
-  const lastKnown = Math.max(seen.greatest, head?.sequence ?? 0);
+  const lastKnown = Math.max(seen.greatest, knownEnd);
   for (const { from, to } of seen.missingUpTo(lastKnown)) {
     const isEnd = from > seen.greatest;
     problem(
       'missing',
       isEnd ? headName(stream) : (segments[0]?.name ?? headName(stream)),
-      `records ${from} to ${to} of worker ${stream.worker}, boot ${stream.bootId}, are missing${isEnd ? ': the end was cut off' : ''}`,
+      `records ${from} to ${to} of worker ${stream.worker}, boot ${stream.bootId}, are missing${isEnd ? `: the end was cut off${from <= vouchedUpTo ? ', as a signed checkpoint shows' : ''}` : ''}`,
       { from, to },
     );
   }
@@ -131,6 +147,30 @@ export async function verifyStream(
       to: seen.greatest,
     });
 
+  if (rewritten !== undefined) {
+    const { file, sequence, at } = rewritten;
+    // A later one that is as it was signed vouches for what comes before it, whatever this one looks like.
+    const from = asSigned < sequence ? asSigned + 1 : sequence;
+    problem(
+      'rewritten',
+      file,
+      `records ${from} to ${sequence} are not all as they were: number ${sequence} is another than was signed on ${new Date(at).toISOString()}`,
+      { from, to: sequence },
+    );
+  }
+  if (vouched?.ended === true && seen.greatest > vouchedUpTo)
+    problem('unvouched', headName(stream), `records after ${vouchedUpTo}, which was signed as the last`, {
+      from: vouchedUpTo + 1,
+      to: seen.greatest,
+    });
+  else if (unvouched > 0)
+    problem(
+      'unvouched',
+      segments[0]?.name ?? headName(stream),
+      `no checkpoint knows records ${vouchedUpTo + 1} to ${unvouched}, and there are later ones`,
+      { from: vouchedUpTo + 1, to: unvouched },
+    );
+
   const { worker, bootId, startedAt } = stream;
   return {
     summary: {
@@ -142,6 +182,7 @@ export async function verifyStream(
       lastSequence: seen.greatest,
       retired: retired?.sequence ?? 0,
       lost,
+      vouched: vouchedUpTo,
     },
     problems,
     torn,
@@ -150,12 +191,12 @@ export async function verifyStream(
 
 function missingSegments(
   stream: FlowStream,
-  segments: readonly { segment: number }[],
-  head: FlowHead | undefined,
+  segments: readonly { readonly segment: number }[],
+  lastKnown: number,
   retired: number,
 ): { name: string; segment: number }[] {
   const present = new Set(segments.map(({ segment }) => segment));
-  const last = Math.max(head?.segment ?? 0, segments.at(-1)?.segment ?? 0);
+  const last = Math.max(lastKnown, segments.at(-1)?.segment ?? 0);
   const missing: { name: string; segment: number }[] = [];
   for (let segment = retired + 1; segment <= last; segment += 1)
     if (!present.has(segment)) missing.push({ name: segmentName(stream, segment), segment });

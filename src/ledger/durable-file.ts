@@ -2,12 +2,12 @@ import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Replaces a small file by one of mode 0600: whoever reads it, even after a power cut, finds the old bytes or the new,
+ * Replaces a small file, by one of mode 0600 unless told otherwise: whoever reads it, even after a power cut, finds the old bytes or the new,
  * never a mixture. Two processes may do this to one file at once.
  */
-export function replaceFile(path: string, bytes: Uint8Array): void {
+export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void {
   const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, 'w', 0o600);
+  const file = openSync(temporary, 'w', mode);
   try {
     for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
     fsyncSync(file);

@@ -1,0 +1,146 @@
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chainStart, lineHash } from '../chain.ts';
+import type { FlowStream } from '../chain.ts';
+import { parseHead } from '../head.ts';
+import { readChainLink } from '../read-chain-link.ts';
+import { headName, parseHeadName, parseSegmentName, segmentName, streamName } from '../segment-names.ts';
+import type { StreamMark } from './checkpoint.ts';
+
+export interface ObserveOptions {
+  readonly directory: string;
+  /** What was said last of each chain. */
+  readonly known: ReadonlyMap<string, StreamMark>;
+  /** `unknown` for one of whose process nothing is known: it is over once it has not been written to for a while. */
+  readonly lifeOf: (stream: FlowStream) => 'live' | 'gone' | 'unknown';
+  /** Epoch milliseconds. */
+  readonly now: number;
+  /** A chain that is not what it was when it was signed: told each time that it is looked at. */
+  readonly onRewritten: (stream: string) => void;
+}
+
+/** Longer than a worker that lives is ever silent. */
+const deadAfterMs = 120_000;
+const maxHeadBytes = 1024;
+const maxTailBytes = 1024 * 1024;
+const lineFeed = 0x0a;
+
+/**
+ * The chains of a directory that went on since they were signed last. Workers own these files, so that nothing in them is
+ * believed but as what is there: no link is followed, no more is read than a head or a record can be.
+ * @throws what the file system throws, but for files that vanish meanwhile
+ */
+export async function observeStreams(options: ObserveOptions): Promise<StreamMark[]> {
+  const { directory, known, onRewritten } = options;
+  const streams = new Map<string, { readonly stream: FlowStream; last: number }>();
+  for (const name of await readdir(directory)) {
+    const segment = parseSegmentName(name);
+    const stream = segment?.stream ?? parseHeadName(name);
+    if (stream === undefined) continue;
+    const key = streamName(stream);
+    if (known.get(key)?.ended === true) continue;
+    const entry = streams.get(key) ?? { stream, last: 0 };
+    entry.last = Math.max(entry.last, segment?.segment ?? 0);
+    streams.set(key, entry);
+  }
+  const changed: StreamMark[] = [];
+  for (const [key, { stream, last }] of streams) {
+    const before = known.get(key);
+    const mark = await observe(options, stream, last);
+    if (mark === undefined) continue;
+    if (before !== undefined && isOtherPast(before, mark)) onRewritten(key);
+    else if (before === undefined || mark.sequence > before.sequence || mark.ended)
+      changed.push(before?.retired === undefined ? mark : { ...mark, retired: before.retired });
+  }
+  return changed;
+}
+
+const isOtherPast = (before: StreamMark, { sequence, hash }: StreamMark): boolean =>
+  sequence < before.sequence || (sequence === before.sequence && hash !== before.hash);
+
+async function observe(
+  { directory, lifeOf, now }: ObserveOptions,
+  stream: FlowStream,
+  last: number,
+): Promise<StreamMark | undefined> {
+  const name = streamName(stream);
+  const head = await readPlain(join(directory, headName(stream)), async (file) => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(maxHeadBytes), 0, maxHeadBytes, 0);
+    return parseHead(buffer.toString('latin1', 0, bytesRead));
+  });
+  const known = {
+    stream: name,
+    segment: head?.segment ?? Math.min(1, last),
+    sequence: head?.sequence ?? 0,
+    hash: head?.hash ?? chainStart(stream),
+  };
+  if (!isMark(known)) return undefined;
+  if (head?.isClosed === true) return { ...known, ended: true };
+  const life = lifeOf(stream);
+  if (life === 'live') return { ...known, ended: false };
+  // Its head lags behind what it wrote last.
+  const end = await readEnd(directory, stream, last);
+  if (life === 'unknown' && end !== undefined && now - end.writtenAt < deadAfterMs)
+    return { ...known, ended: false };
+  return end !== undefined && end.sequence >= known.sequence
+    ? { stream: name, segment: end.segment, sequence: end.sequence, hash: end.hash, ended: true }
+    : { ...known, ended: true };
+}
+
+/** A head says what its writer wants. */
+const isMark = ({ sequence, segment, hash }: Omit<StreamMark, 'stream' | 'ended'>): boolean =>
+  Number.isSafeInteger(sequence) &&
+  sequence >= 0 &&
+  Number.isSafeInteger(segment) &&
+  segment >= 0 &&
+  /^[0-9a-f]{64}$/.test(hash);
+
+interface StreamEnd {
+  readonly segment: number;
+  readonly sequence: number;
+  readonly hash: string;
+  /** Epoch milliseconds. */
+  readonly writtenAt: number;
+}
+
+/** The last whole record of a chain, made to last: its process may have been killed before it synced. */
+async function readEnd(directory: string, stream: FlowStream, last: number): Promise<StreamEnd | undefined> {
+  // One that was opened and never written to says nothing.
+  for (let segment = last; segment >= Math.max(1, last - 1); segment -= 1) {
+    const end = await readPlain(join(directory, segmentName(stream, segment)), async (file) => {
+      const { size, mtimeMs } = await file.stat();
+      const length = Math.min(size, maxTailBytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+      const tail = buffer.subarray(0, bytesRead);
+      const to = tail.lastIndexOf(lineFeed);
+      const line = to === -1 ? undefined : tail.subarray(tail.lastIndexOf(lineFeed, to - 1) + 1, to);
+      const link = line === undefined ? undefined : readChainLink(line);
+      if (line === undefined || link === undefined) return undefined;
+      await file.datasync();
+      return { segment, sequence: link.sequence, hash: lineHash(line), writtenAt: mtimeMs };
+    });
+    if (end !== undefined) return end;
+  }
+  return undefined;
+}
+
+/** Undefined for what is no plain file, or is not there any more. */
+async function readPlain<Value>(
+  path: string,
+  read: (file: FileHandle) => Promise<Value | undefined>,
+): Promise<Value | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+  try {
+    return (await file.stat()).isFile() ? await read(file) : undefined;
+  } finally {
+    await file.close();
+  }
+}
