@@ -110,6 +110,11 @@ export interface FlowRecorder {
    */
   whenWritten(callback: () => void): void;
   /**
+   * The same once the disk has it, so that a power cut does not take it back: for what must not be forgotten once its
+   * effect is seen, which are refusals and sign-ins. All who wait share one sync.
+   */
+  whenSynced(callback: () => void): void;
+  /**
    * Whether records can be written. While they cannot (disk full, I/O error), no new flow may start: refuse it as
    * `not-ready`. True again by itself when writing works again. Cheap enough to ask for each flow.
    */

@@ -28,8 +28,6 @@ export interface FlowRecorderOptions {
 }
 
 export interface SpoolingFlowRecorder extends FlowRecorder {
-  /** Calls back once the disk has everything recorded so far; those who wait at once share one sync. */
-  whenSynced(callback: () => void): void;
   /** Records that the operating system has taken since the start. */
   written(): number;
   /** Writes and syncs what is left. Calls after it record nothing. */
@@ -38,7 +36,7 @@ export interface SpoolingFlowRecorder extends FlowRecorder {
 
 /** Ordinary records reach the disk within this many milliseconds: what a power cut may cost. */
 const syncWithinMs = 200;
-/** Refusals and sign-ins, which an attacker would like to see forgotten. */
+/** Refusals and sign-ins for which nobody waits: refused handshakes, and what ended a flow that was open. */
 const syncSoonMs = 20;
 
 /**

@@ -6,14 +6,15 @@ import type { Http1Connection } from './http1/http1-exchange.ts';
 import { answerRefusal } from './refusal-answer.ts';
 
 /**
- * What could not be read as an HTTP/1.1 request: recorded, and answered as bytes, since there is no request to answer.
+ * What could not be read as an HTTP/1.1 request: recorded, and then answered as bytes, since there is no request to answer.
  * Nothing of what came is repeated, neither to the client nor in the record.
  */
 export function answerMalformed(
   gateway: Gateway,
-  { connection, tunnel, scheme }: Http1Connection,
+  { connection, tunnel, scheme, socket }: Http1Connection,
   refusal: Refusal,
-): { readonly head: string; readonly body: Buffer } {
+  send: (head: string, body: Buffer) => void,
+): void {
   const unread = {
     connection,
     tunnel,
@@ -33,5 +34,6 @@ export function answerMalformed(
   let head = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\nconnection: close\r\n`;
   for (let index = 0; index + 1 < answer.headers.length; index += 2)
     head += `${answer.headers[index]}: ${answer.headers[index + 1]}\r\n`;
-  return { head: `${head}\r\n`, body: answer.body };
+  const end = (): void => void socket.destroy();
+  gateway.record.afterSynced(() => send(`${head}\r\n`, answer.body), end);
 }

@@ -130,7 +130,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
 
   const http1 = createHttp1Server(settings, {
     handle: (exchange) => handleExchange(gateway, exchange),
-    malformed: (owner, refusal) => answerMalformed(gateway, owner, refusal),
+    malformed: (owner, refusal, answer) => answerMalformed(gateway, owner, refusal, answer),
   });
   const http2 = createHttp2Sessions(settings, (exchange) => handleExchange(gateway, exchange));
 
@@ -153,7 +153,8 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
         record.handshake(facts, certificate);
         if (certificate.code === 'device-lost')
           log.warn({ detail: certificate.detail, source: facts.source.address }, 'lost device connected');
-        socket.destroy();
+        const cut = (): void => void socket.destroy();
+        record.afterSynced(cut, cut);
         return;
       }
       const serverName = facts.tls?.serverName?.toLowerCase();

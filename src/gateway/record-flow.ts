@@ -30,6 +30,8 @@ export interface FlowLog {
    * it took too long, or `onWritten` threw, as Node does for fields that it does not send.
    */
   afterWritten(onWritten: () => void, onFailure: (why: Refusal) => void): void;
+  /** The same once the disk has it: before a refusal or a sign-in takes effect. */
+  afterSynced(onSynced: () => void, onFailure: (why: Refusal) => void): void;
   /** Gives up on what has waited too long to be written. To be called now and then. */
   expire(): void;
   healthy(): boolean;
@@ -72,6 +74,19 @@ export function createFlowLog(parts: {
     if (refusal !== undefined) outcome.refusal = refusal.code;
     if (refusal?.detail !== undefined) outcome.detail = refusal.detail;
     return outcome;
+  };
+  const whileNotExpired = (then: () => void, onFailure: (why: Refusal) => void): (() => void) => {
+    const entry: Waiting = { since: now(), onFailure, next: undefined, previous: undefined };
+    waiting.add(entry);
+    return () => {
+      if (!waiting.delete(entry)) return;
+      try {
+        then();
+      } catch (error) {
+        log.error({ err: error }, 'answer failed');
+        onFailure(refuse('internal-error'));
+      }
+    };
   };
   const count = ({ code }: Refusal): void => {
     refusals[code] = (refusals[code] ?? 0) + 1;
@@ -137,19 +152,8 @@ export function createFlowLog(parts: {
             },
       );
     },
-    afterWritten(onWritten, onFailure) {
-      const entry: Waiting = { since: now(), onFailure, next: undefined, previous: undefined };
-      waiting.add(entry);
-      recorder.whenWritten(() => {
-        if (!waiting.delete(entry)) return;
-        try {
-          onWritten();
-        } catch (error) {
-          log.error({ err: error }, 'answer failed');
-          onFailure(refuse('internal-error'));
-        }
-      });
-    },
+    afterWritten: (onWritten, onFailure) => recorder.whenWritten(whileNotExpired(onWritten, onFailure)),
+    afterSynced: (onSynced, onFailure) => recorder.whenSynced(whileNotExpired(onSynced, onFailure)),
     expire() {
       for (const entry of waiting.snapshot()) {
         if (now() - entry.since < maxWaitMs) return;

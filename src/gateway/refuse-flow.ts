@@ -26,7 +26,8 @@ export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void
   else record.request(flow, 'gateway', refusal);
   const more = noteInnerChallenge(flow, refusal);
   const isHead = exchange.method === 'HEAD';
-  record.afterWritten(
+  // What a power cut takes back, nobody was told.
+  record.afterSynced(
     () => {
       exchange.sendHead(answer.status, '', withProxyStatus([...answer.headers, ...more], flow, refusal));
       exchange.sendEnd(isHead ? undefined : answer.body);

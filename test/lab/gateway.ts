@@ -112,6 +112,9 @@ function createLabRecorder(): LabRecorder {
     whenWritten(callback) {
       if (!this.isFull) written.whenWritten(callback);
     },
+    whenSynced(callback) {
+      if (!this.isFull) written.whenSynced(callback);
+    },
     healthy() {
       return !this.isFull && written.healthy();
     },

@@ -22,8 +22,8 @@ export interface Http1Server {
 
 export interface Http1Handlers {
   handle(exchange: Exchange): void;
-  /** What came cannot be read as a request; answers with the refusal and records it. */
-  malformed(owner: Http1Connection, refusal: Refusal): { readonly head: string; readonly body: Buffer };
+  /** What came cannot be read as a request: records it, and then hands over what to `send`. */
+  malformed(owner: Http1Connection, refusal: Refusal, send: (head: string, body: Buffer) => void): void;
 }
 
 const checkIntervalMs = 1000;
@@ -84,8 +84,9 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
   ): void => {
     const owner = ownerOf(socket);
     if (owner === undefined || owner.open.size === 0) return handle(request, answerOn(request, socket), more);
-    handlers.malformed(owner, refuse('bad-request', 'pipelined behind an unanswered request'));
-    socket.destroy();
+    handlers.malformed(owner, refuse('bad-request', 'pipelined behind an unanswered request'), () =>
+      socket.destroy(),
+    );
   };
   server.on('upgrade', (request, socket, head) =>
     leaveHttp(request, socket, { upgrade: request.headers.upgrade ?? '', head }),
@@ -105,11 +106,12 @@ export function createHttp1Server(settings: Settings, handlers: Http1Handlers): 
     let isOfBody = false;
     for (const exchange of owner.open.snapshot()) isOfBody = exchange.breakBody(refusal) || isOfBody;
     if (isOfBody) return;
-    const answer = handlers.malformed(owner, refusal);
-    // Requests before it on the connection are answered; then it closes.
-    if (owner.open.size > 0) return;
-    socket.write(answer.head, 'latin1');
-    socket.end(answer.body);
+    handlers.malformed(owner, refusal, (head, body) => {
+      // Requests before it on the connection are answered; then it closes.
+      if (owner.open.size > 0 || !socket.writable) return;
+      socket.write(head, 'latin1');
+      socket.end(body);
+    });
   });
 
   return {

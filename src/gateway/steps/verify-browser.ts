@@ -7,6 +7,7 @@ import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { valueOf } from '../raw-fields.ts';
 import type { RequestHead } from '../request-head.ts';
+import { untilOnDisk } from '../until-on-disk.ts';
 import { refuseEnded } from './refuse-ended.ts';
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -117,6 +118,8 @@ async function accept(flow: Flow, gateway: Gateway, proof: BrowserProof): Promis
   const refusal = 'code' in token ? token : refuseEnded(token, gateway);
   gateway.record.token(flow, refusal);
   if ('code' in token || refusal !== undefined || 'code' in session) return refusal;
+  const unrecorded = await untilOnDisk(gateway);
+  if (unrecorded !== undefined) return unrecorded;
   const subject = { certificate, token };
   flow.subject = subject;
   flow.handedOver = session.handedOver;

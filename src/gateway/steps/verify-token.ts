@@ -3,6 +3,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { ClientConnection } from '../client-connection.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
+import { untilOnDisk } from '../until-on-disk.ts';
 import { refuseEnded } from './refuse-ended.ts';
 import { verifyBrowser } from './verify-browser.ts';
 
@@ -74,9 +75,11 @@ async function acceptToken(
     return refusal;
   }
   const subject = { certificate, token };
-  connection.session = { raw, subject };
   flow.subject = subject;
   gateway.record.token(flow, undefined);
+  const unrecorded = await untilOnDisk(gateway);
+  if (unrecorded !== undefined) return unrecorded;
+  connection.session = { raw, subject };
   gateway.grants.renew(connection, subject);
   return undefined;
 }
