@@ -1,7 +1,10 @@
 import { AgentError } from '../agent-error.ts';
 import { ControlForeign, ControlRefused, ControlUnable, ControlUnreachable } from './control-client.ts';
 
-/** What a person is told when the control plane refuses or cannot be asked; other errors stay as they are. */
+/**
+ * What a person is told when the control plane refuses or cannot be asked; other errors stay as they are. That it cannot
+ * for now, or that its identity provider is away, is no answer: a script may try again later, as where nothing answers.
+ */
 export function explainControlError(error: unknown, url: string): unknown {
   if (error instanceof ControlRefused) {
     const { code, title } = error.problem;
@@ -9,7 +12,7 @@ export function explainControlError(error: unknown, url: string): unknown {
   }
   if (error instanceof ControlUnable) {
     const { code, title } = error.problem;
-    return new AgentError(1, 'control-unable', { url, code, title }, error);
+    return new AgentError(3, 'control-unable', { url, code, title }, error);
   }
   const values = { url, reason: (error as Error).message };
   if (error instanceof ControlForeign)

@@ -1,12 +1,15 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { SignInInvitation } from '../sign-in/sign-in-keeper.ts';
 
 const actions = ['reconnect', 'measure', 'sign-in', 'sign-out'] as const;
 /** What the person at the laptop may do on the page. */
 export type Action = (typeof actions)[number];
 
-/** Does each; returns when it is begun, or done where that is quick. */
-export type Actions = Readonly<Record<Action, () => Promise<void> | void>>;
+/** Does each; returns when it is begun, or done where that is quick. A sign-in goes on where its invitation leads. */
+export type Actions = Readonly<Record<Exclude<Action, 'sign-in'>, () => Promise<void> | void>> & {
+  readonly 'sign-in': () => Promise<SignInInvitation>;
+};
 
 const maxBodyBytes = 1024;
 

@@ -12,8 +12,8 @@ import type { WhyReport } from '../why/report.ts';
 import { conclude } from '../why/lines.ts';
 import { criterionNames, fill, postureHelp, stepNames, whyText } from '../why/words.ts';
 import type { Action } from './actions.ts';
+import { frame } from './frame.ts';
 import type { Refused } from './recent-refusals.ts';
-import { style } from './style.ts';
 import { headlines, otherHeadline, pageWords } from './words.ts';
 
 /** What the page shows beside the status. */
@@ -79,12 +79,6 @@ export function buildWhyPage(report: WhyReport, language: Language): string {
       `<p><a href="/">${escapeHtml(pageWords.back[language])}</a></p>`,
   );
 }
-
-const frame = (language: Language, body: string): string =>
-  `<!doctype html><html lang="${language}"><meta charset="utf-8">` +
-  '<meta name="viewport" content="width=device-width,initial-scale=1">' +
-  `<title>Postern: ${escapeHtml(pageWords.title[language])}</title><style>${style}</style>` +
-  `<main>${body}</main></html>\n`;
 
 const list = (rows: readonly string[], otherwise: string): string =>
   rows.length === 0 ? `<p class="soft">${otherwise}</p>` : `<ul>${rows.join('')}</ul>`;

@@ -28,6 +28,19 @@ export const pageWords = {
   reconnect: { en: 'Connect again', fr: 'Se reconnecter' },
   measure: { en: 'Check again', fr: 'Vérifier de nouveau' },
   'sign-in': { en: 'Sign in', fr: 'Se connecter' },
+  'sign-in-goes-on': {
+    en: 'The sign-in page of your organization opens now. Come back here afterwards.',
+    fr: "La page de connexion de votre organisation s'ouvre maintenant. Revenez ici ensuite.",
+  },
+  'sign-in-code': {
+    en: 'Open the sign-in page and enter this code. Never enter one that somebody else gave you.',
+    fr: "Ouvrez la page de connexion et saisissez ce code. N'en saisissez jamais un que quelqu'un d'autre vous a donné.",
+  },
+  'sign-in-open': { en: 'Open the sign-in page', fr: 'Ouvrir la page de connexion' },
+  'sign-in-not-begun': {
+    en: 'Signing in is not possible now',
+    fr: "Connexion impossible pour l'instant",
+  },
   'sign-out': { en: 'Sign out', fr: 'Se déconnecter' },
   'open-portal': { en: "Open the network's page", fr: 'Ouvrir la page du réseau' },
   back: { en: 'Back', fr: 'Retour' },
@@ -102,8 +115,8 @@ export const headlines: Readonly<Partial<Record<string, Headline>>> = {
     mood: 'wait',
     text: { en: 'Please sign in', fr: 'Veuillez vous connecter' },
     advice: {
-      en: 'Your sign-in is over. The button opens a window for it.',
-      fr: 'Votre session est terminée. Le bouton ouvre une fenêtre pour cela.',
+      en: 'Your sign-in is over. The button leads you to the page of your organization.',
+      fr: 'Votre session est terminée. Le bouton vous mène à la page de votre organisation.',
     },
   },
   refused: {

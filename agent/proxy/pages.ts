@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { languageWished } from '../language.ts';
 import type { Language } from '../language.ts';
+import { buildSignInPage } from '../page/sign-in-page.ts';
 import { buildStatusPage, buildWhyPage } from '../page/status-page.ts';
 import { pagePolicy } from '../page/style.ts';
 import { buildPac } from './pac.ts';
@@ -33,6 +34,10 @@ export async function answerPage(
   if (page === undefined) return refuse('not-found');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse('method-not-allowed');
   const { type, body } = await page(context, port);
+  answer(response, type, body);
+}
+
+function answer(response: ServerResponse, type: string, body: string): void {
   response.writeHead(200, {
     ...ownHeaders,
     ...(type === html ? { 'content-security-policy': pagePolicy, 'referrer-policy': 'same-origin' } : {}),
@@ -44,7 +49,7 @@ export async function answerPage(
 
 /** A button of the status page. Browsers name the origin of whatever is posted; who names none is no browser of ours. */
 async function answerAction(
-  { page, log }: ProxyContext,
+  { page, log, language }: ProxyContext,
   request: IncomingMessage,
   response: ServerResponse,
   refuse: (code: RefusalCode) => void,
@@ -53,6 +58,10 @@ async function answerAction(
   const action = request.headers.origin === undefined ? undefined : await page.form.read(request);
   if (action === undefined) return refuse('cross-site-request');
   log.info({ action }, 'asked on the status page');
+  if (action === 'sign-in') {
+    const wished = languageWished(request.headers['accept-language'], language);
+    return answer(response, html, buildSignInPage(await page.actions['sign-in'](), wished));
+  }
   await page.actions[action]();
   response.writeHead(303, { ...ownHeaders, location: '/', 'content-length': 0 });
   response.end();

@@ -105,7 +105,7 @@ it('says that nothing can be reached where nothing answers', async () => {
 it('shows code and sentence of a control plane that is there and cannot', async () => {
   const ill = await ask(await answering(ours, ...problem('store-unavailable')));
   const { title } = buildProblem('store-unavailable');
-  expect(ill).toMatchObject({ state: 'control-unable', key: 'control-unable', exitCode: 1 });
+  expect(ill).toMatchObject({ state: 'control-unable', key: 'control-unable', exitCode: 3 });
   expect(ill.en).toContain(`it cannot just now: ${title} (store-unavailable)`);
   expect(ill.fr).toContain(`pour le moment : ${title} (store-unavailable)`);
 });

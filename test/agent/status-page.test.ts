@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { buildStatusPage } from '../../agent/page/status-page.ts';
+import { buildSignInPage } from '../../agent/page/sign-in-page.ts';
 import { headlines, otherHeadline, pageWords } from '../../agent/page/words.ts';
 import { saveSignIn } from '../../agent/state/kept-sign-in.ts';
 import { ask, connectThrough, readAll } from './lab/proxy-client.ts';
@@ -102,6 +103,49 @@ it('signs out when its button is pressed: here, and at the control plane', async
   expect(existsSync(world.paths.signIn)).toBe(false);
   expect((await world.control.request('/v1/device/sign-out')).body).toEqual({ signIn: 'sealed' });
   expect((await load()).body).not.toContain('value="sign-out"');
+});
+
+/** A control plane that begins sign-ins, none of which ends. */
+const beginSignIns = (url = 'https://login.example.org/auth?state=s&hint="><b>'): void =>
+  void world.control.instead.set('/v1/device/sign-in', () =>
+    Promise.resolve({
+      transaction: 't',
+      authorizationUrl: url,
+      expiresAt: Math.floor(Date.now() / 1000) + 600,
+    }),
+  );
+const pressSignIn = async () => press(`token=${tokenOf((await load()).body)}&action=sign-in`);
+
+it('leads the browser that shows it to the sign-in, by a link and by itself, and twice to the same', async () => {
+  beginSignIns();
+  const first = await pressSignIn();
+  const target = 'https://login.example.org/auth?state=s&#38;hint=%22%3E%3Cb%3E';
+  expect(first.status).toBe(200);
+  expect(first.body).toContain(`<meta http-equiv="refresh" content="0;url=${target}">`);
+  expect(first.body).toContain(`<a class="button first" rel="noreferrer" href="${target}">`);
+  expect((await pressSignIn()).body).toBe(first.body);
+  expect(world.control.requests.filter(({ path }) => path === '/v1/device/sign-in')).toHaveLength(1);
+});
+
+it('says why a sign-in cannot be begun, and tries again when it is pressed again', async () => {
+  world.control.refuse('/v1/device/sign-in', 'identity-provider-unavailable');
+  const failed = await pressSignIn();
+  expect([failed.status, failed.body]).toEqual([
+    200,
+    expect.stringMatching(/Signing in is not possible now.*Identity provider does not answer/),
+  ]);
+  expect(failed.body).not.toContain('http-equiv="refresh"');
+  // Nothing but the page of an organization over TLS is opened.
+  beginSignIns('http://login.example.org/auth');
+  expect((await pressSignIn()).body).toContain('not at an https address');
+  beginSignIns();
+  expect((await pressSignIn()).body).toContain('http-equiv="refresh"');
+});
+
+it('shows the code before it leads anywhere, where that is how people sign in', () => {
+  const page = buildSignInPage({ url: 'https://login.example.org/device', code: '<ABCD>' }, 'fr');
+  expect(page).toContain('<code>&#60;ABCD&#62;</code>');
+  expect(page).not.toContain('http-equiv="refresh"');
 });
 
 it.each([

@@ -12,6 +12,7 @@ import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { curl } from '../agent/lab/proxy-client.ts';
 import { startApplication } from '../lab/app-server.ts';
+import { chromiumMissing, startChromium } from '../lab/chromium.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';
 import type { ProviderLab } from '../lab/identity-provider.ts';
 import { createWebBrowser } from '../lab/web-browser.ts';
@@ -247,8 +248,39 @@ it('signs in by a code that is entered on another machine', async () => {
 it('says what to do when the provider is away, and changes nothing', async () => {
   await provider.close();
   const { code, out, err } = await agent(['login', '--print']);
-  expect([code, out]).toEqual([1, '']);
+  expect([code, out]).toEqual([3, '']);
   expect(err).toContain('Identity provider does not answer');
   expect(existsSync(join(state, 'sign-in.json'))).toBe(false);
   await provider.open();
 });
+
+it.skipIf(chromiumMissing !== undefined)(
+  `signs in by the button of the status page, in the browser that shows it, where the agent itself can open none ${chromiumMissing ?? ''}`,
+  async () => {
+    const up = start(posternAgent, ['up']);
+    up.stderr?.resume();
+    const ready = firstLine(up.stdout, 'ready');
+    const page = await vi.waitUntil(
+      async () => {
+        const { out } = await agent(['status', '-o', 'json']);
+        const { state: now, proxy } = JSON.parse(out || '{}') as { state?: string; proxy?: string };
+        return now === 'sign-in-required' ? `http://${proxy}/` : undefined;
+      },
+      { timeout: 60_000 },
+    );
+    const chromium = await startChromium([provider.authorityPem]);
+    try {
+      await chromium.open(page);
+      await chromium.read('Please sign in');
+      await chromium.click('button[value="sign-in"]');
+      await chromium.read('You are signed in');
+      expect(await chromium.address()).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/sign-in\?/);
+      expect(await ready).toMatch(/^ready http:/);
+      await chromium.open(page);
+      const text = await chromium.read('Connected');
+      expect(text).toContain('alice@example.org');
+    } finally {
+      await chromium.close();
+    }
+  },
+);
