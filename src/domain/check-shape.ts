@@ -19,7 +19,7 @@ export interface WrittenSchema {
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly WrittenSchema[];
   readonly properties?: Readonly<Record<string, WrittenSchema>>;
-  readonly required?: readonly string[];
+  readonly required?: readonly string[] | undefined;
   readonly items?: WrittenSchema;
   readonly pattern?: string;
   readonly minLength?: number;
@@ -141,6 +141,8 @@ function checkUnion(
       value,
       path,
     );
+  const tag = tagOf(branches);
+  if (tag !== undefined && isObject(value)) return checkTagged(tag, branches, value, path);
   const keysOf = (branch: WrittenSchema): string[] => Object.keys(branch.properties ?? {});
   const meant = branches.filter((branch) =>
     isObject(value)
@@ -156,6 +158,31 @@ function checkUnion(
     ? ` and not { ${Object.keys(value).join(', ').slice(0, 80)} }`
     : `, not ${describe(value)}`;
   return [{ path, message: `must be exactly one of ${choices}${not}${hint}` }];
+}
+
+/** The key by whose constant all branches can be told apart, such as `type`. */
+function tagOf(branches: readonly WrittenSchema[]): string | undefined {
+  const [first] = branches;
+  return Object.keys(first?.properties ?? {}).find(
+    (key) =>
+      new Set(branches.map(({ properties }) => properties?.[key]?.const)).size === branches.length &&
+      branches.every(({ properties }) => properties?.[key]?.const !== undefined),
+  );
+}
+
+function checkTagged(
+  tag: string,
+  branches: readonly WrittenSchema[],
+  value: Readonly<Record<string, unknown>>,
+  path: Path,
+): ShapeProblem[] {
+  const constants = branches.map(({ properties }) => properties?.[tag]?.const);
+  if (!Object.hasOwn(value, tag))
+    return [{ path, message: `\`${tag}\` is missing (one of ${constants.join(', ')})` }];
+  const meant = branches[constants.indexOf(value[tag])];
+  return meant === undefined
+    ? checkWord(constants, value[tag], [...path, tag])
+    : checkShape(meant, value, path);
 }
 
 /** How a branch looks, in a word. */

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { checkShape, formatPath } from '../../domain/check-shape.ts';
-import type { Path, WrittenSchema } from '../../domain/check-shape.ts';
+import type { Path } from '../../domain/check-shape.ts';
 import { deviceStates, flowRoles } from '../../domain/device.ts';
 import { postureCriteria } from '../../domain/posture.ts';
 import { readInputs } from '../resource-files/read-inputs.ts';
@@ -123,7 +123,7 @@ export async function loadCases(
     if (parsed.values.length === 0 && parsed.problems.length === 0)
       problems.push({ file, key: '', message: 'holds no cases' });
     for (const located of parsed.values) {
-      const found = checkShape(CaseFile as unknown as WrittenSchema, located.value);
+      const found = checkShape(CaseFile, located.value);
       for (const { path, message } of found)
         problems.push({ file, line: located.lineOf(path), key: formatPath(path), message });
       if (found.length === 0) cases.push(...casesOf(located.value as CaseFile, file, located));
