@@ -1,11 +1,13 @@
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
+import type { ResolvedSink } from '../contract/sinks.ts';
 import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
+import { resolveSinks, SinkFilesError } from '../flow/sinks/resolve-sinks.ts';
 import { superviseServer } from '../supervisor/supervise-server.ts';
 import type { ServerReady } from '../supervisor/supervisor.ts';
 import { CliError, exitCodes } from './cli-error.ts';
@@ -65,10 +67,13 @@ async function serve(options: ServeOptions): Promise<number> {
     { level: settings.log.level, base: { process: 'supervisor' } },
     pino.destination({ fd: 2, sync: true }),
   );
+  const data = dataPathOf(configFile, settings.data);
   const { code, detail } = await superviseServer({
     configFile,
     settings,
-    flowDirectory: join(dataPathOf(configFile, settings.data), dataDirectory.flows),
+    flowDirectory: join(data, dataDirectory.flows),
+    sinkDirectory: join(data, dataDirectory.sinks),
+    sinks: readSinks(settings, configFile),
     role: options.role,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(passphrase === undefined ? {} : { passphrase }),
@@ -87,6 +92,16 @@ function openSettings(configFile: string): Settings {
     return settings;
   } catch (error) {
     if (error instanceof DataDirectoryError) throw new CliError(exitCodes.invalid, error.message);
+    throw error;
+  }
+}
+
+function readSinks({ sinks = [] }: Settings, configFile: string): ResolvedSink[] {
+  try {
+    return resolveSinks(sinks, dirname(resolve(configFile)));
+  } catch (error) {
+    if (error instanceof SinkFilesError)
+      throw new CliError(exitCodes.invalid, 'the sinks of flow records cannot be used', error.problems);
     throw error;
   }
 }

@@ -155,6 +155,36 @@ ledger:
 # accessLog:
 #   keepDays: 730
 
+# Where flow records are delivered to, beside the data directory: any number of receivers, each with a place of its own in the
+# records that only its acknowledgement moves (docs/sinks.md). Files are relative to this one.
+# sinks:
+#   - name: archive
+#     type: file
+#     # Where it begins that never delivered: with what is recorded from now on, or at the beginning.
+#     from: beginning
+#     format: ocsf
+#     path: /var/log/postern/records.jsonl
+#     rotateMegabytes: 512
+#     rotateHours: 24
+#     keepFiles: 30
+#   - name: soc
+#     type: syslog
+#     from: now
+#     format: ocsf
+#     # Only what fits each of these; all without it.
+#     filter: { minimumSeverity: low, only: refusals }
+#     # Members that do not leave as they are.
+#     redact: { remove: [http_request.user_agent], mask: [http_request.url.path], truncateAddresses: [src_endpoint.ip] }
+#     host: siem.example.org
+#     port: 6514
+#     # Plain TCP without it.
+#     tls: { caFile: siem-ca.pem, certificateFile: siem-client.pem, keyFile: siem-client.key }
+#     facility: local0
+#     # Syslog acknowledges nothing: what was written so long before a connection broke is written again.
+#     resendSeconds: 5
+#     # In flight at once. Without it: 1000 records, 1024 kilobytes.
+#     batch: { maxRecords: 1000, maxKilobytes: 1024 }
+
 log:
   # debug, info, warn, error or silent
   level: info

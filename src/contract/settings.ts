@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { longestSignInSeconds } from '../domain/sign-in.ts';
+import { SinkSettings } from './sinks.ts';
 
 /** What one machine runs at most. */
 export const maxWorkers = 256;
@@ -233,6 +234,8 @@ export const Settings = Type.Object(
     accessLog: Type.Optional(
       Type.Object({ keepDays: Type.Integer({ minimum: 1, maximum: 36_500 }) }, strict),
     ),
+    /** Where flow records are delivered to, each on its own: none without it. */
+    sinks: Type.Optional(Type.Array(SinkSettings, { maxItems: 32 })),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import packageFile from '../../package.json' with { type: 'json' };
 import { refusals } from '../contract/refusals.ts';
 import type { WorkerCounters } from '../contract/ipc.ts';
+import type { SinkHealth } from '../contract/sinks.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import { deviceStates } from '../domain/device.ts';
 
@@ -11,6 +12,7 @@ export interface MetricsSource {
   /** Of the root's certificate, as `installationOf` makes it: tells one installation from another. */
   readonly installation: string;
   readonly counters: ReadonlyMap<number, WorkerCounters>;
+  readonly sinks: readonly SinkHealth[];
   /** At the control plane; those at the gateway are among the workers' refusals. */
   readonly lostDeviceAttempts: number;
   readonly ready: boolean;
@@ -54,6 +56,8 @@ export function renderMetrics(source: MetricsSource): string {
   for (const device of state.devices.values())
     devices.set(device.state, (devices.get(device.state) ?? 0) + 1);
   const count = (value: number): Sample[] => [{ value }];
+  const perSink = (pick: (sink: SinkHealth) => number): Sample[] =>
+    source.sinks.map((sink) => ({ labels: { sink: sink.name, type: sink.type }, value: pick(sink) }));
 
   const build = { version: packageFile.version, node: process.version, installation: source.installation };
 
@@ -140,6 +144,36 @@ export function renderMetrics(source: MetricsSource): string {
       'counter',
       'Refusals by code since the worker started.',
       workers.flatMap(([worker, each]) => refusalSamples(worker, each)),
+    ),
+    family(
+      'postern_sink_lag_records',
+      'gauge',
+      'Flow records on disk that the receiver of a sink has not acknowledged.',
+      perSink(({ lagRecords }) => lagRecords),
+    ),
+    family(
+      'postern_sink_lag_seconds',
+      'gauge',
+      'Since the oldest of them was recorded.',
+      perSink(({ lagSeconds }) => lagSeconds),
+    ),
+    family(
+      'postern_sink_failing',
+      'gauge',
+      'Whether a sink does not deliver: /readyz says why.',
+      perSink(({ problem }) => (problem === undefined ? 0 : 1)),
+    ),
+    family(
+      'postern_sink_delivered_records_total',
+      'counter',
+      'Flow records that the receiver of a sink acknowledged, since the process of the sinks started.',
+      perSink(({ delivered }) => delivered),
+    ),
+    family(
+      'postern_sink_refused_records_total',
+      'counter',
+      'Those that it will never take, which are kept in a file beside the cursor.',
+      perSink(({ refused }) => refused),
     ),
   ].join('\n')}\n`;
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { SinkHealth } from '../contract/sinks.ts';
 
 /** What the operator's endpoints show. */
 export interface OperatorView {
@@ -9,6 +10,8 @@ export interface OperatorView {
   notReady(): readonly string[];
   /** What is wrong and must be seen to, although it may not keep flows from passing. */
   troubles(): readonly string[];
+  /** How the sinks of flow records do; empty where there are none. */
+  sinks(): readonly SinkHealth[];
   metrics(): string;
 }
 
@@ -22,11 +25,18 @@ export function createOperatorServer(view: OperatorView): Server {
     '/readyz': () => {
       const problems = view.notReady();
       const troubles = view.troubles();
+      const sinks = view.sinks();
       const ready = problems.length === 0;
+      const body = {
+        ready,
+        waitingFor: problems,
+        ...(troubles.length === 0 ? {} : { troubles }),
+        ...(sinks.length === 0 ? {} : { sinks }),
+      };
       return {
         status: ready ? 200 : 503,
         type: 'application/json',
-        body: `${JSON.stringify({ ready, waitingFor: problems, ...(troubles.length === 0 ? {} : { troubles }) })}\n`,
+        body: `${JSON.stringify(body)}\n`,
       };
     },
     '/metrics': () => ({

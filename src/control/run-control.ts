@@ -7,6 +7,7 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
+import type { SinkHealth } from '../contract/sinks.ts';
 import { keyUses } from '../identity/signing-keys.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
@@ -325,6 +326,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     if (api !== undefined) closing.push(() => api.close());
 
     let isDraining = false;
+    let sinks: readonly SinkHealth[] = [];
     // A gateway whose store is away passes flows by what it knows; were it taken out, so would be all at once.
     const passesFlowsWithout = hasWorkers && isShared;
     const notReady = (): string[] => [
@@ -341,6 +343,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         state: store.state,
         installation: installationOf(authorities.rootPem),
         counters: desk.counters,
+        sinks,
         lostDeviceAttempts: parts.lostDevices.attempts,
         ready: notReady().length === 0,
         ledger: {
@@ -351,7 +354,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         residentBytes: process.memoryUsage.rss(),
       });
     const operator = await listenOperator(
-      { notReady, troubles: () => health.troubles(), metrics },
+      { notReady, troubles: () => health.troubles(), sinks: () => sinks, metrics },
       { host: settings.operator.listen, port: operatorPort },
     );
     operatorPort = operator.port;
@@ -416,6 +419,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
             readyWorkers.delete(message.worker);
             goneWorkers.add(message.worker);
             desk.gone(message.worker);
+            return;
+          case 'sink-health':
+            sinks = message.sinks;
             return;
         }
       },

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { Settings } from '../contract/settings.ts';
+import { findSinkProblems } from '../flow/sinks/sink-rules.ts';
 import { checkShape, formatPath } from '../domain/check-shape.ts';
 import type { ShapeProblem } from '../domain/check-shape.ts';
 import { findLedgerProblems } from './ledger-rules.ts';
@@ -78,6 +79,10 @@ function findProblems(value: unknown, document: Document, lines: LineCounter, na
           ...findLedgerProblems(value as Settings),
           ...findTwinGateways(value as Settings),
           ...findScepProblems(value as Settings),
+          ...findSinkProblems((value as Settings).sinks ?? []).map((problem) => ({
+            ...problem,
+            path: ['sinks', ...problem.path],
+          })),
         ];
   const found = wrong.map(({ path, message }) => {
     const { line } = lines.linePos(positionOf(document, path.map(String)));

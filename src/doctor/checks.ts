@@ -13,6 +13,7 @@ import { portsCheck } from './checks/ports.ts';
 import { redisCheck } from './checks/redis.ts';
 import { revocationListsCheck } from './checks/revocation-lists.ts';
 import { serverCheck } from './checks/server.ts';
+import { sinksCheck } from './checks/sinks.ts';
 import { serversCheck } from './checks/servers.ts';
 import { twoPeopleCheck } from './checks/two-people.ts';
 import { upstreamsCheck } from './checks/upstreams.ts';
@@ -39,5 +40,6 @@ export const checks: readonly Check[] = [
   twoPeopleCheck,
   devicesCheck,
   flowsCheck,
+  sinksCheck,
   backupCheck,
 ];

@@ -1,5 +1,6 @@
 import { installationOf } from '../control/metrics.ts';
 import type { Settings } from '../contract/settings.ts';
+import type { SinkHealth } from '../contract/sinks.ts';
 
 /** What a running server says of itself at its operator endpoints. */
 export interface RunningServer {
@@ -8,6 +9,8 @@ export interface RunningServer {
   readonly waitingFor: readonly string[];
   /** What must be seen to although it may not keep flows from passing. */
   readonly troubles: readonly string[];
+  /** How its sinks of flow records do. */
+  readonly sinks: readonly SinkHealth[];
   readonly version: string;
   /** How far its clock is ahead of ours, as the Date of its answer tells it, which counts whole seconds. */
   readonly aheadMs: number | undefined;
@@ -44,7 +47,7 @@ export async function readOperator(origin: string, rootPem: string): Promise<Run
   };
   const [readyz, metrics] = await Promise.all([read('/readyz'), read('/metrics')]);
   const answered = Date.parse(readyz.headers.get('date') ?? '');
-  const { ready, waitingFor, troubles = [] } = parseReadiness(await readyz.text());
+  const { ready, waitingFor, troubles = [], sinks = [] } = parseReadiness(await readyz.text());
   const [, version, installation] =
     /^postern_build_info\{version="([^"]{1,40})",.*installation="([0-9a-f]+)"/m.exec(await metrics.text()) ??
     [];
@@ -55,15 +58,30 @@ export async function readOperator(origin: string, rootPem: string): Promise<Run
     ready,
     waitingFor: waitingFor.map(String),
     troubles: Array.isArray(troubles) ? troubles.map(String) : [],
+    sinks: Array.isArray(sinks) ? sinks.filter(isHealth) : [],
     version: version ?? '',
     aheadMs: Number.isNaN(answered) ? undefined : answered + 500 - Date.now(),
   };
 }
 
-function parseReadiness(text: string): { ready?: unknown; waitingFor?: unknown; troubles?: unknown } {
+function parseReadiness(text: string): {
+  ready?: unknown;
+  waitingFor?: unknown;
+  troubles?: unknown;
+  sinks?: unknown;
+} {
   try {
     return JSON.parse(text) as object;
   } catch {
     return {};
   }
+}
+
+function isHealth(value: unknown): value is SinkHealth {
+  const { name, lagRecords, lagSeconds, refused, problem } = value as Record<keyof SinkHealth, unknown>;
+  return (
+    typeof name === 'string' &&
+    [lagRecords, lagSeconds, refused].every((count) => typeof count === 'number') &&
+    (problem === undefined || typeof problem === 'string')
+  );
 }

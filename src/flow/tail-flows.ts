@@ -1,7 +1,7 @@
-import { watch } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegmentName } from './segment-names.ts';
+import { watchDirectory } from './watch-directory.ts';
 
 export interface TailOptions {
   /** Ends the tail; the iteration finishes without an error. */
@@ -28,7 +28,7 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
   const { signal, fromStart = false } = options;
   const offsets = new Map<string, number>();
   // Watching starts before the first look: what is written in between is seen by one of them.
-  const changes = watchDirectory(directory, signal);
+  const changes = awaitChanges(directory, signal);
   try {
     if (!fromStart)
       for (const name of await segmentNames(directory)) {
@@ -104,15 +104,14 @@ function parseRecord(line: string): TailedRecord | undefined {
 }
 
 /** Resolves when something may have changed since the last time it did. */
-function watchDirectory(directory: string, signal: AbortSignal): { next(): Promise<void>; close(): void } {
+function awaitChanges(directory: string, signal: AbortSignal): { next(): Promise<void>; close(): void } {
   let hasChanged = false;
   let wake: (() => void) | undefined;
   const notice = (): void => {
     hasChanged = true;
     wake?.();
   };
-  const timer = setInterval(notice, lookAgainMs);
-  const watcher = startWatching(directory, notice);
+  const watching = watchDirectory(directory, notice, { ms: lookAgainMs, unwatchedMs: lookAgainMs });
   signal.addEventListener('abort', notice);
   return {
     async next() {
@@ -121,18 +120,8 @@ function watchDirectory(directory: string, signal: AbortSignal): { next(): Promi
       wake = undefined;
     },
     close() {
-      clearInterval(timer);
-      watcher?.close();
+      watching.close();
       signal.removeEventListener('abort', notice);
     },
   };
-}
-
-/** Without inotify (limits, odd file systems) the timer alone has to do. */
-function startWatching(directory: string, notice: () => void): { close(): void } | undefined {
-  try {
-    return watch(directory, { persistent: false }, notice).on('error', () => undefined);
-  } catch {
-    return undefined;
-  }
 }

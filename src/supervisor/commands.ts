@@ -8,6 +8,7 @@ export interface Programs {
   readonly control: string;
   readonly worker: string;
   readonly connector: string;
+  readonly shipper: string;
 }
 
 // As this file is: .ts in a checkout, .js where it was compiled.
@@ -18,6 +19,7 @@ export const ownPrograms: Programs = {
   control: besides('control/main'),
   worker: besides('gateway/worker'),
   connector: besides('connectors/connector'),
+  shipper: besides('flow/shipper/main'),
 };
 
 /** User and group that what meets the network runs as. */
@@ -58,6 +60,9 @@ export function workerCommand(program: string, environment: NodeJS.ProcessEnv, r
     ...runAs,
   };
 }
+
+/** As the workers' user, whose records it reads; what it has to know of files is told to it. */
+export const shipperCommand = workerCommand;
 
 const placesOfNsenter = ['/usr/bin/nsenter', '/bin/nsenter', '/run/current-system/sw/bin/nsenter'];
 const namespaceDirectory = '/run/netns';

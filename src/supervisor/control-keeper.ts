@@ -1,4 +1,9 @@
-import type { ControlMessage, SupervisorToControl, WorkerToControl } from '../contract/ipc.ts';
+import type {
+  ControlMessage,
+  ShipperMessage,
+  SupervisorToControl,
+  WorkerToControl,
+} from '../contract/ipc.ts';
 import { createBackoff, usualBackoff } from './backoff.ts';
 import type { BackoffTimes } from './backoff.ts';
 import { startChild } from './child.ts';
@@ -13,6 +18,8 @@ export interface ControlKeeper {
   fromWorker(worker: RunningWorker, message: WorkerToControl): void;
   workerReady(worker: RunningWorker): void;
   workerGone(worker: RunningWorker): void;
+  /** Passed on where there is a control process; the next tells the same and more. */
+  sinkHealth(message: ShipperMessage): void;
   /** Tells it to end, and kills it after a while. Resolves when it is gone. */
   drain(timeoutMs: number): Promise<void>;
   kill(): void;
@@ -131,6 +138,7 @@ export function createControlKeeper(parts: ControlKeeperParts): ControlKeeper {
       waiting = waiting.filter((message) => !('worker' in message) || message.worker !== number);
       if (child !== undefined) deliver({ type: 'worker-gone', worker: number });
     },
+    sinkHealth: (message) => child?.send(message),
     async drain(timeoutMs) {
       isEnding = true;
       clearTimeout(restart);

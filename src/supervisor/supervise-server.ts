@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
+import type { ResolvedSink } from '../contract/sinks.ts';
 import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
 import { prepareFlowDirectory, UnusableMachine } from './flow-directory.ts';
@@ -14,6 +15,10 @@ export interface SuperviseOptions {
   readonly settings: Settings;
   /** Absolute; `flows` in the data directory. */
   readonly flowDirectory: string;
+  /** Absolute; `sinks` in the data directory. */
+  readonly sinkDirectory: string;
+  /** Where this server's records are delivered to. */
+  readonly sinks: readonly ResolvedSink[];
   readonly role: 'all' | 'gateway' | 'control';
   /** Instead of what the settings say. */
   readonly workers?: number;
@@ -38,9 +43,12 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     };
   }
   const hasWorkers = role !== 'control';
+  const { flowDirectory, sinkDirectory, sinks } = options;
+  const isShipping = hasWorkers && sinks.length > 0;
   let reserved: ReturnType<typeof reservePort>;
   try {
     if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
+    if (isShipping) prepareFlowDirectory(options.sinkDirectory, runAs);
     // The workers' own user could not share a port with us.
     if (hasWorkers && gateway.port === 0 && runAs === undefined) reserved = reservePort(gateway.listen);
   } catch (error) {
@@ -56,6 +64,17 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     drainTimeoutMs: limits.drainTimeoutMs,
     log: options.log,
     onReady: options.onReady,
+    ...(isShipping
+      ? {
+          shipping: {
+            flowDirectory,
+            sinkDirectory,
+            sinks,
+            domain: settings.domain,
+            logLevel: settings.log.level,
+          },
+        }
+      : {}),
     ...(reserved === undefined ? {} : { gatewayPort: reserved.port }),
     ...(runAs === undefined ? {} : { runAs }),
     ...(options.programs === undefined ? {} : { programs: options.programs }),

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { NetworkRegistration, WorkerMessage } from '../contract/ipc.ts';
+import type { NetworkRegistration, SupervisorToShipper, WorkerMessage } from '../contract/ipc.ts';
 import type { BackoffTimes } from './backoff.ts';
-import { connectorCommand, controlCommand, ownPrograms, workerCommand } from './commands.ts';
+import { connectorCommand, controlCommand, ownPrograms, shipperCommand, workerCommand } from './commands.ts';
 import type { Programs, RunAs } from './commands.ts';
 import { createConnectorPool } from './connector-pool.ts';
 import { createControlKeeper } from './control-keeper.ts';
 import { createDialRelay } from './relay-dial.ts';
 import type { SupervisorLog } from './log.ts';
+import { createShipperKeeper } from './shipper-keeper.ts';
 import { createWorkers } from './workers.ts';
 import type { RunningWorker } from './workers.ts';
 
@@ -34,6 +35,8 @@ export interface SupervisorOptions {
   readonly drainTimeoutMs: number;
   readonly log: SupervisorLog;
   readonly onReady: (ready: ServerReady) => void;
+  /** What the process that delivers flow records starts with; no such process without. */
+  readonly shipping?: Omit<Extract<SupervisorToShipper, { type: 'start' }>, 'type' | 'bootId'>;
   readonly gatewayPort?: number;
   readonly runAs?: RunAs;
   readonly programs?: Programs;
@@ -49,6 +52,8 @@ export interface Supervisor {
 }
 
 const controlDrainMs = 10_000;
+/** For the records of the last flows; what a slow receiver does not take in it comes after the next start. */
+const shipperDrainMs = 5000;
 
 /**
  * Starts a server's processes and keeps them running. It holds the privileges, so that it does the least: it reads
@@ -59,6 +64,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   const count = role === 'control' ? 0 : options.workers;
   const { promise: ended, resolve: resolveEnd } = Promise.withResolvers<ServerEnd>();
   const tuning = backoff === undefined ? {} : { backoff };
+  const bootId = randomUUID();
   let phase: 'running' | 'draining' | 'cut' = 'running';
   let controlReady: { controlPort: number | undefined; operatorPort: number } | undefined;
   let gatewayPort = options.gatewayPort;
@@ -112,7 +118,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     ...tuning,
     log,
     command: controlCommand(programs.control, environment),
-    start: { configFile: options.configFile, bootId: randomUUID(), role, passphrase: options.passphrase },
+    start: { configFile: options.configFile, bootId, role, passphrase: options.passphrase },
     gatewayPort: () => gatewayPort,
     workers: () => workers.running.values(),
     onReady: ({ controlPort, operatorPort }) => {
@@ -128,8 +134,21 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     onHopeless: giveUp,
   });
 
+  const { shipping } = options;
+  const shipper =
+    shipping === undefined
+      ? undefined
+      : createShipperKeeper({
+          ...tuning,
+          log,
+          command: shipperCommand(programs.shipper, environment, options.runAs),
+          start: { type: 'start', bootId, ...shipping },
+          onHealth: (message) => control.sinkHealth(message),
+        });
+
   function cut(): void {
     workers.kill();
+    shipper?.kill();
     control.kill();
   }
 
@@ -145,6 +164,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     // Workers first, which still dial for what they carry; the control process last, which signs and records until then.
     await workers.drain(options.drainTimeoutMs);
     await connectors.close();
+    await shipper?.drain(shipperDrainMs);
     await control.drain(controlDrainMs);
     resolveEnd(phase === 'cut' ? { code: 1, detail: 'ended before all flows were' } : { code: 0 });
   }
@@ -153,6 +173,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
 
   control.start();
   workers.start();
+  shipper?.start();
   return {
     ended,
     stop() {

@@ -53,7 +53,12 @@ const keys = new Map<Role, string>();
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 
 beforeAll(async () => {
-  operator = createOperatorServer({ notReady: () => [], troubles: () => [], metrics: () => 'up 1\n' });
+  operator = createOperatorServer({
+    notReady: () => [],
+    troubles: () => [],
+    sinks: () => [],
+    metrics: () => 'up 1\n',
+  });
   operator.listen(0, '127.0.0.1');
   await once(operator, 'listening');
   everything = { managed: await makeManagedAuthority(), scep: true };

@@ -15,6 +15,7 @@ beforeEach(async () => {
   server = createOperatorServer({
     notReady: () => waitingFor,
     troubles: () => troubles,
+    sinks: () => [],
     metrics: () => 'postern_ready 1\n',
   });
   server.listen(0, '127.0.0.1');

@@ -87,7 +87,12 @@ const keys = new Map<Role, string>();
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'postern-matrix-'));
-  operator = createOperatorServer({ notReady: () => [], troubles: () => [], metrics: () => 'up 1\n' });
+  operator = createOperatorServer({
+    notReady: () => [],
+    troubles: () => [],
+    sinks: () => [],
+    metrics: () => 'up 1\n',
+  });
   operator.listen(0, '127.0.0.1');
   await once(operator, 'listening');
   lab = await startControlLab({

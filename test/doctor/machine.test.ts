@@ -53,7 +53,7 @@ describe('the server', () => {
     const metrics = () =>
       `postern_build_info{version="${version}",node="v26.0.0",installation="${installationOf(rootPem)}"} 1\n`;
     const server = await listenOperator(
-      { notReady: () => waitingFor, troubles: () => [], metrics },
+      { notReady: () => waitingFor, troubles: () => [], sinks: () => [], metrics },
       { host: '127.0.0.1', port: 0 },
     );
     closing.push(() => server.close());

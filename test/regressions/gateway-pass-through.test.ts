@@ -29,6 +29,7 @@ const operatorOf = (name: string, isReady: boolean): Promise<string> =>
     createOperatorServer({
       notReady: () => (isReady ? [] : ['workers']),
       troubles: () => [],
+      sinks: () => [],
       metrics: () => `postern_name{name="${name}"} 1\n`,
     }),
   );

@@ -21,6 +21,7 @@ const render = (refusalsTotal: Record<string, number>): string =>
     installation: '0123456789abcdef',
     state: emptyState(),
     counters: new Map([[1, countersWith(refusalsTotal)]]),
+    sinks: [],
     ready: true,
     lostDeviceAttempts: 0,
     ledger: { isAway: false, recoveries: 0, lostFiles: 0 },

@@ -90,6 +90,7 @@ export async function createHub(): Promise<Hub> {
       control: await program('control'),
       worker: await program('worker'),
       connector: ownPrograms.connector,
+      shipper: ownPrograms.shipper,
     },
     peer: (wanted) => arrived.take(({ program }) => program === wanted),
     async close() {

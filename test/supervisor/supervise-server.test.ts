@@ -25,6 +25,8 @@ const optionsOf = (hub: Hub, more: Partial<Settings> = {}) => ({
   configFile: '/nowhere/postern.yaml',
   settings: settingsOf(more),
   flowDirectory: join(hub.directory, 'flows'),
+  sinkDirectory: join(hub.directory, 'sinks'),
+  sinks: [],
   role: 'all' as const,
   programs: hub.programs,
 });

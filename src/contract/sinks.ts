@@ -1,0 +1,171 @@
+import { Type } from 'typebox';
+import type { Static, TProperties } from 'typebox';
+
+/** `sinks` of the settings: where flow records are delivered to. Files are relative to the settings file. */
+const strict = { additionalProperties: false } as const;
+const FilePath = Type.String({ minLength: 1, maxLength: 4096 });
+const HostName = Type.String({ pattern: '^[A-Za-z0-9:._-]{1,253}$', description: 'a name or address' });
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const Words = Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { minItems: 1, maxItems: 1000 });
+const MemberPaths = Type.Array(
+  Type.String({
+    pattern: '^[a-z][A-Za-z0-9_]*(\\.[A-Za-z][A-Za-z0-9_]*)*$',
+    description: 'a member of flow records, such as http_request.user_agent',
+  }),
+  { minItems: 1, maxItems: 100 },
+);
+
+/** In the order of OCSF's `severity_id`, from 1. */
+export const severityNames = ['informational', 'low', 'medium', 'high', 'critical'] as const;
+
+/** A record passes when it fits each of them; of a list, any one. */
+const SinkFilter = Type.Object(
+  {
+    classes: Type.Optional(
+      Type.Array(Type.Enum([2004, 3002, 3004, 4001, 4002, 4014, 6003]), { minItems: 1, maxItems: 7 }),
+    ),
+    minimumSeverity: Type.Optional(Type.Enum(severityNames)),
+    apps: Type.Optional(Words),
+    networks: Type.Optional(Words),
+    users: Type.Optional(Words),
+    devices: Type.Optional(Words),
+    /** What was refused, or failed. */
+    only: Type.Optional(Type.Literal('refusals')),
+  },
+  strict,
+);
+export type SinkFilter = Static<typeof SinkFilter>;
+
+const SinkRedaction = Type.Object(
+  {
+    remove: Type.Optional(MemberPaths),
+    /** Text becomes `***`; anything else goes. */
+    mask: Type.Optional(MemberPaths),
+    /** To /24, and /48 of IPv6. */
+    truncateAddresses: Type.Optional(MemberPaths),
+  },
+  strict,
+);
+export type SinkRedaction = Static<typeof SinkRedaction>;
+
+/** What is in flight at once: it bounds the memory of a sink. */
+const SinkBatch = Type.Object(
+  {
+    maxRecords: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    maxKilobytes: Type.Integer({ minimum: 64, maximum: 16_384 }),
+  },
+  strict,
+);
+export type SinkBatch = Static<typeof SinkBatch>;
+export const defaultBatch: SinkBatch = { maxRecords: 1000, maxKilobytes: 1024 };
+
+const SinkTls = Type.Object(
+  {
+    /** PEM, instead of the system's authorities. */
+    caFile: Type.Optional(FilePath),
+    /** Ours, for receivers that ask for one. */
+    certificateFile: Type.Optional(FilePath),
+    keyFile: Type.Optional(FilePath),
+    /** In the receiver's certificate, where that is not `host`. */
+    serverName: Type.Optional(HostName),
+    /** Beside everything else: the receiver's certificate is one of these. */
+    pinnedCertificates: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: '^[0-9a-f]{64}$',
+          description: 'SHA-256 of the certificate, lower-case hexadecimal without colons',
+        }),
+        { minItems: 1, maxItems: 16 },
+      ),
+    ),
+  },
+  strict,
+);
+export type SinkTls = Static<typeof SinkTls>;
+
+/** As RFC 5424, section 6.2.1 numbers them. */
+export const syslogFacilities = {
+  user: 1,
+  daemon: 3,
+  auth: 4,
+  authpriv: 10,
+  local0: 16,
+  local1: 17,
+  local2: 18,
+  local3: 19,
+  local4: 20,
+  local5: 21,
+  local6: 22,
+  local7: 23,
+} as const;
+
+const sinkOf = <Name extends string, Properties extends TProperties>(type: Name, properties: Properties) =>
+  Type.Object(
+    {
+      name: Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', description: 'a word' }),
+      type: Type.Literal(type),
+      /** Where a sink begins that never delivered: with what is recorded from its first start on, or with all there is. */
+      from: Type.Enum(['now', 'beginning']),
+      format: Type.Enum(['ocsf']),
+      filter: Type.Optional(SinkFilter),
+      redact: Type.Optional(SinkRedaction),
+      batch: Type.Optional(SinkBatch),
+      ...properties,
+    },
+    strict,
+  );
+
+export const FileSinkSettings = sinkOf('file', {
+  path: FilePath,
+  rotateMegabytes: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  rotateHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 8784 })),
+  /** Files that were rotated away and are kept; all without. */
+  keepFiles: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+});
+export type FileSinkSettings = Static<typeof FileSinkSettings>;
+
+export const SyslogSinkSettings = sinkOf('syslog', {
+  host: HostName,
+  port: Port,
+  /** Plain TCP without it. */
+  tls: Type.Optional(SinkTls),
+  facility: Type.Enum(Object.keys(syslogFacilities) as (keyof typeof syslogFacilities)[]),
+  /** Behind our own structured data: the organization's number at IANA. 32473, that of examples, without it. */
+  enterpriseNumber: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_294_967_295 })),
+  /** Syslog acknowledges nothing: what was written in the seconds before a connection broke is written again. */
+  resendSeconds: Type.Integer({ minimum: 1, maximum: 3600 }),
+});
+export type SyslogSinkSettings = Static<typeof SyslogSinkSettings>;
+
+export const SinkSettings = Type.Union([FileSinkSettings, SyslogSinkSettings]);
+export type SinkSettings = Static<typeof SinkSettings>;
+
+/** A sink with its files read, as its process gets it. Holds secrets: never log it. */
+export interface ResolvedSink {
+  readonly settings: SinkSettings;
+  readonly tls?: ResolvedTls;
+}
+
+export interface ResolvedTls {
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+  readonly pinnedCertificates?: readonly string[];
+}
+
+/** How a sink does. */
+export interface SinkHealth {
+  readonly name: string;
+  readonly type: SinkSettings['type'];
+  /** Records on disk here that the receiver has not acknowledged. */
+  readonly lagRecords: number;
+  /** Since the oldest of them was recorded; 0 where there is none. */
+  readonly lagSeconds: number;
+  /** Since the process of the sinks started. */
+  readonly delivered: number;
+  /** Kept in the file of dead letters, since the receiver will never take them. */
+  readonly refused: number;
+  /** Why it does not deliver, in a sentence; undefined while it does. */
+  readonly problem: string | undefined;
+}

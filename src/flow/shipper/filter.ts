@@ -1,0 +1,33 @@
+import type { SinkFilter } from '../../contract/sinks.ts';
+import { severityNames } from '../../contract/sinks.ts';
+import { memberOf, textOf } from './spool-item.ts';
+import type { FlowRecord } from './spool-item.ts';
+
+export type RecordFilter = (record: FlowRecord) => boolean;
+
+/** Whether a sink wants a record. What a record does not say, it does not fit. */
+export function createFilter(filter: SinkFilter | undefined): RecordFilter {
+  if (filter === undefined) return () => true;
+  const { classes, minimumSeverity, apps, networks, users, devices, only } = filter;
+  const tests: RecordFilter[] = [];
+  if (classes !== undefined) {
+    const wanted = new Set<unknown>(classes);
+    tests.push((record) => wanted.has(record['class_uid']));
+  }
+  if (minimumSeverity !== undefined) {
+    const least = severityNames.indexOf(minimumSeverity) + 1;
+    tests.push((record) => Number(record['severity_id'] ?? 0) >= least);
+  }
+  const oneOf = (names: readonly string[] | undefined, ...paths: readonly (readonly string[])[]): void => {
+    if (names === undefined) return;
+    const wanted = new Set(names);
+    tests.push((record) => paths.some((path) => wanted.has(textOf(record, ...path) ?? '')));
+  };
+  oneOf(apps, ['unmapped', 'postern', 'app']);
+  oneOf(networks, ['unmapped', 'postern', 'network']);
+  oneOf(users, ['unmapped', 'postern', 'user'], ['actor', 'user', 'name'], ['user', 'name']);
+  oneOf(devices, ['unmapped', 'postern', 'device'], ['device', 'uid']);
+  if (only === 'refusals')
+    tests.push((record) => record['status_id'] === 2 || memberOf(record, 'action_id') === 2);
+  return (record) => tests.every((test) => test(record));
+}

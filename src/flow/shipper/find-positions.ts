@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { lineHash } from '../chain.ts';
+import { readChainLink } from '../read-chain-link.ts';
+import { readLinesBackwards } from '../read-backwards.ts';
+import { parseHeadName, segmentName } from '../segment-names.ts';
+import { chainBeginning } from './position.ts';
+import type { Position, Positions } from './position.ts';
+import type { ListedStream } from './spool-listing.ts';
+
+/** The places behind all that is recorded by now. @throws what the file system throws */
+export async function findEnds(
+  directory: string,
+  streams: readonly ListedStream[],
+): Promise<Map<string, Position>> {
+  const ends = new Map<string, Position>();
+  for (const listed of streams) {
+    const end = await findEnd(directory, listed);
+    if (end !== undefined) ends.set(listed.name, end);
+  }
+  return ends;
+}
+
+/** Undefined where nothing is recorded yet. */
+async function findEnd(directory: string, { stream, segments }: ListedStream): Promise<Position | undefined> {
+  for (const segment of segments.toReversed())
+    for await (const { bytes, start } of readLinesBackwards(join(directory, segmentName(stream, segment))))
+      return {
+        segment,
+        offset: start + bytes.length + 1,
+        sequence: readChainLink(bytes)?.sequence,
+        hash: lineHash(bytes),
+      };
+  return undefined;
+}
+
+/**
+ * Places of before, each held against what is there: where another record ends now, that segment is read again from its
+ * beginning, since twice is better than never. `onMoved` hears of each.
+ */
+export async function confirmPositions(
+  directory: string,
+  positions: Positions,
+  onMoved: (stream: string) => void,
+): Promise<Map<string, Position>> {
+  const confirmed = new Map<string, Position>();
+  for (const [name, position] of positions) {
+    if (await isThere(directory, name, position)) confirmed.set(name, position);
+    else {
+      onMoved(name);
+      confirmed.set(name, { ...chainBeginning, segment: position.segment, sequence: undefined });
+    }
+  }
+  return confirmed;
+}
+
+async function isThere(directory: string, name: string, position: Position): Promise<boolean> {
+  const stream = parseHeadName(`${name}.head`);
+  if (stream === undefined) return false;
+  if (position.offset === 0) return true;
+  const path = join(directory, segmentName(stream, position.segment));
+  try {
+    for await (const { bytes, start } of readLinesBackwards(path, position.offset)) {
+      if (start + bytes.length + 1 !== position.offset) return false;
+      // Behind a line that was no record there is no hash to hold it against.
+      return readChainLink(bytes) === undefined || lineHash(bytes) === position.hash;
+    }
+    return false;
+  } catch (error) {
+    // Removed when its time was over, which the reader declares.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
+  }
+}

@@ -1,0 +1,189 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lineHash } from '../chain.ts';
+import { parseHead } from '../head.ts';
+import { parseRetired } from '../retired.ts';
+import { headName, parseHeadName, retiredName, segmentName } from '../segment-names.ts';
+import { applyChange, chainBeginning } from './position.ts';
+import type { Position, PositionChange, Positions } from './position.ts';
+import { readPiece } from './read-piece.ts';
+import { memberOf } from './spool-item.ts';
+import type { FlowRecord, Gap, SpoolItem } from './spool-item.ts';
+import type { ListedStream, SpoolListing } from './spool-listing.ts';
+
+export interface ReadLimits {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** What lies between two sets of places in the spool. */
+export interface Reading {
+  /** Those of one chain are in its order. */
+  readonly items: readonly SpoolItem[];
+  readonly change: PositionChange;
+}
+
+/** Reads all chains of a spool, each in its order, for one sink. */
+export interface SpoolReader {
+  /** What comes next; undefined while there is nothing new. @throws what the file system throws */
+  read(limits: ReadLimits): Promise<Reading | undefined>;
+  /** Goes back to where it was before. */
+  reset(positions: Positions): void;
+}
+
+export interface SpoolReaderOptions {
+  readonly directory: string;
+  readonly listing: SpoolListing;
+  /** Of the server that runs: what other boots left is not written to any more. */
+  readonly bootId: string;
+}
+
+/** A worker of another boot that has not written for so long has ended, in order or not. */
+const certainlyOverMs = 600_000;
+
+export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
+  const { directory, listing } = options;
+  let positions = new Map<string, Position>();
+  /** Which chain is first in turn, so that a busy one does not keep the others back. */
+  let turn = 0;
+
+  /** One chain from its place on, as far as the limits go. */
+  async function readStream(
+    listed: ListedStream,
+    limits: ReadLimits,
+  ): Promise<{ items: SpoolItem[]; position: Position; bytes: number }> {
+    const { stream, segments } = listed;
+    const items: SpoolItem[] = [];
+    let position = positions.get(listed.name) ?? chainBeginning;
+    let bytes = 0;
+    while (items.length < limits.records && bytes < limits.bytes) {
+      const later = segments.find((segment) => segment > position.segment);
+      if (!segments.includes(position.segment)) {
+        if (later === undefined) break;
+        position = { ...position, segment: later, offset: 0 };
+        continue;
+      }
+      const path = join(directory, segmentName(stream, position.segment));
+      const piece = await readPiece(path, position.offset, limits.bytes - bytes);
+      if (piece.lines.length === 0) {
+        // The next segment was there before this look: nobody writes to this one any more.
+        if (later === undefined) break;
+        if (piece.unfinished.length > 0) items.push({ kind: 'unreadable', line: piece.unfinished });
+        position = { ...position, segment: later, offset: 0 };
+        continue;
+      }
+      let last: Buffer | undefined;
+      for (const [index, line] of piece.lines.entries()) {
+        if (items.length >= limits.records) break;
+        const offset = piece.ends[index] ?? position.offset;
+        bytes += line.length + 1;
+        const record = parseRecord(line);
+        if (record === undefined) {
+          items.push({ kind: 'unreadable', line });
+          position = { ...position, offset };
+          continue;
+        }
+        const before = position.sequence;
+        if (before !== undefined && record.sequence > before + 1)
+          items.push({
+            kind: 'gap',
+            gap: await explainGap(directory, { stream, from: before + 1, to: record.sequence - 1 }),
+          });
+        items.push({ kind: 'record', line, record: record.record });
+        position = { ...position, offset, sequence: record.sequence };
+        last = line;
+      }
+      if (last !== undefined) position = { ...position, hash: lineHash(last) };
+    }
+    return { items, position, bytes };
+  }
+
+  async function isOver({ stream, segments }: ListedStream, { sequence }: Position): Promise<boolean> {
+    const head = parseHead(await readText(join(directory, headName(stream))));
+    if (head?.isClosed === true) return head.sequence === sequence;
+    if (stream.bootId === options.bootId) return false;
+    const last = segments.at(-1);
+    if (last === undefined) return false;
+    const { mtimeMs } = await stat(join(directory, segmentName(stream, last)));
+    return Date.now() - mtimeMs > certainlyOverMs;
+  }
+
+  /** Chains that are gone as a whole: over and read, or removed before. */
+  function forgetVanished(streams: readonly ListedStream[]): { items: SpoolItem[]; change: PositionChange } {
+    const present = new Set(streams.map(({ name }) => name));
+    const items: SpoolItem[] = [];
+    const change = new Map<string, undefined>();
+    for (const [name, position] of positions) {
+      if (present.has(name)) continue;
+      change.set(name, undefined);
+      const stream = parseHeadName(`${name}.head`);
+      if (position.isOver === true || stream === undefined) continue;
+      const gap: Gap = { stream, from: (position.sequence ?? 0) + 1, to: null, reason: 'retention' };
+      items.push({ kind: 'gap', gap });
+    }
+    return { items, change };
+  }
+
+  return {
+    async read(limits) {
+      const streams = await listing.streams();
+      const vanished = forgetVanished(streams);
+      const items = [...vanished.items];
+      const change = new Map<string, Position | undefined>(vanished.change);
+      let bytes = 0;
+      turn = streams.length === 0 ? 0 : (turn + 1) % streams.length;
+      for (const listed of [...streams.slice(turn), ...streams.slice(0, turn)]) {
+        if (items.length >= limits.records || bytes >= limits.bytes) break;
+        const before = positions.get(listed.name);
+        if (before?.isOver === true) continue;
+        try {
+          const rest = { records: limits.records - items.length, bytes: limits.bytes - bytes };
+          const read = await readStream(listed, rest);
+          bytes += read.bytes;
+          items.push(...read.items);
+          const hasMoved = read.position !== (before ?? chainBeginning);
+          if (hasMoved) change.set(listed.name, read.position);
+          else if (before !== undefined && (await isOver(listed, before)))
+            change.set(listed.name, { ...before, isOver: true });
+        } catch (error) {
+          // Removed since it was listed: the next listing says what is left.
+          if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+          listing.outdate();
+        }
+      }
+      if (change.size === 0) return undefined;
+      applyChange(positions, change);
+      return { items, change };
+    },
+    reset: (to) => (positions = new Map(to)),
+  };
+}
+
+function parseRecord(line: Buffer): { record: FlowRecord; sequence: number } | undefined {
+  try {
+    const record: unknown = JSON.parse(line.toString('utf8'));
+    const sequence = memberOf(record, 'metadata', 'sequence');
+    return typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence >= 1
+      ? { record: record as FlowRecord, sequence }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function explainGap(
+  directory: string,
+  gap: Pick<Gap, 'stream' | 'from'> & { to: number },
+): Promise<Gap> {
+  const retired = parseRetired(await readText(join(directory, retiredName(gap.stream))));
+  return { ...gap, reason: (retired?.sequence ?? 0) >= gap.to ? 'retention' : 'missing' };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'latin1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}

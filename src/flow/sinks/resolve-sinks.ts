@@ -1,0 +1,78 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { ResolvedSink, ResolvedTls, SinkSettings, SinkTls } from '../../contract/sinks.ts';
+
+/** Files that `sinks` of the settings name cannot be used. `problems` are all of them, in sentences. */
+export class SinkFilesError extends Error {
+  override readonly name = 'SinkFilesError';
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads what sinks name, relative to `directory`, that of the settings file: the process that delivers may not.
+ * @throws SinkFilesError with every file that is missing, is no certificate or key, or is a secret that all can read.
+ */
+export function resolveSinks(sinks: readonly SinkSettings[], directory: string): ResolvedSink[] {
+  const problems: string[] = [];
+  const resolved = sinks.map((settings): ResolvedSink => {
+    const at = (path: string): string => (isAbsolute(path) ? path : resolve(directory, path));
+    const read = (path: string | undefined, isSecret: boolean): string | undefined => {
+      if (path === undefined) return undefined;
+      try {
+        if (isSecret && (statSync(at(path)).mode & 0o007) !== 0)
+          problems.push(`sink ${settings.name}: ${at(path)} can be read by every user: chmod o= it`);
+        return readFileSync(at(path), 'utf8');
+      } catch (error) {
+        const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+        problems.push(`sink ${settings.name}: ${at(path)} cannot be read (${code})`);
+        return undefined;
+      }
+    };
+    switch (settings.type) {
+      case 'file':
+        return { settings: { ...settings, path: at(settings.path) } };
+      case 'syslog': {
+        const tls = resolveTls(settings.tls, read);
+        const problem = tls === undefined ? undefined : findTlsProblem(tls);
+        if (problem !== undefined) problems.push(`sink ${settings.name}: tls: ${problem}`);
+        return { settings, ...(tls === undefined ? {} : { tls }) };
+      }
+    }
+  });
+  if (problems.length > 0) throw new SinkFilesError(problems);
+  return resolved;
+}
+
+type Read = (path: string | undefined, isSecret: boolean) => string | undefined;
+
+function resolveTls(tls: SinkTls | undefined, read: Read): ResolvedTls | undefined {
+  if (tls === undefined) return undefined;
+  const ca = read(tls.caFile, false);
+  const certificate = read(tls.certificateFile, false);
+  const key = read(tls.keyFile, true);
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(key === undefined ? {} : { key }),
+    ...(tls.serverName === undefined ? {} : { serverName: tls.serverName }),
+    ...(tls.pinnedCertificates === undefined ? {} : { pinnedCertificates: tls.pinnedCertificates }),
+  };
+}
+
+/** Whether OpenSSL takes it: certificates, and the key that belongs to ours. */
+function findTlsProblem({ ca, certificate, key }: ResolvedTls): string | undefined {
+  try {
+    // OpenSSL passes over a file without any.
+    if (ca !== undefined && !new X509Certificate(ca).ca) return 'caFile holds no certificate of an authority';
+    createSecureContext({ ca, cert: certificate, key });
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

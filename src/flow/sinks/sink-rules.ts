@@ -1,0 +1,63 @@
+import type { SinkSettings } from '../../contract/sinks.ts';
+import type { ShapeProblem } from '../../domain/check-shape.ts';
+import { flowRecordSchemas } from '../schema.ts';
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly anyOf?: readonly Schema[];
+  readonly items?: Schema;
+  readonly patternProperties?: Readonly<Record<string, Schema>>;
+}
+
+/** What a receiver tells records apart and puts them in order by stays. */
+const kept = /^(metadata|class_uid|category_uid|activity_id|type_uid|time|severity_id)(\.|$)/;
+
+/** What the shape of `sinks` in the settings does not say. Paths are relative to the list. */
+export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[] {
+  return sinks.flatMap((sink, index) => [
+    ...findTwins(sinks, index),
+    ...findRedactionProblems(sink, index),
+    ...findTlsProblems(sink, index),
+  ]);
+}
+
+/** Each has a cursor by its name. */
+function findTwins(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
+  const name = sinks[index]?.name;
+  return sinks.findIndex((other) => other.name === name) === index
+    ? []
+    : [{ path: [index, 'name'], message: `${name} is listed twice` }];
+}
+
+/** A misspelt member would go out as it is, and nobody would notice. */
+function findRedactionProblems({ redact = {} }: SinkSettings, sink: number): ShapeProblem[] {
+  return Object.entries(redact).flatMap(([how, members]) =>
+    members.flatMap((member, index) => {
+      const path = [sink, 'redact', how, index];
+      if (kept.test(member)) return [{ path, message: `${member} must stay: receivers work by it` }];
+      const isKnown = Object.values(flowRecordSchemas).some((schema) =>
+        has(schema as Schema, member.split('.')),
+      );
+      return isKnown ? [] : [{ path, message: `flow records have no member ${member}` }];
+    }),
+  );
+}
+
+function has(schema: Schema, path: readonly string[]): boolean {
+  const [key, ...rest] = path;
+  if (key === undefined) return true;
+  const member = Object.hasOwn(schema.properties ?? {}, key) ? schema.properties?.[key] : undefined;
+  if (member !== undefined) return has(member, rest);
+  if (schema.items !== undefined) return has(schema.items, path);
+  if (schema.patternProperties !== undefined)
+    return Object.values(schema.patternProperties).some((value) => has(value, rest));
+  return (schema.anyOf ?? []).some((branch) => has(branch, path));
+}
+
+function findTlsProblems(sink: SinkSettings, index: number): ShapeProblem[] {
+  if (sink.type !== 'syslog' || sink.tls === undefined) return [];
+  const { certificateFile, keyFile } = sink.tls;
+  return (certificateFile === undefined) === (keyFile === undefined)
+    ? []
+    : [{ path: [index, 'tls'], message: 'has one of certificateFile and keyFile, and needs both or none' }];
+}

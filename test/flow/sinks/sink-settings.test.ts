@@ -1,0 +1,118 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { SettingsError, parseSettings } from '../../../src/control/settings-file.ts';
+import { settingsTemplate } from '../../../src/cli/settings-template.ts';
+import { SinkFilesError, resolveSinks } from '../../../src/flow/sinks/resolve-sinks.ts';
+import type { SyslogSinkSettings } from '../../../src/contract/sinks.ts';
+import { makeOrganization } from '../../lab/pki.ts';
+import { fileSink, makeDirectory } from '../shipper/shipping.ts';
+
+const template = settingsTemplate({ domain: 'example.org', controlNames: ['localhost'] });
+function problemsOf(sinks: string): readonly string[] {
+  try {
+    parseSettings(`${template}sinks:\n${sinks}`, 'postern.yaml');
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError)
+      return error.problems.map((problem) => problem.replace(/^[^ ]+ /, ''));
+    throw error;
+  }
+}
+const common = 'from: now, format: ocsf';
+const file = `{ name: a, type: file, ${common}, path: records.jsonl, rotateMegabytes: 100 }`;
+
+test('the examples in the template are settings that can be used', () => {
+  const examples = template
+    .slice(template.indexOf('# sinks:'))
+    .split('\n')
+    .filter((line) => line.startsWith('#'))
+    .map((line) => line.replace(/^# ?/, ''))
+    .filter((line) => !/^[A-Z]/.test(line))
+    .join('\n');
+  const before = template.slice(0, template.indexOf('# sinks:'));
+  const after = template.slice(template.indexOf('\nlog:'));
+  const { sinks } = parseSettings(`${before}${examples}\n${after}`, 'postern.yaml');
+  expect(sinks?.map(({ type }) => type)).toEqual(['file', 'syslog']);
+});
+
+test.each([
+  [
+    `  - { name: a, type: flie, ${common} }`,
+    ['sinks[0].type: must be one of file, syslog, not text "flie"; did you mean file?'],
+  ],
+  [`  - { name: a, ${common} }`, ['sinks[0]: `type` is missing (one of file, syslog)']],
+  [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
+  [`  - ${file}\n  - ${file}`, ['sinks[1].name: a is listed twice']],
+  [
+    `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, redact: { mask: [http_request.user_agnt], remove: [metadata.uid, http_request.user_agent, unmapped.postern.posture.measuredAt] } }`,
+    [
+      'sinks[0].redact.mask[0]: flow records have no member http_request.user_agnt',
+      'sinks[0].redact.remove[0]: metadata.uid must stay: receivers work by it',
+    ],
+  ],
+  [
+    `  - { name: a, type: syslog, ${common}, host: h, port: 6514, facility: local0, resendSeconds: 5, tls: { keyFile: k } }`,
+    ['sinks[0].tls: has one of certificateFile and keyFile, and needs both or none'],
+  ],
+  [
+    `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, filter: { onyl: refusals } }`,
+    ['sinks[0].filter.onyl: unknown key `onyl`; did you mean `only`?'],
+  ],
+])('%s is refused with each problem', (sinks, problems) => {
+  expect(problemsOf(sinks)).toEqual(problems);
+});
+
+test('files that a sink names are read beside the settings file, and each that cannot be used is told', async () => {
+  const directory = makeDirectory();
+  const organization = await makeOrganization();
+  const [client, other] = [await organization.issueDevice(), await organization.issueDevice()];
+  const write = (name: string, text: string, mode = 0o600): string => {
+    writeFileSync(join(directory, name), text);
+    chmodSync(join(directory, name), mode);
+    return name;
+  };
+  const syslog = (tls: SyslogSinkSettings['tls']): SyslogSinkSettings => ({
+    name: 'soc',
+    type: 'syslog',
+    from: 'now',
+    format: 'ocsf',
+    host: 'siem.example.org',
+    port: 6514,
+    facility: 'local0',
+    resendSeconds: 5,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const problems = (tls: SyslogSinkSettings['tls']): readonly string[] => {
+    try {
+      resolveSinks([syslog(tls)], directory);
+      return [];
+    } catch (error) {
+      return error instanceof SinkFilesError ? error.problems : [String(error)];
+    }
+  };
+  const files = {
+    caFile: write('ca.pem', organization.rootPem),
+    certificateFile: write('client.pem', client.chainPem),
+    keyFile: write('client.key', client.keyPem),
+  };
+  expect(resolveSinks([syslog(files), fileSink('logs')], directory)).toEqual([
+    {
+      settings: syslog(files),
+      tls: { ca: organization.rootPem, certificate: client.chainPem, key: client.keyPem },
+    },
+    { settings: fileSink(join(directory, 'logs')) },
+  ]);
+  expect(problems({ ...files, caFile: 'nowhere.pem' })).toEqual([
+    `sink soc: ${directory}/nowhere.pem cannot be read (ENOENT)`,
+  ]);
+  expect(problems({ ...files, keyFile: write('open.key', client.keyPem, 0o644) })).toEqual([
+    `sink soc: ${directory}/open.key can be read by every user: chmod o= it`,
+  ]);
+  expect(problems({ ...files, keyFile: write('other.key', other.keyPem) })).toEqual([
+    expect.stringMatching(/^sink soc: tls: .*mismatch/),
+  ]);
+  expect(problems({ caFile: write('no.pem', 'nothing') })).toEqual([
+    expect.stringMatching(/^sink soc: tls: /),
+  ]);
+});
