@@ -25,7 +25,10 @@ export function createIdentities(options: {
   readonly saveCertificate: (credentials: Credentials) => void;
   onRenewed(credentials: Credentials, isLate: boolean): void;
 }): Identities {
-  let current = createIdentity(options.identity, options.credentials, options.cached);
+  let current = createIdentity(options.identity, options.credentials, {
+    cached: options.cached,
+    isNew: false,
+  });
   let all: readonly Identity[] = [current];
   let renewing: Promise<void> | undefined;
   const inUse = (): readonly Identity[] => {
@@ -35,7 +38,7 @@ export function createIdentities(options: {
   const renewNow = async (signal: AbortSignal): Promise<void> => {
     try {
       const { credentials, isLate } = await current.renewal.attempt(options.saveCertificate, signal);
-      current = createIdentity(options.identity, credentials);
+      current = createIdentity(options.identity, credentials, { isNew: true });
       all = [current, ...all];
       options.onRenewed(credentials, isLate);
     } finally {

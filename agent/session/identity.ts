@@ -34,12 +34,12 @@ export interface IdentityOptions {
 export function createIdentity(
   options: IdentityOptions,
   credentials: Credentials,
-  cached?: SessionCache['token'],
+  from: { readonly cached?: SessionCache['token'] | undefined; readonly isNew: boolean },
 ): Identity {
   return {
     credentials,
-    tokens: createTokenKeeper({ ...options, credentials, ...(cached === undefined ? {} : { cached }) }),
-    renewal: createRenewal({ ...options, credentials, expected: options }),
+    tokens: createTokenKeeper({ ...options, credentials, cached: from.cached }),
+    renewal: createRenewal({ ...options, credentials, isNew: from.isNew, expected: options }),
     isExpired: () => options.clock.now() / 1000 > credentials.notAfter,
   };
 }

@@ -21,18 +21,24 @@ export interface Renewal {
 export function createRenewal(options: {
   readonly api: DeviceApi;
   readonly credentials: Credentials;
+  /** The control plane issued it just now, so its life begins now, whatever the laptop's clock says. */
+  readonly isNew: boolean;
   readonly expected: { readonly device: string; readonly domain: string };
   readonly clock: Clock;
   readonly random: Random;
 }): Renewal {
   const { api, clock, credentials, expected, random } = options;
   const due = renewalDue(credentials, random);
+  const since = startStopwatch(clock);
+  // A clock that runs days ahead would find each new certificate due again, and renew without an end.
+  const dueInSeconds = (): number =>
+    options.isNew ? due - credentials.notBefore - since() : due - clock.now() / 1000;
   let failures = 0;
   let postponed: { readonly elapsed: () => number; readonly ms: number } | undefined;
   return {
     dueInMs: () =>
       postponed === undefined
-        ? Math.max(0, due * 1000 - clock.now())
+        ? Math.max(0, dueInSeconds() * 1000)
         : Math.max(0, postponed.ms - postponed.elapsed() * 1000),
     attempt: async (keep, signal) => {
       try {

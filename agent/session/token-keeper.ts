@@ -50,7 +50,7 @@ export interface TokenKeeperOptions {
   readonly signIn: () => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
-  readonly cached?: SessionCache['token'];
+  readonly cached?: SessionCache['token'] | undefined;
   readonly onToken?: () => void;
 }
 
