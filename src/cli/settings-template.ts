@@ -185,6 +185,16 @@ ledger:
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 
+# How requests to applications with \`inspect: [waf]\` are inspected (docs/inspection.md).
+inspection:
+  # Folder with the rule files of the OWASP Core Rule Set; of the Debian package modsecurity-crs.
+  coreRuleSet: /usr/share/modsecurity-crs/rules
+  # As much of a body is held back and looked at; what is beyond goes on unseen, and the flow's record says so.
+  maxBodyBytes: 131072
+  # Of all bodies that a worker holds at once.
+  maxHeldBytes: 67108864
+  timeoutMs: 2000
+
 log:
   # debug, info, warn, error or silent
   level: info

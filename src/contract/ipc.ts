@@ -97,6 +97,11 @@ export type WorkerToControl =
 /** Structured-clone copy of the fold: Maps travel as they are. */
 export type StateSnapshot = ControlState;
 
+/** The rule files that requests are inspected by, or why there are none. */
+export type CoreRuleSet =
+  | { readonly files: Readonly<Record<string, string>>; readonly problem?: undefined }
+  | { readonly problem: string; readonly files?: undefined };
+
 export interface WorkerStart {
   readonly settings: Settings;
   readonly bootId: string;
@@ -119,6 +124,8 @@ export interface WorkerStart {
   readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
   /** What `upstreamAuthorities` of the settings names, read by whoever may read files. */
   readonly upstreamAuthoritiesPem?: string;
+  /** What `inspection` of the settings names, read by whoever may read files. */
+  readonly coreRuleSet: CoreRuleSet;
   readonly snapshot: StateSnapshot;
 }
 

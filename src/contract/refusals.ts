@@ -393,6 +393,17 @@ export const refusals = {
     ['Wrong protocol for this application', 'Reach it by the protocol that it was published with.'],
     ['Mauvais protocole pour cette application', 'Utilisez le protocole avec lequel elle est publiée.'],
   ),
+  'request-suspicious': text(
+    403,
+    [
+      'Request looks like an attack',
+      'Something in it is how applications are attacked. If it belongs to your work, tell the security team the flow number.',
+    ],
+    [
+      'La requête ressemble à une attaque',
+      "Son contenu ressemble à ce qui sert à attaquer des applications. S'il fait partie de votre travail, donnez le numéro de flux à l'équipe sécurité.",
+    ],
+  ),
   'inspection-unavailable': text(
     503,
     [

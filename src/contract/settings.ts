@@ -108,6 +108,21 @@ export const SignInSettings = Type.Object(
 );
 export type SignInSettings = Static<typeof SignInSettings>;
 
+export const InspectionSettings = Type.Object(
+  {
+    /** Folder with the rule files (`*.conf`, `*.data`) of the OWASP Core Rule Set, version 3 or 4. */
+    coreRuleSet: Type.String({ minLength: 1 }),
+    /** As much of a body is held back and looked at; what is beyond goes on unseen, and its record says so. */
+    maxBodyBytes: Type.Integer({ minimum: 1024, maximum: 4_194_304 }),
+    /** Of all bodies that a worker holds at once. */
+    maxHeldBytes: Type.Integer({ minimum: 1_048_576, maximum: 1_073_741_824 }),
+    /** As long may the rules take. */
+    timeoutMs: Type.Integer({ minimum: 100, maximum: 60_000 }),
+  },
+  strict,
+);
+export type InspectionSettings = Static<typeof InspectionSettings>;
+
 export const Settings = Type.Object(
   {
     version: Type.Literal(1),
@@ -236,6 +251,8 @@ export const Settings = Type.Object(
     ),
     /** Where flow records are delivered to, each on its own: none without it. */
     sinks: Type.Optional(Type.Array(SinkSettings, { maxItems: 32 })),
+    /** How requests to applications with `inspect: [waf]` are inspected. Without it they are not. */
+    inspection: Type.Optional(InspectionSettings),
     log: Type.Object(
       {
         level: Type.Enum(['debug', 'info', 'warn', 'error', 'silent']),

@@ -40,6 +40,7 @@ import type { SignInParts } from './sign-in/open-sign-in.ts';
 import { createSigningKeys } from './signing-keys.ts';
 import { createWorkerDesk } from './worker-desk.ts';
 import { createWorkerFleet } from './worker-fleet.ts';
+import { readCoreRuleSet } from './core-rule-set.ts';
 import { chooseGatewayPort, describeWorkerStart, readUpstreamAuthorities } from './worker-start.ts';
 
 export interface ControlProcessOptions {
@@ -111,6 +112,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           gatewayCertificate,
           keys,
           upstreamAuthoritiesPem,
+          coreRuleSet,
         }),
       send: (worker, message) => send({ type: 'for-worker', worker, message }),
       clock,
@@ -148,6 +150,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       ? await chooseGatewayPort(settings, start.gatewayPort)
       : settings.gateway.port;
     const upstreamAuthoritiesPem = await readUpstreamAuthorities(settings, data);
+    const coreRuleSet = await readCoreRuleSet(settings, data);
     const flowDirectory = join(data, dataDirectory.flows);
 
     const announceNetworks = createNetworkAnnouncer(store.state, hasWorkers ? send : () => undefined);

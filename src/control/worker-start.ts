@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { WorkerStart } from '../contract/ipc.ts';
+import type { CoreRuleSet, WorkerStart } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { RunningAuthorities } from './authorities.ts';
 import { findFreePort } from './free-port.ts';
@@ -36,6 +36,7 @@ export function describeWorkerStart(parts: {
   readonly gatewayCertificate: KeptCertificate;
   readonly keys: Pick<SigningKeys, 'current'>;
   readonly upstreamAuthoritiesPem: string | undefined;
+  readonly coreRuleSet: CoreRuleSet;
 }): Omit<WorkerStart, 'workerNumber' | 'snapshot'> {
   const { settings, authorities } = parts;
   const { chainPem, keyPem } = parts.gatewayCertificate.current;
@@ -51,6 +52,7 @@ export function describeWorkerStart(parts: {
     gatewayCertificatePem: chainPem,
     gatewayKeyPem: keyPem,
     assertionKey: { kid, privateKeyPem },
+    coreRuleSet: parts.coreRuleSet,
     ...(parts.upstreamAuthoritiesPem === undefined
       ? {}
       : { upstreamAuthoritiesPem: parts.upstreamAuthoritiesPem }),

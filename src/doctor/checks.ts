@@ -4,6 +4,7 @@ import { clockCheck } from './checks/clock.ts';
 import { devicesCheck } from './checks/devices.ts';
 import { diskCheck } from './checks/disk.ts';
 import { flowsCheck } from './checks/flows.ts';
+import { inspectionCheck } from './checks/inspection.ts';
 import { keyFilesCheck } from './checks/key-files.ts';
 import { ledgerCheck } from './checks/ledger.ts';
 import { namesCheck } from './checks/names.ts';
@@ -36,6 +37,7 @@ export const checks: readonly Check[] = [
   redisCheck,
   networksCheck,
   upstreamsCheck,
+  inspectionCheck,
   policiesCheck,
   twoPeopleCheck,
   devicesCheck,

@@ -23,7 +23,7 @@ export function checkApps(
   reservedHosts: ReadonlySet<string>,
   findings: Findings,
 ): void {
-  const { problem, warning } = findings;
+  const { problem } = findings;
   for (const app of apps) {
     const network = networks.get(app.network);
     if (network === undefined) problem(app, 'network', `there is no network ${app.network}`);
@@ -32,10 +32,33 @@ export function checkApps(
     checkPorts(app, findings);
     checkHealth(app, findings);
     checkUpstreams(app, network, findings);
-    if ((app.inspect ?? []).length > 0)
-      warning(app, 'inspect', 'inspection is not available in this version: flows to this app are refused');
+    checkInspection(app, findings);
   }
   checkSharedHosts(apps, findings);
+}
+
+function checkInspection(app: App, { problem, warning }: Findings): void {
+  const { inspect = [], waf } = app;
+  const missing = inspect.filter((name) => name !== 'waf');
+  if (missing.length > 0)
+    warning(
+      app,
+      'inspect',
+      `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not available in this version: flows to this app are refused`,
+    );
+  if (inspect.includes('waf') && app.protocol !== 'http')
+    warning(app, 'inspect', `waf reads HTTP, and this is a ${app.protocol} app: flows to it are refused`);
+  if (waf === undefined) return;
+  if (!inspect.includes('waf')) problem(app, 'waf', 'needs `inspect: [waf]`');
+  for (const [index, { rules, paths, arguments: names }] of (waf.exclude ?? []).entries()) {
+    if (rules === undefined && paths === undefined && names === undefined)
+      problem(app, `waf.exclude[${index}]`, 'leaves out everything: take waf out of `inspect` instead');
+    for (const [at, rule] of (rules ?? []).entries()) {
+      const [from = '', to = from] = String(rule).split('-');
+      if (Number(from) > Number(to))
+        problem(app, `waf.exclude[${index}].rules[${at}]`, `${rule} ends before it begins`);
+    }
+  }
 }
 
 function checkPorts(app: App, { problem }: Findings): void {

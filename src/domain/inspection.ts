@@ -33,6 +33,11 @@ export type UninspectedReason = (typeof uninspectedReasons)[number];
 export type InspectionOutcome = {
   /** Stable names of what it found, such as ids of rules: never what it looked at. */
   readonly found?: readonly string[];
+  /** What was found, weighed; and from which weight on it would not pass where nothing of the sort may. */
+  readonly score?: number;
+  readonly threshold?: number;
+  /** The same for people: fixed texts, as the rules have them. */
+  readonly messages?: readonly string[];
 } & (
   | { readonly state: 'done'; readonly why?: never }
   | { readonly state: 'partly' | 'not-done'; readonly why: UninspectedReason }

@@ -33,6 +33,48 @@ export type Network = Static<typeof Network>;
 export const appProtocols = ['http', 'tcp', 'tls', 'ssh', 'rdp', 'postgres', 'udp'] as const;
 export type AppProtocol = (typeof appProtocols)[number];
 
+/** Rules that an application does without: by id, under some paths, of some arguments. */
+const WafExclusion = Type.Object(
+  {
+    rules: Type.Optional(
+      Type.Array(
+        Type.Union([
+          Type.Integer({ minimum: 1, maximum: 999_999_999 }),
+          Type.String({ pattern: '^[0-9]{1,9}-[0-9]{1,9}$', description: 'a range such as 942000-942999' }),
+        ]),
+        { minItems: 1, maxItems: 256 },
+      ),
+    ),
+    paths: Type.Optional(
+      Type.Array(
+        Type.String({ pattern: '^/[^*?#]*\\*?$', maxLength: 1024, description: 'a path, or /begin/*' }),
+        {
+          minItems: 1,
+          maxItems: 64,
+        },
+      ),
+    ),
+    arguments: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 64 }),
+    ),
+  },
+  strict,
+);
+
+export const WafSettings = Type.Object(
+  {
+    /** `detect` records what `block` would refuse, and is what holds without it. */
+    mode: Type.Optional(Type.Enum(['detect', 'block'])),
+    /** How much is suspected; 1 without it. */
+    paranoia: Type.Optional(Type.Integer({ minimum: 1, maximum: 4 })),
+    /** The score from which on a request counts as an attack; 5 without it, which is one critical rule. */
+    threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    exclude: Type.Optional(Type.Array(WafExclusion, { maxItems: 128 })),
+  },
+  strict,
+);
+export type WafSettings = Static<typeof WafSettings>;
+
 export const App = Type.Object(
   {
     kind: Type.Literal('App'),
@@ -59,6 +101,8 @@ export const App = Type.Object(
         strict,
       ),
     ),
+    /** How requests are inspected, where `inspect` has `waf`. */
+    waf: Type.Optional(WafSettings),
     inspect: Type.Optional(
       Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), {
         maxItems: 3,

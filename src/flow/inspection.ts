@@ -6,8 +6,8 @@ import { asciiJson, bound } from './safe-text.ts';
 /** What of a flow there would be to look at: a request with its answer, a tunnel's bytes, or the proof of who someone is. */
 export type Content = 'request' | 'tunnel' | 'credentials';
 
-/** How many findings of one inspector a record names, and how long a name may be. */
-export const foundLimits = { names: 32, length: 64 };
+/** How many findings of one inspector a record names, and how long a name and a message may be. */
+export const foundLimits = { names: 32, length: 64, messages: 8, messageLength: 160 };
 
 /** The member `inspection`: each inspector, whether it saw the flow, and why not. */
 export function formatInspection(content: Content, facts: FlowFacts): string {
@@ -25,12 +25,28 @@ export function formatInspection(content: Content, facts: FlowFacts): string {
 
 const notDone = (why: UninspectedReason): object => ({ state: 'not-done', why });
 
-const outcomeMember = ({ state, why, found = [] }: InspectionOutcome): object => ({
+const outcomeMember = ({
+  state,
+  why,
+  found = [],
+  score,
+  threshold,
+  messages = [],
+}: InspectionOutcome): object => ({
   state,
   ...(why === undefined ? {} : { why }),
   ...(found.length === 0
     ? {}
     : { found: found.slice(0, foundLimits.names).map((name) => bound(name, foundLimits.length)) }),
+  ...(score === undefined ? {} : { score }),
+  ...(threshold === undefined ? {} : { threshold }),
+  ...(messages.length === 0
+    ? {}
+    : {
+        messages: messages
+          .slice(0, foundLimits.messages)
+          .map((message) => bound(message, foundLimits.messageLength)),
+      }),
 });
 
 function reasonOf(inspector: Inspector, content: Content, facts: FlowFacts): UninspectedReason {

@@ -138,6 +138,13 @@ const postern = {
           found: Type.Optional(
             Type.Array(text(foundLimits.length), { minItems: 1, maxItems: foundLimits.names }),
           ),
+          score: Type.Optional(Type.Integer({ minimum: 0, description: 'what was found, weighed' })),
+          threshold: Type.Optional(
+            Type.Integer({ minimum: 1, description: 'score from which on a request counts as an attack' }),
+          ),
+          messages: Type.Optional(
+            Type.Array(text(foundLimits.messageLength), { minItems: 1, maxItems: foundLimits.messages }),
+          ),
         }),
       ]),
     ),

@@ -35,6 +35,7 @@ const graver: Readonly<Partial<Record<RefusalCode, Verdict['severity']>>> = {
   'isolation-breach': 'Critical',
   'token-bound-elsewhere': 'High',
   'token-signature': 'Medium',
+  'request-suspicious': 'Medium',
   'certificate-untrusted': 'Medium',
   'certificate-unknown': 'Medium',
   'device-revoked': 'Medium',

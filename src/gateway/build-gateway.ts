@@ -25,6 +25,8 @@ import { createFlowLog } from './record-flow.ts';
 import { identifyDevice } from './steps/identify-device.ts';
 import { createTlsContexts } from './tls-contexts.ts';
 import { createTunnels } from './tunnel.ts';
+import { createHeldBytes } from './waf/held-bytes.ts';
+import { noWaf } from './waf/waf.ts';
 import { createUpstreams } from './upstream/upstreams.ts';
 
 export interface RunningGateway {
@@ -111,7 +113,10 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     probes: createAppProbes(upstreams),
     assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
     tunnels,
-    inspections: new Set(),
+    inspections: new Set(['waf']),
+    waf: ports.waf ?? noWaf,
+    heldBytes: createHeldBytes(settings.inspection?.maxHeldBytes ?? 0),
+    maxInspectedBytes: settings.inspection?.maxBodyBytes ?? 0,
     log,
     openBrowserSession: ports.openBrowserSession,
     verifyToken(raw, thumbprint, now) {
@@ -184,6 +189,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       gateway.apps = buildAppTable(state().apps.values());
       gateway.upstreams.retain(state().apps.values());
       appCertificates.follow(state());
+      if (asksForRules(state())) gateway.waf.prepare();
     }
     grants.revalidate(typeof concerned === 'string' ? 'all' : concerned);
   };
@@ -248,6 +254,11 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     }),
   };
 }
+
+const asksForRules = ({ apps }: ControlState): boolean => {
+  for (const { inspect } of apps.values()) if (inspect?.includes('waf') === true) return true;
+  return false;
+};
 
 /** Waits for something, but no longer than this. */
 async function within(milliseconds: number, something: Promise<void>): Promise<void> {

@@ -40,6 +40,10 @@ export class Flow {
   upstreamText: string | undefined = undefined;
   /** Each inspector that ran leaves here what it did. */
   inspections: InspectionOutcomes | undefined = undefined;
+  /** The body, where it was begun to be read before it is forwarded. */
+  body: AsyncGenerator<Buffer> | undefined = undefined;
+  /** Called once, when the flow's end is recorded. */
+  onEnd: (() => void) | undefined = undefined;
   bytesIn = 0;
   bytesOut = 0;
   /** Status that was sent to the client. */

@@ -12,6 +12,8 @@ import type { Grants } from './grants.ts';
 import type { GatewayLog } from './ports.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
 import type { Tunnels } from './tunnel.ts';
+import type { HeldBytes } from './waf/held-bytes.ts';
+import type { Waf } from './waf/waf.ts';
 
 /** What the steps of the pipeline work with: one for each worker. */
 export interface Gateway {
@@ -30,6 +32,10 @@ export interface Gateway {
   readonly tunnels: Tunnels;
   /** Inspections that run in this worker. */
   readonly inspections: ReadonlySet<string>;
+  readonly waf: Waf;
+  /** Of bodies that are held back until they are inspected. */
+  readonly heldBytes: HeldBytes;
+  readonly maxInspectedBytes: number;
   readonly log: GatewayLog;
   /** Gets the session token for what a browser shows. Never rejects. */
   openBrowserSession(proof: BrowserProof): Promise<BrowserSession | Refusal>;

@@ -44,9 +44,11 @@ function walk(flow: Flow, gateway: Gateway, from: number): void {
       if (result === undefined) continue;
       if (!(result instanceof Promise)) return refuseFlow(flow, gateway, result);
       result
-        .then((refusal) =>
-          refusal === undefined ? walk(flow, gateway, index + 1) : refuseFlow(flow, gateway, refusal),
-        )
+        .then((refusal) => {
+          // The client left while somebody worked for it.
+          if (flow.isRecorded) return;
+          return refusal === undefined ? walk(flow, gateway, index + 1) : refuseFlow(flow, gateway, refusal);
+        })
         .catch((error: unknown) => failFlow(flow, gateway, error));
       return;
     }

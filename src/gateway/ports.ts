@@ -6,6 +6,7 @@ import type { FlowRecorder } from '../domain/flow.ts';
 import type { App } from '../domain/resources.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Dialer } from '../routing/dialer.ts';
+import type { Waf } from './waf/waf.ts';
 
 /** Constant messages, facts in fields; pino is one. */
 export interface GatewayLog {
@@ -45,6 +46,8 @@ export interface GatewayPorts {
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly log: GatewayLog;
+  /** Rules for requests; applications that ask for them have none without. */
+  readonly waf?: Waf;
   /** Lets several workers share the port. */
   readonly reusePort?: boolean;
 }

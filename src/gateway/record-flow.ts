@@ -95,6 +95,7 @@ export function createFlowLog(parts: {
     if (flow.isRecorded) return false;
     flow.isRecorded = true;
     open -= 1;
+    flow.onEnd?.();
     if (open === 0) {
       // Heard after the record, which is made in this turn.
       whenSettled?.resolve();

@@ -17,6 +17,7 @@ import { buildGateway } from './build-gateway.ts';
 import type { RunningGateway } from './build-gateway.ts';
 import { createBrowserSessions } from './browser-sessions.ts';
 import { createCertifier } from './certifier.ts';
+import { createWaf } from './waf/waf.ts';
 
 /**
  * The worker process. It has no route inwards and no authority's key, and opens no file but its flow records: all it
@@ -80,6 +81,11 @@ async function start(message: WorkerStart): Promise<void> {
     ...(message.upstreamAuthoritiesPem === undefined
       ? {}
       : { upstreamAuthoritiesPem: message.upstreamAuthoritiesPem }),
+    waf: createWaf({
+      coreRuleSet: message.coreRuleSet,
+      timeoutMs: settings.inspection?.timeoutMs ?? 0,
+      log,
+    }),
     clock: Date.now,
     log,
     reusePort: true,

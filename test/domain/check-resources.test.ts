@@ -84,6 +84,39 @@ describe('an app among the others', () => {
   });
 });
 
+describe('the rules that an app has its requests inspected by', () => {
+  const inspected = (waf: App['waf']): readonly string[] =>
+    problemsOf(network(), app({ inspect: ['waf'], ...(waf === undefined ? {} : { waf }) }));
+
+  it('may be told how, or nothing', () => {
+    expect(inspected(undefined)).toEqual([]);
+    expect(inspected({})).toEqual([]);
+    expect(
+      inspected({
+        mode: 'block',
+        paranoia: 2,
+        threshold: 10,
+        exclude: [{ rules: [942100, '942200-942299'], paths: ['/a/*'], arguments: ['q'] }],
+      }),
+    ).toEqual([]);
+  });
+
+  it('are told nothing where they are not asked', () => {
+    expect(problemsOf(network(), app({ waf: { mode: 'block' } }))).toEqual([
+      'App grants: waf: needs `inspect: [waf]`',
+    ]);
+  });
+
+  it('leave out something, but not everything and not backwards', () => {
+    expect(inspected({ exclude: [{}] })).toEqual([
+      'App grants: waf.exclude[0]: leaves out everything: take waf out of `inspect` instead',
+    ]);
+    expect(inspected({ exclude: [{ rules: ['942299-942200'] }] })).toEqual([
+      'App grants: waf.exclude[0].rules[0]: 942299-942200 ends before it begins',
+    ]);
+  });
+});
+
 describe('an upstream', () => {
   it.each<[App['protocol'], string, boolean]>([
     ['http', 'https://10.0.0.2:443', true],
@@ -186,8 +219,13 @@ describe('what may surprise is said', () => {
   it.each<[string, Resource[], string]>([
     [
       'inspection',
-      [network(), app({ inspect: ['waf'] })],
-      'App grants: inspect: inspection is not available in this version: flows to this app are refused',
+      [network(), app({ inspect: ['waf', 'malware', 'dlp'] })],
+      'App grants: inspect: malware and dlp are not available in this version: flows to this app are refused',
+    ],
+    [
+      'rules for what is no HTTP',
+      [network(), app({ protocol: 'tcp', ports: [9], upstreams: ['tcp://10.0.0.2:9'], inspect: ['waf'] })],
+      'App grants: inspect: waf reads HTTP, and this is a tcp app: flows to it are refused',
     ],
     ['a network without apps', [network()], 'Network finance: : has no apps'],
     [

@@ -44,7 +44,7 @@ beforeAll(async () => {
       labApp('healthy', [app.url]),
       labApp('paths', [app.url]),
       labApp('mfa', [app.url]),
-      labApp('inspected', [app.url], { inspect: ['waf'] }),
+      labApp('inspected', [app.url], { inspect: ['waf'], waf: { mode: 'block' } }),
       labApp('names', [`udp://127.0.0.1:${names.port}`], { protocol: 'udp', ports: [53] }),
       labApp('no-names', [`udp://127.0.0.1:${closed.port}`], { protocol: 'udp', ports: [53] }),
       labApp('log', [`udp://127.0.0.1:${mute.port}`], { protocol: 'udp', ports: [514] }),

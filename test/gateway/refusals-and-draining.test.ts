@@ -20,7 +20,10 @@ beforeEach(async () => {
     else answers.push(response);
   });
   lab = await startLabGateway({
-    apps: [labApp('slow', [app.url]), labApp('seen', [app.url], { inspect: ['waf'] })],
+    apps: [
+      labApp('slow', [app.url]),
+      labApp('seen', [app.url], { inspect: ['waf'], waf: { mode: 'block' } }),
+    ],
     limits: { drainTimeoutMs: 500 },
   });
   alice = await lab.laptop('alice@example.org');

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { issueCertificate } from '../../certs/authority.ts';
 import { parseRequest } from '../../certs/request.ts';
-import type { Settings } from '../../src/contract/settings.ts';
+import type { InspectionSettings, Settings } from '../../src/contract/settings.ts';
 import type { ControlState } from '../../src/domain/control-state.ts';
 import type { Device } from '../../src/domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
@@ -28,6 +28,7 @@ import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
 import type { GatewayPorts } from '../../src/gateway/ports.ts';
+import type { Waf } from '../../src/gateway/waf/waf.ts';
 import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
 import { signSessionToken } from '../../src/identity/session-token.ts';
 import { linkEntry } from '../../src/ledger/chain.ts';
@@ -277,6 +278,8 @@ export async function startLabGateway(options: {
   readonly upstreamAuthoritiesPem?: string;
   readonly openBrowserSession?: GatewayPorts['openBrowserSession'];
   readonly recorder?: FlowRecorder;
+  readonly inspection?: InspectionSettings;
+  readonly waf?: Waf;
   /** Trusted beside the device authority. */
   readonly managedAuthorityPem?: string;
 }): Promise<LabGateway> {
@@ -303,7 +306,11 @@ export async function startLabGateway(options: {
 
   const keep = (facts: object): void => void errors.push(facts);
   const gateway = buildGateway({
-    settings: labSettings(options.limits),
+    settings: {
+      ...labSettings(options.limits),
+      ...(options.inspection === undefined ? {} : { inspection: options.inspection }),
+    },
+    ...(options.waf === undefined ? {} : { waf: options.waf }),
     snapshot: state,
     certificate: { certificatePem: certificate.chainPem, keyPem: certificate.keyPem },
     deviceAuthorityPem: organization.deviceAuthorityPem,

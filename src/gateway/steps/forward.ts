@@ -56,7 +56,8 @@ class Forwarding implements UpstreamAnswer {
       target: head.target,
       ...buildUpstreamHeaders(flow, gateway),
       body: hasBody
-        ? readBody(flow, exchange.body, head.contentLength, gateway.settings.limits.bodyIdleTimeoutMs)
+        ? (flow.body ??
+          readBody(flow, exchange.body, head.contentLength, gateway.settings.limits.bodyIdleTimeoutMs))
         : undefined,
       contentLength: hasBody ? head.contentLength : emptyLength,
       upgrade: exchange.upgrade,
@@ -71,7 +72,7 @@ class Forwarding implements UpstreamAnswer {
       grant.cut = (refusal) => this.#end('gateway', refusal);
       if (grant.ended !== undefined) return this.#end('gateway', grant.ended);
     }
-    if (exchange.expectsContinue) exchange.sendContinue();
+    if (exchange.expectsContinue && this.#flow.body === undefined) exchange.sendContinue();
     this.#send();
   }
 

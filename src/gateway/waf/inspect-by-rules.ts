@@ -1,0 +1,111 @@
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { InspectionOutcome } from '../../domain/inspection.ts';
+import type { App } from '../../domain/resources.ts';
+import type { InspectedRequest, InspectionReport } from '../../inspection/request.ts';
+import { passTrailers } from '../answer-headers.ts';
+import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
+import { BodyRefused } from '../request-body.ts';
+import { holdBody } from './hold-body.ts';
+import type { HeldBody } from './hold-body.ts';
+import { profileOf } from './waf-profile.ts';
+import type { WafProfile } from './waf-profile.ts';
+import type { WafAnswer } from './waf.ts';
+
+/** How many different messages a record keeps. */
+const maxMessages = 8;
+
+/** Whether requests to an application could be inspected as it wants. */
+export function isWafReady(app: App, { waf }: Gateway): Refusal | undefined {
+  return waf.problem !== undefined && profileOf(app).isBlocking
+    ? refuse('inspection-unavailable', `waf: ${waf.problem}`)
+    : undefined;
+}
+
+/**
+ * Asks the rules about a request, with its body up to the bound, before its application gets any of it. In mode `detect` the
+ * request goes on whatever came of that; in mode `block` only one that was looked at and is below the threshold.
+ */
+export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Promise<Refusal | undefined> {
+  const { exchange, head } = flow;
+  if (head === undefined) throw new TypeError('flow was not read');
+  let body: HeldBody | undefined = { text: '', isCut: false };
+  if (exchange.hasBody && head.contentLength !== 0) {
+    const { heldBytes, maxInspectedBytes, settings } = gateway;
+    if (exchange.expectsContinue) exchange.sendContinue();
+    try {
+      const { bodyIdleTimeoutMs } = settings.limits;
+      body = await holdBody(flow, head.contentLength, bodyIdleTimeoutMs, maxInspectedBytes, heldBytes);
+    } catch (error) {
+      if (error instanceof BodyRefused) return error.refusal;
+      return endOfClient(flow, gateway);
+    }
+    if (body === undefined)
+      return conclude(flow, app, { failure: 'unavailable', detail: 'too much is held' }, false);
+  }
+  const profile = profileOf(app);
+  const answer = await gateway.waf.inspect(describe(flow, body), profile);
+  if (exchange.isClosed) return endOfClient(flow, gateway);
+  return conclude(flow, app, answer, body.isCut);
+}
+
+/** The client is gone: that is on record, and nobody is told anything any more. */
+function endOfClient(flow: Flow, { record, grants }: Gateway): undefined {
+  record.request(flow, 'client');
+  if (flow.grant !== undefined) grants.close(flow.grant);
+  flow.exchange.abort();
+}
+
+/** What the application will get, less what is ours. Fields behind a body that was read to its end are with it. */
+function describe({ exchange, head }: Flow, { text, isCut }: HeldBody): InspectedRequest {
+  const { authority = '', forwardable = [], contentLength, target = '' } = head ?? {};
+  const fields = ['host', authority];
+  if (contentLength !== undefined) fields.push('content-length', String(contentLength));
+  else if (exchange.hasBody && exchange.httpVersion !== '2.0') fields.push('transfer-encoding', 'chunked');
+  fields.push(...forwardable);
+  if (!isCut) fields.push(...passTrailers(exchange.trailers()));
+  return {
+    method: exchange.method,
+    target,
+    protocol: `HTTP/${exchange.httpVersion}`,
+    fields,
+    clientAddress: exchange.connection.facts.source.address,
+    body: text,
+    isBodyCut: isCut,
+  };
+}
+
+function conclude(flow: Flow, app: App, answer: WafAnswer, isCut: boolean): Refusal | undefined {
+  const profile = profileOf(app);
+  const { report } = answer;
+  if (report === undefined) {
+    flow.inspections = { ...flow.inspections, waf: { state: 'not-done', why: answer.failure } };
+    return profile.isBlocking ? refuse('inspection-unavailable', `waf: ${answer.detail}`) : undefined;
+  }
+  flow.inspections = { ...flow.inspections, waf: outcomeOf(flow, report, profile, isCut) };
+  if (!profile.isBlocking || report.score < profile.threshold) return undefined;
+  return refuse('request-suspicious', `score ${report.score} of ${profile.threshold}: ${summaryOf(report)}`);
+}
+
+function outcomeOf(
+  { exchange }: Flow,
+  report: InspectionReport,
+  { threshold }: WafProfile,
+  isCut: boolean,
+): InspectionOutcome {
+  const why = exchange.upgrade !== undefined ? 'upgraded' : isCut ? 'too-large' : undefined;
+  const state = why === undefined ? ({ state: 'done' } as const) : ({ state: 'partly', why } as const);
+  if (report.findings.length === 0) return state;
+  const messages = [...new Set(report.findings.map(({ message }) => message))];
+  return {
+    ...state,
+    found: [...new Set(report.findings.map(({ id }) => id))],
+    score: report.score,
+    threshold,
+    messages: messages.slice(0, maxMessages),
+  };
+}
+
+const summaryOf = ({ findings }: InspectionReport): string =>
+  [...new Map(findings.map(({ id, message }) => [id, `${id} ${message}`])).values()].join('; ');

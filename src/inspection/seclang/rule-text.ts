@@ -1,0 +1,57 @@
+import { splitOutside } from './directives.ts';
+
+/** What a rule looks at: a variable, members of a collection, or how many there are of them. */
+export interface VariableText {
+  readonly name: string;
+  /** Lower case; of a pattern without its slashes. */
+  readonly selector: string | undefined;
+  readonly isPattern: boolean;
+  readonly isCount: boolean;
+  /** Takes members out again. */
+  readonly isExcluded: boolean;
+}
+
+export interface OperatorText {
+  readonly name: string;
+  readonly argument: string;
+  readonly isNegated: boolean;
+}
+
+/** Name and value, in the order in which they stand. */
+export type ActionText = readonly [name: string, value: string];
+
+export function readVariables(text: string): VariableText[] {
+  return splitOutside(text, '|', true).map((part) => {
+    const isExcluded = part.startsWith('!');
+    const isCount = part.startsWith('&');
+    const rest = isExcluded || isCount ? part.slice(1) : part;
+    const colon = rest.indexOf(':');
+    const name = (colon === -1 ? rest : rest.slice(0, colon)).toUpperCase();
+    const written = colon === -1 ? undefined : rest.slice(colon + 1).replace(/^'(.*)'$/s, '$1');
+    // The XPath expressions that rules use, `/*` and `//@*`, are no patterns.
+    const isPattern = name !== 'XML' && written !== undefined && /^\/.*\/$/s.test(written);
+    const selector = isPattern ? written.slice(1, -1) : written?.toLowerCase();
+    return { name, selector, isPattern, isCount, isExcluded };
+  });
+}
+
+export function readOperator(text: string): OperatorText {
+  const match = /^(!?)@([A-Za-z0-9]+)(?:\s+(.*))?$/s.exec(text);
+  if (match === null)
+    return text.startsWith('!')
+      ? { name: 'rx', argument: text.slice(1), isNegated: true }
+      : { name: 'rx', argument: text, isNegated: false };
+  return { name: match[2] ?? '', argument: (match[3] ?? '').trim(), isNegated: match[1] === '!' };
+}
+
+export function readActions(text: string): ActionText[] {
+  return splitOutside(text, ',', false).map((part) => {
+    const colon = part.indexOf(':');
+    if (colon === -1) return [part.toLowerCase(), ''];
+    const value = part
+      .slice(colon + 1)
+      .trim()
+      .replace(/^'(.*)'$/s, '$1');
+    return [part.slice(0, colon).trim().toLowerCase(), value];
+  });
+}
