@@ -3,15 +3,17 @@ import type { Command } from 'commander';
 import { tailFlows } from '../flow/tail-flows.ts';
 import { addDataOption, cannotReadRecords, flowDirectory } from './flow-directory.ts';
 import { describeFlow, flowTitles } from './flow-line.ts';
+import { registerFlowsExport } from './flows-export.ts';
 import { registerFlowsVerify } from './flows-verify.ts';
 import { printLine } from './output.ts';
 
 export function registerFlows(program: Command): void {
   const group = program
     .command('flows')
-    .description('flow records: watch them, and prove that none is missing');
+    .description('flow records: watch them, prove that none is missing, take them elsewhere');
   registerTail(group);
   registerFlowsVerify(group);
+  registerFlowsExport(group);
 }
 
 function registerTail(group: Command): void {

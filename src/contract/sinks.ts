@@ -15,6 +15,10 @@ const MemberPaths = Type.Array(
   { minItems: 1, maxItems: 100 },
 );
 
+/** OCSF as it is on disk, Elastic Common Schema, ArcSight Common Event Format. */
+export const sinkFormats = ['ocsf', 'ecs', 'cef'] as const;
+export type SinkFormat = (typeof sinkFormats)[number];
+
 /** In the order of OCSF's `severity_id`, from 1. */
 export const severityNames = ['informational', 'low', 'medium', 'high', 'critical'] as const;
 
@@ -106,7 +110,7 @@ const sinkOf = <Name extends string, Properties extends TProperties>(type: Name,
       type: Type.Literal(type),
       /** Where a sink begins that never delivered: with what is recorded from its first start on, or with all there is. */
       from: Type.Enum(['now', 'beginning']),
-      format: Type.Enum(['ocsf']),
+      format: Type.Enum(sinkFormats),
       filter: Type.Optional(SinkFilter),
       redact: Type.Optional(SinkRedaction),
       batch: Type.Optional(SinkBatch),

@@ -1,0 +1,52 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { segmentName } from '../segment-names.ts';
+import { chainBeginning } from './position.ts';
+import type { Position } from './position.ts';
+import { memberOf } from './spool-item.ts';
+import type { SpoolItem } from './spool-item.ts';
+import { createSpoolListing } from './spool-listing.ts';
+import { createSpoolReader } from './spool-reader.ts';
+
+export interface Period {
+  /** Epoch milliseconds; `until` is not in it. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+const limits = { records: 1000, bytes: 1024 * 1024 };
+
+/**
+ * What a spool has of a period, by the `time` of the records: each chain in its order. Gaps are told too, and what is no
+ * record. What is recorded while it reads may be among it.
+ * @throws what the file system throws
+ */
+export async function* readPeriod(directory: string, { since, until }: Period): AsyncIterable<SpoolItem> {
+  const listing = createSpoolListing(directory);
+  const reader = createSpoolReader({ directory, listing, bootId: '' });
+  if (since !== undefined) reader.reset(await skipOlder(directory, since));
+  for (;;) {
+    const reading = await reader.read(limits);
+    if (reading === undefined) return;
+    for (const item of reading.items) {
+      const time = item.kind === 'record' ? memberOf(item.record, 'time') : undefined;
+      if (typeof time === 'number' && (time < (since ?? time) || time >= (until ?? Number.POSITIVE_INFINITY)))
+        continue;
+      yield item;
+    }
+  }
+}
+
+/** Begins each chain with the first segment that was written to in the period. */
+async function skipOlder(directory: string, since: number): Promise<Map<string, Position>> {
+  const positions = new Map<string, Position>();
+  for (const { name, stream, segments } of await createSpoolListing(directory).streams()) {
+    let segment = segments[0] ?? 0;
+    for (const next of segments) {
+      segment = next;
+      if ((await stat(join(directory, segmentName(stream, next)))).mtimeMs >= since) break;
+    }
+    positions.set(name, { ...chainBeginning, segment, sequence: undefined });
+  }
+  return positions;
+}
