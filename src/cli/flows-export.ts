@@ -20,7 +20,9 @@ interface ExportOptions {
 export function registerFlowsExport(group: Command): void {
   const command = group
     .command('export')
-    .description('print the flow records of a period, one a line, in a format of the SOC; exits 1 when some are missing')
+    .description(
+      'print the flow records of a period, one a line, in a format of the SOC; exits 1 when some are missing',
+    )
     .addOption(
       new Option('--format <format>', 'OCSF as it is on disk, Elastic Common Schema, or ArcSight CEF')
         .choices(sinkFormats)
@@ -59,11 +61,14 @@ async function exportPeriod(directory: string, options: ExportOptions): Promise<
     if (!isWanted) break;
     if (item.kind === 'record') {
       const text = options.format === 'ocsf' ? item.line.toString('utf8') : format(item.record);
-      if (!process.stdout.write(`${text}\n`) && isWanted) await Promise.race([once(process.stdout, 'drain'), closed()]);
+      if (!process.stdout.write(`${text}\n`) && isWanted)
+        await Promise.race([once(process.stdout, 'drain'), closed()]);
       continue;
     }
     isWhole = isWhole && item.kind === 'gap' && item.gap.reason === 'retention';
-    process.stderr.write(item.kind === 'gap' ? describeGap(item.gap) : 'a line that is no record is passed over\n');
+    process.stderr.write(
+      item.kind === 'gap' ? describeGap(item.gap) : 'a line that is no record is passed over\n',
+    );
   }
   return isWhole;
 }

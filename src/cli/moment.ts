@@ -8,6 +8,8 @@ export function parseMoment(text: string): number {
   if (/^\d+[smhd]$/.test(text)) return Date.now() - parseDuration(text) * 1000;
   const time = moment.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(time))
-    throw new InvalidArgumentError('write how long ago (90s, 15m, 24h, 7d), 2026-11-27, or 2026-11-27T13:00:00Z');
+    throw new InvalidArgumentError(
+      'write how long ago (90s, 15m, 24h, 7d), 2026-11-27, or 2026-11-27T13:00:00Z',
+    );
   return time;
 }

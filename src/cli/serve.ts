@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
-import type { ResolvedSink } from '../contract/sinks.ts';
+import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
 import { resolveSinks, SinkFilesError } from '../flow/sinks/resolve-sinks.ts';
 import { superviseServer } from '../supervisor/supervise-server.ts';

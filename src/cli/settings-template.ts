@@ -170,6 +170,7 @@ ledger:
 #   - name: soc
 #     type: syslog
 #     from: now
+#     # ocsf (as it is on disk), ecs or cef
 #     format: ocsf
 #     # Only what fits each of these; all without it.
 #     filter: { minimumSeverity: low, only: refusals }
@@ -182,6 +183,7 @@ ledger:
 #     facility: local0
 #     # Syslog acknowledges nothing: what was written so long before a connection broke is written again.
 #     resendSeconds: 5
+#     # Also: elasticsearch, splunk, loki; and the formats ecs and cef.
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 

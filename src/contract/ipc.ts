@@ -4,7 +4,7 @@ import type { LedgerEntry } from '../domain/events.ts';
 import type { Attach } from '../domain/resources.ts';
 import type { RefusalCode } from './refusals.ts';
 import type { Settings } from './settings.ts';
-import type { ResolvedSink, SinkHealth } from './sinks.ts';
+import type { SinkHealth } from './sinks.ts';
 
 /**
  * Messages between the processes of one server. The supervisor relays `for-control` and `for-worker` unread and
@@ -188,21 +188,6 @@ export type SupervisorToControl =
   /** How the sinks of flow records do, as their process says from time to time. */
   | { readonly type: 'sink-health'; readonly sinks: readonly SinkHealth[] }
   | { readonly type: 'drain' };
-
-// supervisor -> shipper
-export type SupervisorToShipper =
-  | {
-      readonly type: 'start';
-      readonly flowDirectory: string;
-      /** Of its cursors; the only directory that it writes to, but for those of file sinks. */
-      readonly sinkDirectory: string;
-      readonly sinks: readonly ResolvedSink[];
-      readonly domain: string;
-      readonly bootId: string;
-      readonly logLevel: Settings['log']['level'];
-    }
-  /** Deliver what is there, for so long at most, and exit 0. */
-  | { readonly type: 'drain'; readonly withinMs: number };
 
 // shipper -> supervisor
 export type ShipperMessage = { readonly type: 'sink-health'; readonly sinks: readonly SinkHealth[] };

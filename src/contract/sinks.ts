@@ -141,22 +141,59 @@ export const SyslogSinkSettings = sinkOf('syslog', {
 });
 export type SyslogSinkSettings = Static<typeof SyslogSinkSettings>;
 
-export const SinkSettings = Type.Union([FileSinkSettings, SyslogSinkSettings]);
+const HttpUrl = Type.String({
+  pattern: '^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$',
+  maxLength: 500,
+  description: 'https://HOST:PORT; the user and password are settings of their own',
+});
+const Password = Type.Object(
+  { username: Type.String({ minLength: 1, maxLength: 255 }), passwordFile: FilePath },
+  strict,
+);
+/** What all that speak HTTP have. */
+const http = {
+  url: HttpUrl,
+  tls: Type.Optional(SinkTls),
+  /** How long an answer may take. */
+  timeoutSeconds: Type.Integer({ minimum: 1, maximum: 600 }),
+};
+
+/** Elasticsearch, OpenSearch, and what else has their `_bulk`. */
+export const ElasticsearchSinkSettings = sinkOf('elasticsearch', {
+  ...http,
+  /** Index, alias or data stream. */
+  index: Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,254}$', description: 'a name in lower case' }),
+  auth: Type.Optional(Type.Union([Type.Object({ apiKeyFile: FilePath }, strict), Password])),
+});
+export type ElasticsearchSinkSettings = Static<typeof ElasticsearchSinkSettings>;
+
+/** Splunk's HTTP Event Collector. */
+export const SplunkSinkSettings = sinkOf('splunk', {
+  ...http,
+  tokenFile: FilePath,
+  /** Whether the token has indexer acknowledgment: without, what Splunk took and did not index yet may be lost. */
+  acknowledge: Type.Boolean(),
+  index: Type.Optional(Type.String({ pattern: '^[a-z0-9_][a-z0-9_-]{0,254}$' })),
+  sourcetype: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9:_-]{1,100}$' })),
+});
+export type SplunkSinkSettings = Static<typeof SplunkSinkSettings>;
+
+/** Grafana Loki. */
+export const LokiSinkSettings = sinkOf('loki', {
+  ...http,
+  auth: Type.Optional(Type.Union([Type.Object({ tokenFile: FilePath }, strict), Password])),
+  tenant: Type.Optional(Type.String({ pattern: "^[A-Za-z0-9!_.*'()-]{1,150}$" })),
+});
+export type LokiSinkSettings = Static<typeof LokiSinkSettings>;
+
+export const SinkSettings = Type.Union([
+  FileSinkSettings,
+  SyslogSinkSettings,
+  ElasticsearchSinkSettings,
+  SplunkSinkSettings,
+  LokiSinkSettings,
+]);
 export type SinkSettings = Static<typeof SinkSettings>;
-
-/** A sink with its files read, as its process gets it. Holds secrets: never log it. */
-export interface ResolvedSink {
-  readonly settings: SinkSettings;
-  readonly tls?: ResolvedTls;
-}
-
-export interface ResolvedTls {
-  readonly ca?: string;
-  readonly certificate?: string;
-  readonly key?: string;
-  readonly serverName?: string;
-  readonly pinnedCertificates?: readonly string[];
-}
 
 /** How a sink does. */
 export interface SinkHealth {

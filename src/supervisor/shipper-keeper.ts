@@ -1,4 +1,5 @@
-import type { ShipperMessage, SupervisorToShipper } from '../contract/ipc.ts';
+import type { ShipperMessage } from '../contract/ipc.ts';
+import type { SupervisorToShipper } from '../flow/shipper/messages.ts';
 import { createBackoff, usualBackoff } from './backoff.ts';
 import type { BackoffTimes } from './backoff.ts';
 import { startChild } from './child.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
-import type { ResolvedSink } from '../contract/sinks.ts';
+import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
 import { prepareFlowDirectory, UnusableMachine } from './flow-directory.ts';

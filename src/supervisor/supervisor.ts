@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { NetworkRegistration, SupervisorToShipper, WorkerMessage } from '../contract/ipc.ts';
+import type { NetworkRegistration, WorkerMessage } from '../contract/ipc.ts';
+import type { SupervisorToShipper } from '../flow/shipper/messages.ts';
 import type { BackoffTimes } from './backoff.ts';
 import { connectorCommand, controlCommand, ownPrograms, shipperCommand, workerCommand } from './commands.ts';
 import type { Programs, RunAs } from './commands.ts';

@@ -2,8 +2,10 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ShipperMessage, SupervisorToShipper } from '../../src/contract/ipc.ts';
-import type { ResolvedSink, SinkHealth } from '../../src/contract/sinks.ts';
+import type { ShipperMessage } from '../../src/contract/ipc.ts';
+import type { SinkHealth } from '../../src/contract/sinks.ts';
+import type { SupervisorToShipper } from '../../src/flow/shipper/messages.ts';
+import type { ResolvedSink } from '../../src/flow/sinks/resolved-sink.ts';
 
 const program = fileURLToPath(new URL('../../src/flow/shipper/main.ts', import.meta.url));
 

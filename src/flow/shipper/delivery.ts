@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { defaultBatch } from '../../contract/sinks.ts';
 import type { SinkHealth, SinkSettings } from '../../contract/sinks.ts';
 import { formats } from '../formats/format.ts';
-import { BatchTooLarge } from '../sinks/sink.ts';
+import { BatchRefused } from '../sinks/sink.ts';
 import type { OutgoingRecord, Receipt, Sink } from '../sinks/sink.ts';
 import { createCommits } from './commits.ts';
 import { createWakeUp } from './wake-up.ts';
@@ -136,7 +136,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
     try {
       return await sink.send(outgoing);
     } catch (error) {
-      if (!(error instanceof BatchTooLarge) || outgoing.length > 1) throw error;
+      if (!(error instanceof BatchRefused) || outgoing.length > 1) throw error;
       return { refused: [{ index: 0, reason: error.message }] };
     }
   }
@@ -145,7 +145,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
     commits.forget();
     failure = undefined;
     reader.reset(commits.acknowledged);
-    if (error instanceof BatchTooLarge) {
+    if (error instanceof BatchRefused) {
       maxRecords = Math.max(1, Math.floor(maxRecords / 2));
       return;
     }

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import packageFile from '../../../package.json' with { type: 'json' };
-import type { ShipperMessage, SupervisorToShipper } from '../../contract/ipc.ts';
+import type { ShipperMessage } from '../../contract/ipc.ts';
+import type { SupervisorToShipper } from './messages.ts';
 import { startShipper } from './shipper.ts';
 import type { Shipper } from './shipper.ts';
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { ResolvedSink, SinkHealth } from '../../contract/sinks.ts';
+import type { SinkHealth } from '../../contract/sinks.ts';
+import type { ResolvedSink } from '../sinks/resolved-sink.ts';
 import type { Origin } from '../envelope.ts';
 import { createSink } from '../sinks/create-sink.ts';
 import { watchDirectory } from '../watch-directory.ts';

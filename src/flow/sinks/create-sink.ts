@@ -1,14 +1,24 @@
-import type { ResolvedSink } from '../../contract/sinks.ts';
+import { createLokiSink } from './loki-sink.ts';
+import { createSplunkSink } from './splunk-sink.ts';
+import type { ResolvedSink } from './resolved-sink.ts';
+import { createElasticsearchSink } from './elasticsearch-sink.ts';
 import { createFileSink } from './file-sink.ts';
 import type { Sink } from './sink.ts';
 import { createSyslogSink } from './syslog-sink.ts';
 
 /** The sink of its settings. It connects to nothing before it is given something to send. */
-export function createSink({ settings, tls }: ResolvedSink): Sink {
+export function createSink(resolved: ResolvedSink): Sink {
+  const { settings, tls } = resolved;
   switch (settings.type) {
     case 'file':
       return createFileSink(settings);
     case 'syslog':
       return createSyslogSink(settings, tls);
+    case 'elasticsearch':
+      return createElasticsearchSink(settings, resolved);
+    case 'splunk':
+      return createSplunkSink(settings, resolved);
+    case 'loki':
+      return createLokiSink(settings, resolved);
   }
 }

@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import type { ResolvedSink, ResolvedTls, SinkSettings, SinkTls } from '../../contract/sinks.ts';
+import type { SinkSettings, SinkTls } from '../../contract/sinks.ts';
+import type { ResolvedSink, ResolvedTls } from './resolved-sink.ts';
 
 /** Files that `sinks` of the settings name cannot be used. `problems` are all of them, in sentences. */
 export class SinkFilesError extends Error {
@@ -37,16 +38,36 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
     switch (settings.type) {
       case 'file':
         return { settings: { ...settings, path: at(settings.path) } };
-      case 'syslog': {
+      case 'syslog':
+      case 'elasticsearch':
+      case 'splunk':
+      case 'loki': {
         const tls = resolveTls(settings.tls, read);
         const problem = tls === undefined ? undefined : findTlsProblem(tls);
         if (problem !== undefined) problems.push(`sink ${settings.name}: tls: ${problem}`);
-        return { settings, ...(tls === undefined ? {} : { tls }) };
+        const secret = read(secretFileOf(settings), true)?.split(/\r?\n/, 1)[0];
+        if (secret !== undefined && !/^[ -~]+$/.test(secret))
+          problems.push(
+            `sink ${settings.name}: ${secretFileOf(settings)} does not begin with a line of printable ASCII`,
+          );
+        return {
+          settings,
+          ...(tls === undefined ? {} : { tls }),
+          ...(secret === undefined ? {} : { secret }),
+        };
       }
     }
   });
   if (problems.length > 0) throw new SinkFilesError(problems);
   return resolved;
+}
+
+/** Its first line is what proves who we are. */
+function secretFileOf(settings: SinkSettings): string | undefined {
+  if ('tokenFile' in settings) return settings.tokenFile;
+  const auth = 'auth' in settings ? settings.auth : undefined;
+  if (auth === undefined) return undefined;
+  return 'passwordFile' in auth ? auth.passwordFile : 'apiKeyFile' in auth ? auth.apiKeyFile : auth.tokenFile;
 }
 
 type Read = (path: string | undefined, isSecret: boolean) => string | undefined;

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import type { SinkSettings } from '../../contract/sinks.ts';
 import type { ShapeProblem } from '../../domain/check-shape.ts';
 import { flowRecordSchemas } from '../schema.ts';
@@ -18,6 +19,7 @@ export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[]
     ...findTwins(sinks, index),
     ...findRedactionProblems(sink, index),
     ...findTlsProblems(sink, index),
+    ...findHttpProblems(sink, index),
   ]);
 }
 
@@ -55,9 +57,26 @@ function has(schema: Schema, path: readonly string[]): boolean {
 }
 
 function findTlsProblems(sink: SinkSettings, index: number): ShapeProblem[] {
-  if (sink.type !== 'syslog' || sink.tls === undefined) return [];
-  const { certificateFile, keyFile } = sink.tls;
+  const { certificateFile, keyFile } = ('tls' in sink ? sink.tls : undefined) ?? {};
   return (certificateFile === undefined) === (keyFile === undefined)
     ? []
     : [{ path: [index, 'tls'], message: 'has one of certificateFile and keyFile, and needs both or none' }];
+}
+
+function findHttpProblems(sink: SinkSettings, index: number): ShapeProblem[] {
+  if (!('url' in sink)) return [];
+  const problems: ShapeProblem[] = [];
+  const { protocol, hostname } = new URL(sink.url);
+  const isHere =
+    hostname === 'localhost' || hostname === '[::1]' || (isIPv4(hostname) && hostname.startsWith('127.'));
+  if (protocol === 'http:' && !isHere)
+    problems.push({
+      path: [index, 'url'],
+      message: 'must be https: records and secrets would pass in clear',
+    });
+  if (protocol === 'http:' && sink.tls !== undefined)
+    problems.push({ path: [index, 'tls'], message: 'is for https, and the URL is http' });
+  if (sink.type === 'elasticsearch' && sink.format === 'cef')
+    problems.push({ path: [index, 'format'], message: 'must be ecs or ocsf: documents are JSON' });
+  return problems;
 }

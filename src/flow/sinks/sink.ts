@@ -32,7 +32,10 @@ export interface Sink {
   close(): Promise<void>;
 }
 
-/** The receiver takes no batch as large: half of it is tried. A record that is too large alone is refused. */
-export class BatchTooLarge extends Error {
-  override readonly name = 'BatchTooLarge';
+/**
+ * The receiver does not take this batch, by its size or for something in it: half of it is tried, and so on. A record that
+ * it does not take alone is refused for good.
+ */
+export class BatchRefused extends Error {
+  override readonly name = 'BatchRefused';
 }

@@ -2,10 +2,14 @@ import { checkServerIdentity } from 'node:tls';
 import type { ConnectionOptions, PeerCertificate } from 'node:tls';
 import { hash } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { ResolvedTls } from '../../contract/sinks.ts';
+import type { ResolvedTls } from './resolved-sink.ts';
+
+export type TlsOptions = Pick<ConnectionOptions, 'minVersion' | 'servername' | 'ca' | 'cert' | 'key'> & {
+  checkServerIdentity: (host: string, peer: PeerCertificate) => Error | undefined;
+};
 
 /** How to connect to a receiver: its chain and name are checked, and where some are pinned, that it is one of those. */
-export function tlsOptions(host: string, tls: ResolvedTls): ConnectionOptions {
+export function tlsOptions(host: string, tls: ResolvedTls = {}): TlsOptions {
   const { ca, certificate, key, serverName = host, pinnedCertificates } = tls;
   return {
     minVersion: 'TLSv1.2',

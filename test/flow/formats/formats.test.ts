@@ -35,7 +35,9 @@ function readCef(line: string): { header: string[]; extension: Record<string, st
     rest = rest.slice(whole.length);
   }
   const extension: Record<string, string> = {};
-  for (const [, key = '', value = ''] of rest.matchAll(/(?:^| )([A-Za-z0-9]+)=((?:[^\\=]|\\[\\=nr])*)(?=$| [A-Za-z0-9]+=)/g))
+  for (const [, key = '', value = ''] of rest.matchAll(
+    /(?:^| )([A-Za-z0-9]+)=((?:[^\\=]|\\[\\=nr])*)(?=$| [A-Za-z0-9]+=)/g,
+  ))
     extension[key] = value.replaceAll(/\\([\\=nr])/g, (_, letter: string) =>
       letter === 'n' ? '\n' : letter === 'r' ? '\r' : letter,
     );
@@ -77,7 +79,15 @@ describe('ECS', () => {
   });
 
   test('puts into categories and types only what the schema allows', () => {
-    const categories = ['api', 'authentication', 'configuration', 'intrusion_detection', 'network', 'session', 'web'];
+    const categories = [
+      'api',
+      'authentication',
+      'configuration',
+      'intrusion_detection',
+      'network',
+      'session',
+      'web',
+    ];
     const types = ['access', 'allowed', 'change', 'connection', 'denied', 'end', 'info', 'start'];
     for (const record of every) {
       const { event } = toEcs(record) as { event: { category: string[]; type: string[]; kind: string } };
@@ -100,7 +110,15 @@ describe('ECS', () => {
 describe('CEF', () => {
   test('has the header and keys of the standard', () => {
     const { header, extension } = readCef(formatCef(denied));
-    expect(header).toEqual(['CEF:0', 'Postern', 'Postern', '0.1.0', String(denied.type_uid), expect.stringMatching(/^HTTP Activity: /), '3']);
+    expect(header).toEqual([
+      'CEF:0',
+      'Postern',
+      'Postern',
+      '0.1.0',
+      String(denied.type_uid),
+      expect.stringMatching(/^HTTP Activity: /),
+      '3',
+    ]);
     expect(extension).toMatchObject({
       rt: String(monday + 1000),
       externalId: denied.metadata['uid'],

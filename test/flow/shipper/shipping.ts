@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import type { FileSinkSettings, ResolvedSink, SinkSettings } from '../../../src/contract/sinks.ts';
+import type { FileSinkSettings, SinkSettings } from '../../../src/contract/sinks.ts';
+import type { ResolvedSink } from '../../../src/flow/sinks/resolved-sink.ts';
 import { startShipper } from '../../../src/flow/shipper/shipper.ts';
 import type { Shipper } from '../../../src/flow/shipper/shipper.ts';
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { SettingsError, parseSettings } from '../../../src/control/settings-file.ts';
 import { settingsTemplate } from '../../../src/cli/settings-template.ts';
 import { SinkFilesError, resolveSinks } from '../../../src/flow/sinks/resolve-sinks.ts';
-import type { SyslogSinkSettings } from '../../../src/contract/sinks.ts';
+import type { SplunkSinkSettings, SyslogSinkSettings } from '../../../src/contract/sinks.ts';
 import { makeOrganization } from '../../lab/pki.ts';
 import { fileSink, makeDirectory } from '../shipper/shipping.ts';
 
@@ -39,9 +39,14 @@ test('the examples in the template are settings that can be used', () => {
 test.each([
   [
     `  - { name: a, type: flie, ${common} }`,
-    ['sinks[0].type: must be one of file, syslog, not text "flie"; did you mean file?'],
+    [
+      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, not text "flie"; did you mean file?',
+    ],
   ],
-  [`  - { name: a, ${common} }`, ['sinks[0]: `type` is missing (one of file, syslog)']],
+  [
+    `  - { name: a, ${common} }`,
+    ['sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki)'],
+  ],
   [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
   [`  - ${file}\n  - ${file}`, ['sinks[1].name: a is listed twice']],
   [
@@ -59,8 +64,41 @@ test.each([
     `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, filter: { onyl: refusals } }`,
     ['sinks[0].filter.onyl: unknown key `onyl`; did you mean `only`?'],
   ],
+  [
+    `  - { name: a, type: elasticsearch, from: now, format: cef, url: 'http://es.example.org:9200', index: a, timeoutSeconds: 5, tls: {} }`,
+    [
+      'sinks[0].url: must be https: records and secrets would pass in clear',
+      'sinks[0].tls: is for https, and the URL is http',
+      'sinks[0].format: must be ecs or ocsf: documents are JSON',
+    ],
+  ],
+  [`  - { name: a, type: loki, ${common}, url: 'http://127.0.0.1:3100', timeoutSeconds: 5 }`, []],
 ])('%s is refused with each problem', (sinks, problems) => {
   expect(problemsOf(sinks)).toEqual(problems);
+});
+
+test('the secret is the first line of its file, and of no file that all can read', () => {
+  const directory = makeDirectory();
+  const splunk: SplunkSinkSettings = {
+    name: 'splunk',
+    type: 'splunk',
+    from: 'now',
+    format: 'ocsf',
+    url: 'https://splunk.example.org:8088',
+    timeoutSeconds: 30,
+    tokenFile: 'token',
+    acknowledge: true,
+  };
+  const write = (text: string, mode = 0o600): void => {
+    writeFileSync(join(directory, 'token'), text);
+    chmodSync(join(directory, 'token'), mode);
+  };
+  write('abc-123\nanything\n');
+  expect(resolveSinks([splunk], directory)).toEqual([{ settings: splunk, secret: 'abc-123' }]);
+  write('abc-123\n', 0o644);
+  expect(() => resolveSinks([splunk], directory)).toThrow(/token can be read by every user/);
+  write('gehöht\n');
+  expect(() => resolveSinks([splunk], directory)).toThrow(/does not begin with a line of printable ASCII/);
 });
 
 test('files that a sink names are read beside the settings file, and each that cannot be used is told', async () => {

@@ -1,0 +1,17 @@
+import type { SinkSettings } from '../../contract/sinks.ts';
+
+/** A sink with its files read, as its process gets it. Holds secrets: never log it. */
+export interface ResolvedSink {
+  readonly settings: SinkSettings;
+  readonly tls?: ResolvedTls;
+  /** Password, token or key of the one whom the receiver knows. */
+  readonly secret?: string;
+}
+
+export interface ResolvedTls {
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly serverName?: string;
+  readonly pinnedCertificates?: readonly string[];
+}
