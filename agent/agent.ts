@@ -9,6 +9,7 @@ import type { Portal } from './portal/find-portal.ts';
 import { createPortalWatch } from './portal/portal-watch.ts';
 import type { PostureProvider } from './posture/posture-provider.ts';
 import type { ProxyLimits } from './proxy/proxy-context.ts';
+import { crashLimits, fullJitter } from './session/backoff.ts';
 import type { Random } from './session/backoff.ts';
 import { createCarrier } from './session/carrier.ts';
 import type { CarrierTimings } from './session/carrier.ts';
@@ -151,7 +152,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       'sign-out': () => signOutUser({ paths, api, log: options.log, onForgotten: reload }),
     });
     lock.publishPort(local.port);
-    const running = carrier.run(stopping.signal);
+    const pauseMs = lock.wasLeft ? fullJitter(0, crashLimits, options.random) : 0;
+    const running = options.clock.sleep(pauseMs, stopping.signal).then(() => carrier.run(stopping.signal));
     let stopped: Promise<void> | undefined;
     return {
       settings,

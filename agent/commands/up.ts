@@ -1,10 +1,13 @@
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { AgentError } from '../agent-error.ts';
 import { startAgent } from '../agent.ts';
 import type { RunningAgent } from '../agent.ts';
 import { createLog } from '../log.ts';
 import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
+import { enrollmentLimits, fullJitter } from '../session/backoff.ts';
 import { applyFleetSettings, loadFleetSettings } from '../state/fleet-file.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
 import { parsePort, postureProvider, enterState } from './command-context.ts';
@@ -41,14 +44,16 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       '\nExamples:\n  postern-agent up\n  postern-agent up --proxy-port 8118 --log-level info\n  postern-agent up --config /etc/postern-agent/agent.yaml',
     )
     .action(async (options: Options) => {
-      const stop = Promise.withResolvers<void>();
-      const onSignal = (): void => stop.resolve();
+      const stop = new AbortController();
+      const stopped = once(stop.signal, 'abort');
+      const onSignal = (): void => stop.abort();
       process.once('SIGTERM', onSignal);
       process.once('SIGINT', onSignal);
       const recent = createRecentLog();
       const log = createLog(options.logLevel, recent);
       const directory = enterState(context, options.state);
-      if (options.config !== undefined) await followFleet(context, options.config, directory);
+      if (options.config !== undefined) await followFleet(context, options.config, directory, stop.signal);
+      if (stop.signal.aborted) return;
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();
       // Before the agent can be found: to a process that does not listen to it, the signal is the end.
@@ -75,17 +80,34 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       });
       running = agent;
       void ready.promise.then(() => context.print(`ready http://127.0.0.1:${agent.port}`));
-      await stop.promise;
+      await stopped;
       await agent.stop();
     });
 }
 
-/** Enrolls and sets up this laptop as its organization says. What it says wrong ends the command. */
-async function followFleet(context: CommandContext, file: string, directory: string): Promise<void> {
-  const fleet = loadFleetSettings(file);
-  const { tokenStays } = await applyFleetSettings(fleet, directory, context.clock);
-  if (tokenStays)
-    context.tell(
-      message(context.language, 'enrollment-token-stays', { file: fleet.enrollmentTokenFile ?? '' }),
-    );
+/**
+ * Enrolls and sets up this laptop as its organization says. What it says wrong ends the command; a control plane that
+ * cannot be reached is asked again, later and later, until it can or the signal aborts.
+ */
+async function followFleet(
+  context: CommandContext,
+  file: string,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 0; !signal.aborted; attempt += 1) {
+    const fleet = loadFleetSettings(file);
+    try {
+      const { tokenStays } = await applyFleetSettings(fleet, directory, context.clock);
+      if (tokenStays)
+        context.tell(
+          message(context.language, 'enrollment-token-stays', { file: fleet.enrollmentTokenFile ?? '' }),
+        );
+      return;
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.exitCode !== 3) throw error;
+      context.tell(message(context.language, error.key, error.values));
+      await context.clock.sleep(fullJitter(attempt, enrollmentLimits, Math.random), signal);
+    }
+  }
 }

@@ -20,6 +20,8 @@ type Policy = Extract<VerifiedPolicy, { policy: unknown }>['policy'];
 export interface FirewallKeeper {
   /** Looks at everything once and mends what is not as it should be. Never rejects. */
   look(): Promise<FirewallState>;
+  /** Whether somebody who may always be reached has no address yet, as before the first network: look again soon. */
+  isWaiting(): boolean;
 }
 
 export function createFirewallKeeper(options: {
@@ -32,6 +34,7 @@ export function createFirewallKeeper(options: {
   const book = createAddressBook(network);
   let current: { readonly raw: string; readonly policy: Policy; readonly device: string } | undefined;
   let loaded: { readonly plan: FirewallPlan; readonly listing: string | undefined } | undefined;
+  let isWaiting = false;
   let failed: { readonly key: string; readonly since: () => number } | undefined;
 
   /** What was verified before is kept by root and not verified again: its signer's certificate may have ended meanwhile. */
@@ -82,6 +85,7 @@ export function createFirewallKeeper(options: {
   };
 
   const see = async (): Promise<FirewallState> => {
+    isWaiting = false;
     const trust = files.trust();
     if (trust === undefined) {
       current = undefined;
@@ -96,6 +100,7 @@ export function createFirewallKeeper(options: {
       return { state: 'none', ...note };
     }
     const groups = await book.lookUp(peersOf(current.policy, trust.control));
+    isWaiting = groups.some((group) => group.length === 0);
     const plan = buildPlan(firewall, groups.flat());
     const key = JSON.stringify(plan);
     const isSame = loaded !== undefined && JSON.stringify(loaded.plan) === key;
@@ -113,6 +118,7 @@ export function createFirewallKeeper(options: {
   };
 
   return {
+    isWaiting: () => isWaiting,
     look: () =>
       see().catch((error: unknown): FirewallState => ({ state: 'failed', reason: describeError(error) })),
   };

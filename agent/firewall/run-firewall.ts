@@ -101,7 +101,7 @@ export async function runFirewall(options: FirewallOptions): Promise<void> {
   while (!signal.aborted) {
     wake = new AbortController();
     const now = await glance().catch(describeError);
-    if (now !== seen || sinceLook() >= lookIntervalSeconds) {
+    if (now !== seen || keeper.isWaiting() || sinceLook() >= lookIntervalSeconds) {
       const isFirst = seen === undefined;
       seen = now;
       await look();

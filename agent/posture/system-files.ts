@@ -1,4 +1,4 @@
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { constants, open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const maxBytes = 1024 * 1024;
@@ -44,7 +44,8 @@ async function orUndefined<T>(action: Promise<T>): Promise<T | undefined> {
 
 /** Files of /proc and /sys have no size beforehand, so the bound is on what is read. */
 async function readBounded(path: string): Promise<Buffer> {
-  const file = await open(path, 'r');
+  // A pipe that a user laid among their own settings is no reason for root to wait.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     // Nearly all are small, and some are read every few seconds.
     let buffer = Buffer.allocUnsafe(firstBytes);

@@ -18,6 +18,12 @@ export const standbyLimits: BackoffLimits = { baseMs: 5000, capMs: 300_000 };
 /** After an answer that only people can change, such as a revocation. */
 export const refusedLimits: BackoffLimits = { baseMs: 15_000, capMs: 300_000 };
 
+/** For a laptop that cannot enroll yet, as all that were set up in the same hour. */
+export const enrollmentLimits: BackoffLimits = { baseMs: 5000, capMs: 300_000 };
+
+/** After a crash, whose cause may have come to every laptop in the same moment; so many seconds a gateway needs for them. */
+export const crashLimits: BackoffLimits = { baseMs: 8000, capMs: 8000 };
+
 const ceiling = (attempt: number, limits: BackoffLimits): number =>
   // 2 ** 1024 is Infinity, and the cap still holds; reconnecting goes on for ever.
   Math.min(limits.capMs, limits.baseMs * 2 ** Math.max(0, attempt));

@@ -21,6 +21,8 @@ export const LockHolder = Type.Object(
 export type LockHolder = Static<typeof LockHolder>;
 
 export interface Lock {
+  /** Whether whoever had it before ended without giving it back: by a crash, kill -9, or the power. */
+  readonly wasLeft: boolean;
   /** Says where the local proxy listens. */
   publishPort(port: number): void;
   release(): void;
@@ -76,6 +78,7 @@ export function tellAgent(path: string): void {
 export function takeLock(path: string): Lock | { readonly heldBy: LockHolder } {
   const self: LockHolder = { pid: process.pid, started: processStart(process.pid) ?? '', port: 0 };
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  let wasLeft = false;
   const write = (holder: LockHolder): void =>
     writeFileSync(temporary, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
   try {
@@ -94,6 +97,7 @@ export function takeLock(path: string): Lock | { readonly heldBy: LockHolder } {
       const holder = findLockHolder(path);
       if (holder !== undefined) return { heldBy: holder };
       moveAside(path);
+      wasLeft = true;
     }
   } finally {
     rmSync(temporary, { force: true });
@@ -104,6 +108,7 @@ export function takeLock(path: string): Lock | { readonly heldBy: LockHolder } {
   };
   if (!isOurs()) throw new Error('the lock changed hands while it was taken');
   return {
+    wasLeft,
     publishPort: (port) => {
       write({ ...self, port });
       renameSync(temporary, path);

@@ -4,10 +4,12 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { findLockHolder } from '../../agent/state/lock.ts';
 import { formatEnrollmentToken } from '../../src/contract/enrollment-token.ts';
+import { startControlServer } from './lab/control-server.ts';
 import { curl } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
 import type { World } from './lab/world.ts';
@@ -179,6 +181,43 @@ it('enrolls and comes up with nothing but what it was told', async () => {
   expect(enrolled.out).toContain('alice@example.org');
   expect((await up(['--state', directory])).ready).toMatch(/^ready /);
   expect((await run(['enroll', world.control.url, token, '--state', directory])).code).toBe(1);
+});
+
+it('enrolls once the control plane can be reached, and ends at once when it is told to meanwhile', async () => {
+  const { port, url } = world.control;
+  await world.control.close();
+  const [file, token] = [join(world.paths.directory, 'fleet.yaml'), join(world.paths.directory, 'token')];
+  const secret = { id: 'a'.repeat(16), secret: 'b'.repeat(43) };
+  writeFileSync(
+    token,
+    formatEnrollmentToken({ rootFingerprint: world.organization.rootFingerprint, ...secret }),
+    { mode: 0o600 },
+  );
+  writeFileSync(file, `control: ${url}\nenrollmentTokenFile: ${token}\nproxyPort: 0\n`, { mode: 0o644 });
+  const start = (directory: string): ChildProcess => {
+    const state = join(world.paths.directory, directory);
+    const child = spawn(process.execPath, [main, 'up', '--state', state, '--config', file], {
+      env: {},
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    running.push(child);
+    return child;
+  };
+  const first = start('first');
+  expect(String((await once(first.stderr as Readable, 'data'))[0])).toContain(url);
+  first.kill('SIGTERM');
+  expect(await once(first, 'exit')).toEqual([0, null]);
+  expect(existsSync(token)).toBe(true);
+
+  const second = start('second');
+  await once(second.stderr as Readable, 'data');
+  const control = await startControlServer({ organization: world.organization, port });
+  try {
+    await control.request('/v1/enroll');
+    await control.request('/v1/device/config');
+  } finally {
+    await control.close();
+  }
 });
 
 it.each([

@@ -160,6 +160,7 @@ describe('lock', () => {
   it('is held by one, and free again afterwards', () => {
     const lock = takeLock(lockPath());
     if ('heldBy' in lock) throw new Error('not taken');
+    expect(lock.wasLeft).toBe(false);
     lock.publishPort(8118);
     expect(findLockHolder(lockPath())).toMatchObject({ pid: process.pid, port: 8118 });
     expect(takeLock(lockPath())).toMatchObject({ heldBy: { pid: process.pid, port: 8118 } });
@@ -179,6 +180,7 @@ describe('lock', () => {
       const lock = takeLock(lockPath());
       if ('heldBy' in lock) throw new Error('not taken');
       expect(findLockHolder(lockPath())?.pid).toBe(process.pid);
+      expect(lock.wasLeft).toBe(true);
       lock.release();
     }
   });

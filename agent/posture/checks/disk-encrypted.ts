@@ -57,7 +57,9 @@ async function checkLinux({ files, homeDirectory }: CheckContext): Promise<Findi
   const text = await files.read('/proc/self/mountinfo');
   if (text === undefined) return unknown('/proc/self/mountinfo is not there');
   const mounts = parseMountInfo(text.toString('utf8'));
-  const findings = ['/', homeDirectory].map(async (path): Promise<Finding> => {
+  // Where the agent is a service its own home is nobody's, and those of people are hidden from it: the helper looks.
+  const homes = (await files.resolve('/home')) ?? homeDirectory;
+  const findings = [...new Set(['/', homes, homeDirectory])].map(async (path): Promise<Finding> => {
     const mount = mountOf(mounts, path);
     if (mount === undefined) return unknown(`no mount holds ${path}`);
     const devices = await blockDevices(files, mount);
@@ -105,10 +107,11 @@ export const diskEncrypted: PostureCheck = {
   criterion: 'diskEncrypted',
   platforms: {
     linux: {
-      how: 'follows the mounts of `/` and of the home through `/sys` down to dm-crypt (LUKS), through LVM, RAID and btrfs',
+      how: 'follows the mounts of `/` and of the homes through `/sys` down to dm-crypt (LUKS), through LVM, RAID and btrfs; by the helper that runs as root, where the agent is a service that sees no homes',
       check: checkLinux,
       glance: async ({ files }) => (await files.read('/proc/self/mountinfo'))?.toString('latin1') ?? '',
       keepSeconds: 300,
+      needsRoot: true,
     },
     darwin: {
       how: '`fdesetup status`',

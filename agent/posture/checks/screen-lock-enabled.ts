@@ -55,10 +55,11 @@ export const screenLockEnabled: PostureCheck = {
   criterion: 'screenLockEnabled',
   platforms: {
     linux: {
-      how: 'for each user whom logind knows at a screen, the settings of GNOME (`gsettings`) or of KDE (`kscreenlockerrc`); only for the user that the agent runs as, unless that is root',
+      how: 'for each user whom logind knows at a screen, the settings of GNOME (`gsettings`) or of KDE (`kscreenlockerrc`); by the helper that runs as root, without it only for the user that the agent runs as',
       check: checkLinux,
       glance: glanceLinux,
       keepSeconds: 600,
+      needsRoot: true,
     },
     darwin: {
       how: '`sysadminctl -screenLock status`',

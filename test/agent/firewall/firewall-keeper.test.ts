@@ -152,6 +152,16 @@ describe('a firewall that cuts off a gateway or the control plane', () => {
   });
 });
 
+it('looks again soon while a gateway has no address, as before the first network of the day', async () => {
+  files.carry(carried({ firewall: tight, gateways: ['gw.example.org:8443'] }));
+  expect(await keeper.look()).toMatchObject({ state: 'applied' });
+  expect(keeper.isWaiting()).toBe(true);
+  names = { 'gw.example.org': ['192.0.2.7'] };
+  await keeper.look();
+  expect(keeper.isWaiting()).toBe(false);
+  expect(plan?.peers.map(({ address }) => address)).toContain('192.0.2.7');
+});
+
 it('follows a name that leads elsewhere, and keeps where it led while nobody answers', async () => {
   names = { 'gw.example.org': ['192.0.2.7'] };
   files.carry(carried({ firewall: tight, gateways: ['gw.example.org:8443'] }));
