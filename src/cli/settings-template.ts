@@ -146,7 +146,7 @@ ledger:
 # revocationList:
 #   url: http://pki.example.org/devices.crl
 
-# How many people a change of policies, groups or administrators takes: with 2 it waits until a second one approves it. They
+# How many people a change of policies, groups, administrators or firewalls takes: with 2 it waits until a second one approves it. They
 # are told apart by sign-in, so make at least two administrators before (docs/policy-changes.md). Without this section: 1.
 # changes:
 #   approvals: 2

@@ -241,7 +241,7 @@ export const Settings = Type.Object(
     revocationList: Type.Optional(
       Type.Object({ url: Type.String({ pattern: '^https?://[!-~]{1,240}$' }) }, strict),
     ),
-    /** How many people a change of policies, groups or administrators takes; one without this section. */
+    /** How many people a change of policies, groups, administrators or firewalls takes; one without this section. */
     changes: Type.Optional(
       Type.Object({ approvals: Type.Union([Type.Literal(1), Type.Literal(2)]) }, strict),
     ),

@@ -71,7 +71,7 @@ export interface ControlParts {
   readonly signIn: SignInParts | undefined;
   /** Knows the newest state. */
   readonly engine: Pick<PolicyEngine, 'explain'>;
-  /** Administrators that a change of policies, groups or administrators takes. */
+  /** Administrators that a change of policies, groups, administrators or firewalls takes. */
   readonly approvals: 1 | 2;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   /** From the settings; without any there, this server alone. */

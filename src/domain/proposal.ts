@@ -20,8 +20,8 @@ export interface Proposal {
   readonly changes: readonly ProposedChange[];
 }
 
-/** Kinds whose change waits: who may do what, and who says so. */
-const guardedKinds: ReadonlySet<ResourceKind> = new Set(['Policy', 'Group', 'Administrator']);
+/** Kinds whose change waits: who may do what, who says so, and what opens laptops. */
+const guardedKinds: ReadonlySet<ResourceKind> = new Set(['Policy', 'Group', 'Administrator', 'Firewall']);
 
 export const isGuardedKind = (kind: ResourceKind): boolean => guardedKinds.has(kind);
 

@@ -223,3 +223,28 @@ it('revokes all keys that a person made with one command, and says so plainly wh
     'All API keys that dave@example.org made were revoked already.\n',
   );
 });
+
+it('lets a change of the firewall of laptops wait, and its deletion: it opens a thousand laptops', async () => {
+  const firewalls = () => lab.control.store.state.firewalls;
+  const wide = { kind: 'Firewall', name: 'laptops', inbound: [{ protocol: 'tcp', ports: [22] }] };
+  const path = await lab.file('firewall.yaml', JSON.stringify(wide));
+  const waits = async (...args: string[]): Promise<string> => {
+    const { code, out } = await lab.run(args, { key: first });
+    const [, id = ''] = /second administrator: (c-\S+)/.exec(out) ?? [];
+    expect([code, id]).toEqual([0, expect.stringMatching(/^c-/)]);
+    return id;
+  };
+  const approve = (id: string, key: string) => lab.run(['policy', 'approve', id], { key });
+  const id = await waits('apply', '-f', path);
+  expect(firewalls().size).toBe(0);
+  expect((await lab.run(['policy', 'pending', id])).out).toMatch(/\+ +- 22/);
+  expect((await approve(id, first)).code).toBe(1);
+  expect(firewalls().size).toBe(0);
+  expect((await approve(id, second)).code).toBe(0);
+  expect(firewalls().get('laptops')).toMatchObject(wide);
+
+  const deletion = await waits('delete', 'firewall', 'laptops');
+  expect(firewalls().size).toBe(1);
+  expect((await approve(deletion, second)).code).toBe(0);
+  expect(firewalls().size).toBe(0);
+});

@@ -189,7 +189,7 @@ describe('devices', () => {
 
 describe('changes that take two people', () => {
   const nothing =
-    'warning: changes.approvals is 2, and no change of policies, groups or administrators can come through: ';
+    'warning: changes.approvals is 2, and no change of policies, groups, administrators or firewalls can come through: ';
   const signIn = {
     issuer: 'https://login.example.org',
     clientId: 'postern',

@@ -24,7 +24,7 @@ export function registerPolicyPending(group: Command): void {
     .addHelpText(
       'after',
       `
-With \`changes: { approvals: 2 }\` in postern.yaml, a change of policies, groups or administrators waits for a second person.
+With \`changes: { approvals: 2 }\` in postern.yaml, a change of policies, groups, administrators or firewalls waits for a second person.
 
 Examples:
   postern policy pending

@@ -20,7 +20,7 @@ export const twoPeopleCheck: Check = {
     return [
       {
         level: 'warning',
-        what: `changes.approvals is 2, and no change of policies, groups or administrators can come through: ${known} may approve${hasProvider ? '' : ', and without an identity provider nobody signs in'}`,
+        what: `changes.approvals is 2, and no change of policies, groups, administrators or firewalls can come through: ${known} may approve${hasProvider ? '' : ', and without an identity provider nobody signs in'}`,
         how: hasProvider
           ? 'name two people in Administrators of the role owner or security (docs/policy-changes.md); where nobody can, set changes.approvals to 1 meanwhile'
           : 'set up signIn (docs/sign-in.md), or set changes.approvals to 1',
