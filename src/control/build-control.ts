@@ -10,6 +10,7 @@ import { describeConfig, describeRefusals } from './describe-routes.ts';
 import { answerClientError, refuseUnknownRoutes } from './framework-problems.ts';
 import { honorIdempotencyKeys } from './idempotency.ts';
 import { openApiDocument } from './openapi-document.ts';
+import { parseStrictJson } from './parse-json.ts';
 import { refuseIdlePrecondition } from './preconditions.ts';
 import { sendProblem } from './problem-handler.ts';
 import { createRateLimiters } from './rate-limits.ts';
@@ -69,8 +70,6 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     ajv: {
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false, allErrors: true },
     },
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: sendProblem,
@@ -90,6 +89,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
 
   // A route takes one media type, by one parser.
   app.removeContentTypeParser('text/plain');
+  parseStrictJson(app);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({
       'x-content-type-options': 'nosniff',

@@ -4,7 +4,7 @@ import { decodePem } from '../../certs/pem.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { UserName } from '../domain/ids.ts';
-import { isMachineName } from '../domain/subject.ts';
+import { findUserProblem } from '../domain/user-name.ts';
 import type { CertificateSigner } from './certificate-signer.ts';
 import type { ControlStore } from './control-store.ts';
 import { newDeviceId } from './device-id.ts';
@@ -32,7 +32,8 @@ export async function makeBundle(
   request: { readonly actor: string; readonly user: string; readonly csrPem: string; readonly now: number },
 ): Promise<EnrolledDevice | Refusal> {
   const user = request.user as UserName;
-  if (isMachineName(user)) return refuse('invalid-input', 'user: this is how machines are named, not users');
+  const problem = findUserProblem(user);
+  if (problem !== undefined) return refuse('invalid-input', `user: ${problem}`);
   const publicKeyPem = readRsaPublicKey(request.csrPem);
   if (typeof publicKeyPem !== 'string') return publicKeyPem;
   const device = newDeviceId();

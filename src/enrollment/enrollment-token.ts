@@ -9,7 +9,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { ControlState, EnrollmentToken } from '../domain/control-state.ts';
 import type { DeviceRole } from '../domain/device.ts';
-import { isMachineName } from '../domain/subject.ts';
+import { findUserProblem } from '../domain/user-name.ts';
 import type { NetworkName, UserName } from '../domain/ids.ts';
 import type { Change } from './control-store.ts';
 
@@ -49,8 +49,8 @@ export function createEnrollmentToken(
   const { role = 'laptop', ttlSeconds = defaultTtlSeconds, protocol, now } = request;
   const user = request.user as UserName;
   const network = request.network as NetworkName | undefined;
-  if (user === '') return refuse('invalid-input', 'user: must not be empty');
-  if (isMachineName(user)) return refuse('invalid-input', 'user: this is how machines are named, not users');
+  const problem = findUserProblem(user);
+  if (problem !== undefined) return refuse('invalid-input', `user: ${problem}`);
   if (
     !Number.isInteger(ttlSeconds) ||
     ttlSeconds < bounds.minimumSeconds ||

@@ -3,7 +3,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { SignInSettings } from '../contract/settings.ts';
 import type { UserName } from '../domain/ids.ts';
-import { isMachineName } from '../domain/subject.ts';
+import { findUserProblem } from '../domain/user-name.ts';
 
 /** Who signed in and how, read from claims whose token was verified. */
 export interface SignedInUser {
@@ -63,8 +63,7 @@ function readUser(claims: ProviderClaims, { claim, letters }: SignInSettings['us
   const given = claims[claim];
   if (typeof given !== 'string' || given === '') return refuse('sign-in-user-missing', `no claim ${claim}`);
   const value = letters === 'lower-case' ? given.toLowerCase() : given;
-  // Spaces and control characters would make two users look alike in a record.
-  if (value.length > maxUserCharacters || /[\s\p{C}]/u.test(value) || isMachineName(value))
+  if (value.length > maxUserCharacters || findUserProblem(value) !== undefined)
     return refuse('sign-in-user-missing', `claim ${claim} is no name of a user`);
   // An address that its owner never proved is one that anybody may have typed.
   if (claim === 'email' && claims['email_verified'] !== true)
