@@ -81,7 +81,12 @@ export async function startLocalServices(
     },
     hostAt: (address) => book.hostAt(address),
     status,
-    page: { form: createFormReader(), actions, refusals: () => refusals.list() },
+    page: {
+      form: createFormReader(),
+      actions,
+      refusals: () => refusals.list(),
+      noteRefused: (problem) => refusals.note(problem),
+    },
     why: (asked, language) => walk({ carrier, status }, asked, language),
     language: options.language,
     log,

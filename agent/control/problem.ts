@@ -11,6 +11,8 @@ export interface PeerProblem {
   readonly flowId?: string;
   /** What of it may be known, such as which application failed. */
   readonly detail?: string;
+  /** Of the application that was asked for, where the agent knows it. */
+  readonly host?: string;
 }
 
 const Text = Type.String({ maxLength: 1000 });

@@ -17,6 +17,7 @@ import { listenProblemOf } from './listen-problem.ts';
 import type { ListenProblem } from './listen-problem.ts';
 import { isAboveOwn } from './publish-names.ts';
 import type { NamesPublisher } from './publish-names.ts';
+import { createConnectionRefuser, problemOf } from './refuse-connection.ts';
 import { startResolver } from './resolver.ts';
 import type { Resolver } from './resolver.ts';
 import { createStreamListeners } from './stream-listeners.ts';
@@ -35,7 +36,7 @@ export interface Interceptor {
 /**
  * A connection to one of the addresses is a tunnel to the application, byte for byte, as CONNECT is: TLS is between the
  * program and the gateway or the application, and port 80 of an HTTP application is plain as far as the agent. A refusal
- * can only be a reset here; `status` has the reason.
+ * is said as far as the program's protocol can say it; the status page has the reason.
  */
 export function createInterceptor(options: {
   readonly context: ProxyContext;
@@ -60,8 +61,14 @@ export function createInterceptor(options: {
     const opened = await openAppTunnel(context, endpoint);
     if ('stream' in opened) return joinTunnel(socket, opened.stream, Buffer.alloc(0));
     log.info({ host: endpoint.host, port: endpoint.port }, 'connection refused');
-    socket.resetAndDestroy();
+    const problem = { ...problemOf(opened, context.language), host: endpoint.host };
+    // What the gateway said is noted already.
+    if ('refusal' in opened) context.page.noteRefused(problem);
+    refuser.refuse(socket, protocolAt(endpoint), problem);
   };
+  const refuser = createConnectionRefuser(context);
+  const protocolAt = ({ host, port }: Endpoint): string | undefined =>
+    apps?.byHost.get(host)?.find(({ ports }) => ports.includes(port))?.protocol;
   const listeners = createStreamListeners((socket, endpoint) => {
     carry(socket, endpoint).catch((error: unknown) => {
       log.error({ reason: describeError(error) }, 'tunnel failed');
@@ -73,6 +80,8 @@ export function createInterceptor(options: {
       const opened = await openDatagramTunnel(context, endpoint);
       if ('stream' in opened) return opened.stream;
       log.info({ host: endpoint.host, port: endpoint.port }, 'datagrams refused');
+      if ('refusal' in opened)
+        context.page.noteRefused({ ...problemOf(opened, context.language), host: endpoint.host });
       return undefined;
     },
     context.limits.maxConnections,

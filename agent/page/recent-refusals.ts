@@ -19,7 +19,8 @@ export function createRecentRefusals(now: () => number): {
   return {
     note(problem) {
       const at = now();
-      const others = all.filter((one) => one.code !== problem.code || at - one.at > sameMs);
+      const isSame = (one: Refused): boolean => one.code === problem.code && one.host === problem.host;
+      const others = all.filter((one) => !isSame(one) || at - one.at > sameMs);
       all = [{ ...problem, at }, ...others].slice(0, kept);
     },
     list: () => all,

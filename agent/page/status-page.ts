@@ -149,15 +149,16 @@ function postureRows({ posture }: AgentStatus, language: Language): string[] {
   });
 }
 
-function refusalRow({ code, title, help, flowId, at }: Refused, language: Language): string {
+function refusalRow({ code, title, help, flowId, host, at }: Refused, language: Language): string {
   const known = Object.hasOwn(refusalTexts, code) ? refusalTexts[code as RefusalCode] : undefined;
   const advice = known?.help[language] ?? help ?? '';
+  const place = host === undefined ? '' : `<small>${escapeHtml(host)}</small>`;
   const flow =
     flowId === undefined
       ? ''
       : `<p><small>${escapeHtml(pageWords.flow[language])} <code>${escapeHtml(flowId)}</code></small></p>`;
   return (
     `<li><div class="row"><span>${escapeHtml(known?.title[language] ?? title)}</span>` +
-    `<small>${escapeHtml(timeText(Math.floor(at / 1000)))}</small></div><p>${escapeHtml(advice)}</p>${flow}</li>`
+    `<small>${escapeHtml(timeText(Math.floor(at / 1000)))}</small></div>${place}<p>${escapeHtml(advice)}</p>${flow}</li>`
   );
 }

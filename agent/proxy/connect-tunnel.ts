@@ -26,10 +26,11 @@ interface GatewayAnswer {
   readonly body: Buffer;
 }
 
-export type OpenedTunnel =
-  | { readonly stream: ClientHttp2Stream }
+export type RefusedTunnel =
   | { readonly refusal: RefusalCode; readonly detail?: string }
   | { readonly answer: GatewayAnswer };
+
+export type OpenedTunnel = { readonly stream: ClientHttp2Stream } | RefusedTunnel;
 
 /** The pseudo-header fields that ask for a tunnel on a session. */
 type Ask = (session: Pick<GatewaySession, 'name'>) => OutgoingHttpHeaders;
@@ -54,7 +55,7 @@ const forDatagrams =
  * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
  * session that dies or falls silent meanwhile and a token that ended are each worth one more try.
  */
-async function openTunnel(context: ProxyContext, ask: Ask): Promise<OpenedTunnel> {
+async function openTunnel(context: ProxyContext, host: string, ask: Ask): Promise<OpenedTunnel> {
   const { carrier, limits } = context;
   let last: OpenedTunnel = { refusal: 'agent-not-connected' };
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
@@ -75,7 +76,7 @@ async function openTunnel(context: ProxyContext, ask: Ask): Promise<OpenedTunnel
     try {
       const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
       if (status === 200) {
-        noteChallenge(context, rawHeaders);
+        noteChallenge(context, host, rawHeaders);
         return { stream };
       }
       const body = await readBody(stream, maxProblemBytes);
@@ -97,7 +98,7 @@ async function openTunnel(context: ProxyContext, ask: Ask): Promise<OpenedTunnel
   if ('answer' in last) {
     const { status, body } = last.answer;
     const problem = parseProblemText(status, body.toString('utf8'));
-    carrier.noteRefusal(problem);
+    carrier.noteRefusal({ ...problem, host });
     // Published elsewhere meanwhile, or not at all: the next one should know.
     if (status === 404) void carrier.config.lookAgain();
   }
@@ -105,9 +106,10 @@ async function openTunnel(context: ProxyContext, ask: Ask): Promise<OpenedTunnel
 }
 
 /** Requests in this tunnel will be told that a better sign-in is needed, out of our sight: it is asked for meanwhile. */
-function noteChallenge({ carrier }: ProxyContext, rawHeaders: readonly string[]): void {
+function noteChallenge({ carrier }: ProxyContext, host: string, rawHeaders: readonly string[]): void {
   const [, code] = [...fieldLines(rawHeaders)].find(([name]) => name === challengeField) ?? [];
-  if (isChallengeCode(code)) carrier.noteRefusal(parseProblem(refusals[code].status, buildProblem(code)));
+  if (isChallengeCode(code))
+    carrier.noteRefusal({ ...parseProblem(refusals[code].status, buildProblem(code)), host });
 }
 
 /**
@@ -119,12 +121,12 @@ export async function openAppTunnel(context: ProxyContext, target: HostPort): Pr
   const app = await findApp(context, host);
   return app === undefined
     ? { refusal: 'application-unknown', detail: target.host }
-    : openTunnel(context, forBytes({ ...target, host }));
+    : openTunnel(context, host, forBytes({ ...target, host }));
 }
 
 /** A stream of datagram capsules to a UDP application that is known. */
 export const openDatagramTunnel = (context: ProxyContext, target: HostPort): Promise<OpenedTunnel> =>
-  openTunnel(context, forDatagrams(target));
+  openTunnel(context, target.host, forDatagrams(target));
 
 /** Answers `CONNECT host:port` of a program on the laptop. */
 export async function handleConnect(

@@ -47,7 +47,7 @@ export async function forwardRequest(
   };
   const opened = await openStream(context, request, headers, response);
   if ('refusal' in opened) return refuse(opened.refusal, opened.detail);
-  noteGatewayRefusal(context, opened.stream, opened.answer);
+  noteGatewayRefusal(context, target.host, opened.stream, opened.answer);
   answer(opened.stream, opened.answer, request, response);
 }
 
@@ -178,7 +178,12 @@ const isTokenRefusal = (answer: StreamAnswer): boolean =>
   answer.status === 401 && contentTypeOf(answer).startsWith('application/problem+json');
 
 /** Reads along with a problem document that goes to the program, so that `status` can name the last refusal. */
-function noteGatewayRefusal(context: ProxyContext, stream: ClientHttp2Stream, answer: StreamAnswer): void {
+function noteGatewayRefusal(
+  context: ProxyContext,
+  host: string,
+  stream: ClientHttp2Stream,
+  answer: StreamAnswer,
+): void {
   const { status } = answer;
   if (status < 400 || !contentTypeOf(answer).startsWith('application/problem+json')) return;
   if (status === 404) void context.carrier.config.lookAgain();
@@ -191,7 +196,7 @@ function noteGatewayRefusal(context: ProxyContext, stream: ClientHttp2Stream, an
   stream.once('end', () => {
     const problem = parseProblemText(status, Buffer.concat(chunks).toString('utf8'));
     // Applications have problems of their own, with codes of their own.
-    if (Object.hasOwn(refusals, problem.code)) context.carrier.noteRefusal(problem);
+    if (Object.hasOwn(refusals, problem.code)) context.carrier.noteRefusal({ ...problem, host });
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
+import type { PeerProblem } from '../control/problem.ts';
 import type { Language } from '../language.ts';
 import type { Actions, createFormReader } from '../page/actions.ts';
 import type { Refused } from '../page/recent-refusals.ts';
@@ -12,6 +13,8 @@ export interface LocalPage {
   readonly form: ReturnType<typeof createFormReader>;
   readonly actions: Actions;
   readonly refusals: () => readonly Refused[];
+  /** Shows one that the agent itself made, of which the program at the other end can be told little. */
+  readonly noteRefused: (problem: PeerProblem) => void;
 }
 
 /** What the local proxy works with. */

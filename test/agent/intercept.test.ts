@@ -9,7 +9,8 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forgetDevice } from '../../agent/state/forget-device.ts';
 import { systemClock } from '../../agent/clock.ts';
 import { findFreePort } from '../../src/control/free-port.ts';
-import { curl, readAll, readUntil } from './lab/proxy-client.ts';
+import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { ask, curl, readAll, readUntil } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
 import type { Laptop, World } from './lab/world.ts';
 
@@ -220,14 +221,79 @@ it('goes on without its resolver where another has the port, and takes it when i
   await until(laptop, (found) => found.problems.length === 0);
 });
 
-it('resets the program where the gateway refuses, and says why in the status', async () => {
+/** A program that waits for the other side, or speaks first; refused by the gateway. */
+async function refused(protocol: string, code: RefusalCode = 'denied') {
+  publish({ [grants]: [port] }, protocol);
   const { laptop, resolve } = await start();
   await until(laptop, (found) => found.hosts[0]?.ports.length === 1);
-  const [address = ''] = (await resolve(ledger)) as string[];
-  world.gateway.refuseAll = 'denied';
-  await expect(readAll(dial(address, port))).rejects.toThrow(/ECONNRESET|closed/);
+  const [address = ''] = (await resolve(grants)) as string[];
+  world.gateway.refuseAll = code;
+  return { laptop, address };
+}
+const pageOf = async (laptop: Laptop): Promise<string> => {
   world.gateway.refuseAll = undefined;
-  expect((await laptop.status()).lastRefusal).toMatchObject({ code: 'denied' });
+  return (await ask(laptop.port, '/', { headers: { accept: 'text/html' } })).body;
+};
+const shownRefusal = new RegExp(`Access denied[^]*${grants}[^]*<code>01HZY</code>`);
+
+it.each(['tcp', 'ssh', 'postgres'])(
+  'resets a program where the gateway refuses %s, and shows why on its page with the id of the flow',
+  async (protocol) => {
+    const { laptop, address } = await refused(protocol);
+    await expect(readAll(dial(address, port))).rejects.toThrow(/ECONNRESET|closed/);
+    expect(await pageOf(laptop)).toMatch(shownRefusal);
+    expect((await laptop.status()).lastRefusal).toMatchObject({ code: 'denied' });
+  },
+);
+
+it('answers a plain request to an HTTP application with the page that says why, or the problem', async () => {
+  const { laptop, address } = await refused('http');
+  const at = ['--resolve', `${grants}:${port}:${address}`, '-i', `http://${grants}:${port}/`];
+  const page = await curl(['-H', 'Accept: text/html', '-H', 'Accept-Language: fr', ...at]);
+  expect(page.output).toMatch(/^HTTP\/1\.1 403 /);
+  expect(page.output).toMatch(/content-security-policy: default-src 'none'[^]*<html lang="fr">[^]*01HZY/i);
+  const problem = await curl(at);
+  expect(problem.output).toMatch(
+    /content-type: application\/problem\+json[^]*"code":"denied"[^]*"flow_id":"01HZY"/i,
+  );
+  expect((await curl(['-I', ...at])).output).toMatch(/^HTTP\/1\.1 403 /);
+  expect(await pageOf(laptop)).toMatch(shownRefusal);
+});
+
+it.each([
+  ['denied', 'access denied'],
+  ['upstream-unreachable', 'internal error'],
+] as const)('ends the handshake of TLS with an alert where the gateway says %s', async (code, said) => {
+  const { laptop, address } = await refused('http', code);
+  const at = ['--resolve', `${grants}:${port}:${address}`, `https://${grants}:${port}/`];
+  const { code: exit, output } = await curl(['-sS', ...at]);
+  expect([exit, output]).toEqual([35, expect.stringContaining(`alert ${said}`)]);
+  expect(await pageOf(laptop)).toContain('<code>01HZY</code>');
+});
+
+it('says the same of TLS applications, and resets what is no TLS there', async () => {
+  const { address } = await refused('tls');
+  const socket = dial(address, port);
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await expect(readAll(socket)).rejects.toThrow(/ECONNRESET|closed/);
+  const alerted = dial(address, port);
+  alerted.write(Buffer.from([22, 3, 1, 0, 5, 1, 0, 0, 1, 0]));
+  expect(Buffer.from(await readAll(alerted), 'latin1')).toEqual(Buffer.from([21, 3, 3, 0, 2, 2, 49]));
+});
+
+it('shows on its page what the agent itself refused, too, each application by itself', async () => {
+  publish({ [grants]: [port], [ledger]: [port] }, 'http');
+  const { laptop, resolve } = await start();
+  const { hosts } = await until(laptop, (found) => found.hosts.every(({ ports }) => ports.length === 1));
+  await world.gateway.crash();
+  await laptop.reach('gateway-unreachable');
+  for (const { host, address } of hosts) {
+    const { output } = await curl(['--resolve', `${host}:${port}:${address}`, `http://${host}:${port}/`]);
+    expect(output).toContain('"code":"agent-not-connected"');
+  }
+  expect(await resolve(grants)).toEqual([hosts.find(({ host }) => host === grants)?.address]);
+  const page = (await ask(laptop.port, '/', { headers: { accept: 'text/html' } })).body;
+  for (const host of [grants, ledger]) expect(page).toMatch(new RegExp(`<small>${host}</small>`));
 });
 
 it('knows its addresses in the proxy too, for programs that resolve names themselves', async () => {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { refusals } from '../../../src/contract/refusals.ts';
 import { parseProblemText } from '../../control/problem.ts';
 import { joinTunnel, openAppTunnel } from '../connect-tunnel.ts';
-import type { OpenedTunnel } from '../connect-tunnel.ts';
+import type { RefusedTunnel } from '../connect-tunnel.ts';
 import type { ProxyContext } from '../proxy-context.ts';
 import {
   methodAnswer,
@@ -49,7 +49,7 @@ export async function handleSocks5(context: ProxyContext, socket: Socket): Promi
 
 export const beginsSocks5 = (firstByte: number): boolean => firstByte === socks5Version;
 
-function replyToRefused(refused: Exclude<OpenedTunnel, { readonly stream: unknown }>): number {
+function replyToRefused(refused: RefusedTunnel): number {
   if ('refusal' in refused) return replyOfRefusal(refused.refusal, refusals[refused.refusal].status);
   const { status, body } = refused.answer;
   return replyOfRefusal(parseProblemText(status, body.toString('utf8')).code, status);
