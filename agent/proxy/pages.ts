@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { formPolicy } from '../../src/contract/page-style.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { languageWished } from '../language.ts';
 import type { Language } from '../language.ts';
 import { buildSignInPage } from '../page/sign-in-page.ts';
 import { buildStatusPage, buildWhyPage } from '../page/status-page.ts';
-import { pagePolicy } from '../page/style.ts';
 import { buildPac } from './pac.ts';
 import { answerProblem, ownHeaders } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -40,7 +40,7 @@ export async function answerPage(
 function answer(response: ServerResponse, type: string, body: string): void {
   response.writeHead(200, {
     ...ownHeaders,
-    ...(type === html ? { 'content-security-policy': pagePolicy, 'referrer-policy': 'same-origin' } : {}),
+    ...(type === html ? { 'content-security-policy': formPolicy, 'referrer-policy': 'same-origin' } : {}),
     'content-type': type,
     'content-length': Buffer.byteLength(body),
   });

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { pagePolicy } from '../../src/contract/person-page.ts';
+import { pagePolicy } from '../../src/contract/page-style.ts';
 import { renderProblemPage, wantsPage } from '../../src/contract/problem-page.ts';
 import { buildProblem } from '../../src/contract/refusals.ts';
 import type { Problem, RefusalCode } from '../../src/contract/refusals.ts';

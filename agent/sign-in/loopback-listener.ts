@@ -81,7 +81,8 @@ function answerPage(
 ): void {
   const text = message(language, key, { reason }).trim();
   const title = language === 'fr' ? 'Connexion' : 'Sign-in';
-  const body = renderPage({ language, title, body: paragraph(text) });
+  const mood = key === 'signed-in-page' ? 'good' : 'bad';
+  const body = renderPage({ language, title, body: paragraph(text), mood });
   response.writeHead(status, {
     ...ownHeaders,
     // The address holds the answer of the provider; it is of no use any more, and nobody's business.

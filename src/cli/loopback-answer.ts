@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { pagePolicy, paragraph, prefersFrench, renderPage } from '../contract/person-page.ts';
+import { pagePolicy } from '../contract/page-style.ts';
+import { paragraph, prefersFrench, renderPage } from '../contract/person-page.ts';
 
 /** Where the browser comes back to after sign-in (RFC 8252, section 7.3): a port of loopback, open for one answer. */
 export interface LoopbackAnswer {

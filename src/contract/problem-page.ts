@@ -34,9 +34,9 @@ export function renderProblemPage(problem: Problem, language: 'en' | 'fr', signI
     ...(detail === undefined ? [] : [paragraph(detail)]),
     ...(signIn === undefined
       ? []
-      : [`<p><a class="go" href="${escapeHtml(signIn)}">${label.signIn}</a></p>`]),
+      : [`<p><a class="button first" href="${escapeHtml(signIn)}">${label.signIn}</a></p>`]),
     `<dl><dt>${label.code}<dd>${status} ${escapeHtml(code)}`,
     flowId === undefined ? '</dl>' : `<dt>${label.flow}<dd>${escapeHtml(flowId)}</dl>`,
   ];
-  return renderPage({ language, title, body: lines.join('\n') });
+  return renderPage({ language, title, body: lines.join('\n'), mood: 'bad' });
 }

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { pagePolicy, prefersFrench } from '../contract/person-page.ts';
+import { pagePolicy } from '../contract/page-style.ts';
+import { prefersFrench } from '../contract/person-page.ts';
 import { renderProblemPage, wantsPage } from '../contract/problem-page.ts';
 import { buildProblem, refusals } from '../contract/refusals.ts';
 import type { RefusalCode } from '../contract/refusals.ts';

@@ -1,4 +1,5 @@
-import { pagePolicy, prefersFrench } from '../contract/person-page.ts';
+import { pagePolicy } from '../contract/page-style.ts';
+import { prefersFrench } from '../contract/person-page.ts';
 import { renderProblemPage, wantsPage } from '../contract/problem-page.ts';
 import { buildProblem } from '../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../contract/refusals.ts';

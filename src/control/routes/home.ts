@@ -1,4 +1,5 @@
-import { pagePolicy, paragraph, prefersFrench, renderPage } from '../../contract/person-page.ts';
+import { pagePolicy } from '../../contract/page-style.ts';
+import { paragraph, prefersFrench, renderPage } from '../../contract/person-page.ts';
 import type { ControlApp } from '../control-parts.ts';
 
 const texts = {
