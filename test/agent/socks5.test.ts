@@ -1,9 +1,12 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { assert, property, uint8Array } from 'fast-check';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
+import { parseSocksDatagram } from '../../agent/proxy/socks5/messages.ts';
 import { reply, replyOfRefusal } from '../../agent/proxy/socks5/replies.ts';
 import { ask, curl, readAll, readUntil } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
@@ -106,7 +109,8 @@ it.each([
   ['the same as a name', request('127.0.0.1:22'), answerOf(reply.hostUnreachable)],
   ['a number of IPv6', request(`${'0'.repeat(31)}1:22`, { type: 4 }), answerOf(reply.hostUnreachable)],
   ['BIND', request(ledger, { command: 2 }), answerOf(reply.commandNotSupported)],
-  ['UDP ASSOCIATE', request(ledger, { command: 3 }), answerOf(reply.commandNotSupported)],
+  ['a fourth command', request(ledger, { command: 4 }), answerOf(reply.commandNotSupported)],
+  ['UDP ASSOCIATE with a malformed name', request('a b:0', { command: 3 }), answerOf(reply.generalFailure)],
   ['an unknown type of address', request(ledger, { type: 2 }), answerOf(reply.addressTypeNotSupported)],
   ['port 0', request('ledger.apps.example.org:0'), answerOf(reply.generalFailure)],
   ['an empty name', request(':80'), answerOf(reply.generalFailure)],
@@ -120,6 +124,86 @@ it.each([
   socket.write(Buffer.concat([greeting, bytes]));
   expect(await everything(socket)).toEqual(Buffer.concat([asked, expected]));
   expect(world.gateway.requests.length).toBe(before);
+});
+
+/** An association, its port, and a program's socket that knows it. */
+async function associate(from = '0.0.0.0:0') {
+  const control = dial();
+  control.write(Buffer.concat([greeting, request(from, { command: 3, type: 1 })]));
+  const answered = (await take(control, 12)).subarray(2);
+  expect(answered.subarray(0, 8)).toEqual(Buffer.from([5, 0, 0, 1, 127, 0, 0, 1]));
+  return { control, port: answered.readUInt16BE(8) };
+}
+
+const whetherOpen = async (port: number): Promise<boolean> => {
+  const probe = createSocket('udp4');
+  probe.bind({ address: '127.0.0.1', port, exclusive: true });
+  const isOpen = await once(probe, 'listening').then(
+    () => false,
+    () => true,
+  );
+  probe.close();
+  return isOpen;
+};
+
+it('opens a port for datagrams, on loopback alone, that ends with the connection that asked for it', async () => {
+  const { control, port } = await associate();
+  expect(await whetherOpen(port)).toBe(true);
+  control.end();
+  await once(control, 'close');
+  await expect.poll(() => whetherOpen(port)).toBe(false);
+  const another = await associate();
+  expect(await whetherOpen(another.port)).toBe(true);
+  another.control.resetAndDestroy();
+  await expect.poll(() => whetherOpen(another.port)).toBe(false);
+});
+
+it('asks no gateway for a datagram to what is no UDP application', async () => {
+  const { control, port } = await associate();
+  const before = world.gateway.requests.length;
+  const program = createSocket('udp4');
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', warned);
+  const many = Array.from({ length: 20 }, (_, index) => `example.com:${index + 1}`);
+  for (const place of [ledger, 'ledger.apps.example.org:53', 'grants.apps.example.org:80', ...many])
+    await new Promise((sent) =>
+      program.send(Buffer.concat([request(place).fill(0, 0, 3), Buffer.from('x')]), port, '127.0.0.1', sent),
+    );
+  // By then what was sent before has been looked at: the same loop serves this.
+  await ask(laptop.port, '/status');
+  const since = world.gateway.requests.slice(before).map(({ headers }) => headers[':path']);
+  expect(since.filter((path) => path?.includes('masque'))).toEqual([]);
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
+  program.close();
+  control.destroy();
+});
+
+it('reads datagrams strictly, and drops fragments', () => {
+  const good = Buffer.concat([Buffer.from([0, 0, 0]), request(ledger).subarray(3), Buffer.from('payload')]);
+  expect(parseSocksDatagram(good)).toEqual({
+    target: { host: 'ledger.apps.example.org', port: 5432 },
+    header: good.subarray(0, -7),
+    payload: Buffer.from('payload'),
+  });
+  for (const index of [0, 1, 2]) {
+    const bad = Buffer.from(good);
+    bad[index] = 1;
+    expect(parseSocksDatagram(bad)).toBeUndefined();
+  }
+  const noPort = Buffer.concat([Buffer.from([0, 0, 0]), request('ledger.apps.example.org:0').subarray(3)]);
+  expect(parseSocksDatagram(noPort)).toBeUndefined();
+  for (let length = 0; length < good.length - 7; length += 1)
+    expect(parseSocksDatagram(good.subarray(0, length))).toBeUndefined();
+  assert(
+    property(uint8Array({ maxLength: 300 }), (bytes) => {
+      const parsed = parseSocksDatagram(Buffer.from(bytes));
+      if (parsed === undefined) return;
+      expect(parsed.header.length + parsed.payload.length).toBe(bytes.length);
+      expect(parsed.target.host).toMatch(/^[a-z0-9_.:-]+$/);
+    }),
+  );
 });
 
 it.each([

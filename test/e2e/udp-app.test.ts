@@ -1,11 +1,17 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import type { Socket as DatagramSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { encode } from 'dns-packet';
 import { parseDocument } from 'yaml';
 import { readFile, writeFile } from 'node:fs/promises';
 import { startAgent } from '../../agent/agent.ts';
@@ -31,6 +37,29 @@ const missing =
   (existsSync(nameServer) && existsSync(dig)
     ? undefined
     : 'dnsmasq or dig is missing: apt-get install dnsmasq-base dnsutils');
+const pySocks = fileURLToPath(new URL('socks5-datagrams.py', import.meta.url));
+const pySocksMissing =
+  spawnSync('/usr/bin/python3', ['-c', 'import socks']).status === 0
+    ? undefined
+    : '[skipped: PySocks is missing: apt-get install python3-socks]';
+
+/** RFC 1928, section 7, for a host by name. */
+const socksHeader = (host: string, port: number): Buffer =>
+  Buffer.concat([
+    Buffer.from([0, 0, 0, 3, host.length]),
+    Buffer.from(host),
+    Buffer.from([port >> 8, port & 255]),
+  ]);
+
+async function associate(proxyPort: number): Promise<{ control: Socket; relay: number }> {
+  const control = connect({ host: '127.0.0.1', port: proxyPort });
+  control.write(Buffer.from([5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]));
+  let received = Buffer.alloc(0);
+  while (received.length < 12)
+    received = Buffer.concat([received, ((await once(control, 'data')) as [Buffer])[0]]);
+  return { control, relay: received.readUInt16BE(10) };
+}
+
 const title = 'DNS servers of two private networks with the same address';
 
 /** A real name server at 10.0.0.53 of that network, which knows one name. */
@@ -165,6 +194,15 @@ describe.runIf(missing === undefined)(
       return stdout.trim();
     };
 
+    const byPySocks = async (network: string, seconds: number): Promise<string> => {
+      const host = `names-${network}.apps.example.org`;
+      const args = [pySocks, String(agent.port), host, String(port), String(seconds)];
+      const { stdout } = await promisify(execFile)('/usr/bin/python3', args).catch(
+        (error: { stdout: string }) => error,
+      );
+      return stdout.trim();
+    };
+
     const why = async (app: string): Promise<{ failed?: string; text?: string }> => {
       const { body } = await askAgent(agent.port, `/why/${app}`);
       const { failed, steps } = JSON.parse(body) as WhyReport;
@@ -186,6 +224,52 @@ describe.runIf(missing === undefined)(
           ['names-payroll', 'Refuse', 17],
         ]),
       );
+    });
+
+    it.skipIf(pySocksMissing !== undefined)(
+      `are asked through the SOCKS5 port by a program that uses PySocks ${pySocksMissing ?? ''}`,
+      async () => {
+        const from = recordsIn(join(made.data, 'flows')).length;
+        expect(await Promise.all([byPySocks('finance', 20), byPySocks('school', 20)])).toEqual([
+          '192.0.2.1',
+          '192.0.2.2',
+        ]);
+        expect(await byPySocks('payroll', 2)).toBe('');
+        const seen = recordsIn(join(made.data, 'flows'))
+          .slice(from)
+          .map((record) => `${String(record['app_name'])} ${String(record['activity_name'])}`);
+        for (const expected of ['names-finance Open', 'names-school Open', 'names-payroll Refuse'])
+          expect(seen).toContain(expected);
+      },
+    );
+
+    it('answer on an association only the port that it is for, and nobody who sends fragments', async () => {
+      const { control, relay } = await associate(agent.port);
+      const query = Buffer.concat([
+        socksHeader('names-finance.apps.example.org', port),
+        encode({ type: 'query', id: 9, questions: [{ type: 'A', name: 'who.internal' }] }),
+      ]);
+      const [own, foreign] = [createSocket('udp4'), createSocket('udp4')];
+      const send = (socket: DatagramSocket, bytes: Buffer): Promise<unknown> =>
+        new Promise((sent) => socket.send(bytes, relay, '127.0.0.1', sent));
+      const fragment = Buffer.from(query);
+      fragment[2] = 1;
+      await send(own, fragment);
+      const answered = once(own, 'message') as Promise<[Buffer]>;
+      await send(own, query);
+      const [answer] = await answered;
+      expect(answer.subarray(0, query.length - 30)).toEqual(query.subarray(0, query.length - 30));
+      expect([...answer.subarray(-4)]).toEqual([192, 0, 2, 1]);
+      let heard = 0;
+      foreign.on('message', () => (heard += 1));
+      await send(foreign, query);
+      const again = once(own, 'message');
+      await send(own, query);
+      await again;
+      expect(heard).toBe(0);
+      control.destroy();
+      own.close();
+      foreign.close();
     });
 
     it('are found by `why` with what can be known of them, and without a datagram that nobody sent', async () => {

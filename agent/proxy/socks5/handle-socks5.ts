@@ -4,22 +4,23 @@ import { parseProblemText } from '../../control/problem.ts';
 import { joinTunnel, openAppTunnel } from '../connect-tunnel.ts';
 import type { RefusedTunnel } from '../connect-tunnel.ts';
 import type { ProxyContext } from '../proxy-context.ts';
+import { associate } from './associate.ts';
 import {
+  command,
   methodAnswer,
   noAuthentication,
   parseGreeting,
   parseSocksRequest,
   replyOf,
+  replyOfAssociation,
   socks5Version,
 } from './messages.ts';
 import { readMessage } from './read-message.ts';
 import { reply, replyOfRefusal } from './replies.ts';
 
-const connectCommand = 0x01;
-
 /**
- * A SOCKS5 client (RFC 1928): CONNECT to hosts of applications, by name. What the client sends behind its request goes
- * into the tunnel once that is open, and nowhere else.
+ * A SOCKS5 client (RFC 1928): CONNECT and UDP ASSOCIATE to hosts of applications, by name. What the client sends behind a
+ * CONNECT goes into the tunnel once that is open, and nowhere else.
  */
 export async function handleSocks5(context: ProxyContext, socket: Socket): Promise<void> {
   const { limits } = context;
@@ -38,8 +39,15 @@ export async function handleSocks5(context: ProxyContext, socket: Socket): Promi
   if (request === 'ended') return void socket.destroy();
   if (request === 'malformed') return refuse(replyOf(reply.generalFailure));
   // BIND would make the laptop listen for strangers.
-  if (request.command !== connectCommand) return refuse(replyOf(reply.commandNotSupported));
+  if (request.command !== command.connect && request.command !== command.udpAssociate)
+    return refuse(replyOf(reply.commandNotSupported));
   if (request.target === undefined) return refuse(replyOf(reply.addressTypeNotSupported));
+  if (request.command === command.udpAssociate) {
+    const port = await associate(context, socket, request.target.port);
+    return port === undefined
+      ? refuse(replyOf(reply.generalFailure))
+      : void socket.write(replyOfAssociation(port));
+  }
 
   const opened = await openAppTunnel(context, request.target);
   if (!('stream' in opened)) return refuse(replyOf(replyToRefused(opened)));

@@ -28,23 +28,57 @@ export interface SocksRequest {
 
 const nameShape = /^[A-Za-z0-9_.-]{1,253}$/;
 
+/** RFC 1928, section 4. */
+export const command = { connect: 0x01, bind: 0x02, udpAssociate: 0x03 } as const;
+
 /**
  * RFC 1928, section 4: version, command, reserved, type of address, address, port. A name that is no plain ASCII host
- * name and port 0 are malformed: nothing on the way may read them as something else.
+ * name is malformed, and so is port 0 but where a client does not know yet from which it will send: nothing on the way may
+ * read them as something else.
  */
 export function parseSocksRequest(bytes: Buffer): Parsed<SocksRequest> {
-  const [version, command, reserved, type, first] = bytes;
+  const [version, asked, reserved, type] = bytes;
   if ((version ?? socks5Version) !== socks5Version || (reserved ?? 0) !== 0) return 'malformed';
-  if (command === undefined || type === undefined) return 'incomplete';
-  if (!(type in addressTypes)) return { command, target: undefined, length: bytes.length };
+  if (asked === undefined || type === undefined) return 'incomplete';
+  if (!(type in addressTypes)) return { command: asked, target: undefined, length: bytes.length };
+  const place = parsePlace(bytes);
+  if (typeof place === 'string') return place;
+  const { length, ...target } = place;
+  if (target.port === 0 && asked !== command.udpAssociate) return 'malformed';
+  return { command: asked, target, length };
+}
+
+/** Type of address, address and port, as they stand behind the first three bytes of requests and datagrams alike. */
+function parsePlace(bytes: Buffer): Parsed<HostPort> {
+  const [, , , type = 0, first] = bytes;
   if (first === undefined) return 'incomplete';
+  if (!(type in addressTypes)) return 'malformed';
   const { start, size, read } = addressTypes[type as keyof typeof addressTypes](first);
   const length = start + size + 2;
   if (bytes.length < length) return 'incomplete';
   const host = read(bytes.subarray(start, start + size));
-  const port = bytes.readUInt16BE(length - 2);
-  if (host === undefined || port === 0) return 'malformed';
-  return { command, target: { host, port }, length };
+  return host === undefined ? 'malformed' : { host, port: bytes.readUInt16BE(length - 2), length };
+}
+
+export interface SocksDatagram {
+  readonly target: HostPort;
+  /** All before the payload, as the answers to it begin, too. */
+  readonly header: Buffer;
+  readonly payload: Buffer;
+}
+
+/** RFC 1928, section 7. Undefined for what is no such datagram, or a fragment of one: those may be dropped, and are. */
+export function parseSocksDatagram(datagram: Buffer): SocksDatagram | undefined {
+  const [reserved, alsoReserved, fragment] = datagram;
+  if (reserved !== 0 || alsoReserved !== 0 || fragment !== 0) return undefined;
+  const place = parsePlace(datagram);
+  if (typeof place === 'string' || place.port === 0) return undefined;
+  const { host, port, length } = place;
+  return {
+    target: { host, port },
+    header: datagram.subarray(0, length),
+    payload: datagram.subarray(length),
+  };
 }
 
 interface AddressField {
@@ -73,6 +107,10 @@ export const methodAnswer = (accepted: boolean): Buffer =>
 /** Whoever can open the port is a program of this laptop; a password would keep nobody out. */
 export const noAuthentication = 0x00;
 
-/** The answer to a request. The address it was bound to says nothing to anyone, and is all zeros. */
+/** The answer to a request. The address that a connection was bound to says nothing to anyone, and is all zeros. */
 export const replyOf = (reply: number): Buffer =>
   Buffer.from([socks5Version, reply, 0x00, 0x01, 0, 0, 0, 0, 0, 0]);
+
+/** The answer to an association: where datagrams are to be sent, on 127.0.0.1. */
+export const replyOfAssociation = (port: number): Buffer =>
+  Buffer.from([socks5Version, 0x00, 0x00, 0x01, 127, 0, 0, 1, port >> 8, port & 0xff]);
