@@ -7,6 +7,7 @@ import type { RedisSettings } from '../../src/contract/settings.ts';
 import { redisCheck } from '../../src/doctor/checks/redis.ts';
 import { genesisHead } from '../../src/ledger/chain.ts';
 import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';
+import { openFleeting } from '../../src/control/fleeting/open-fleeting.ts';
 import { openRedisLedger } from '../../src/ledger/redis/redis-ledger.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import { freePort, hasRedis, redisHint, startRedis } from '../lab/servers/redis.ts';
@@ -160,6 +161,17 @@ describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisH
       configFile: at('postern.yaml'),
     };
     expect(await redisCheck.run(facts as never)).toMatchObject([{ level: 'ok' }]);
+
+    // What one server says the other hears, by way of Redis and with what the rules allow.
+    const [one, other] = [1, 2].map(() => openFleeting(facts.settings as never, facts.configFile, Date.now));
+    cleanUps.push(() => one?.close());
+    cleanUps.push(() => other?.close());
+    const heard: string[] = [];
+    other?.signals('posture-requests').listen((device) => void heard.push(device));
+    const signals = one?.signals('posture-requests');
+    await expect
+      .poll(async () => signals?.send('d-1').then(() => heard), { timeout: 30_000 })
+      .toContain('d-1');
 
     await master.kill();
     // The one that is left takes no changes until it has a replica again (min-replicas-to-write), but is read.
