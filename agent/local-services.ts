@@ -9,6 +9,7 @@ import { createFormReader } from './page/actions.ts';
 import type { Actions } from './page/actions.ts';
 import { createRecentRefusals } from './page/recent-refusals.ts';
 import type { PortalWatch } from './portal/portal-watch.ts';
+import { createBulkTargets } from './proxy/bulk-targets.ts';
 import { startLocalProxy } from './proxy/local-proxy.ts';
 import type { LocalProxy } from './proxy/local-proxy.ts';
 import { defaultProxyLimits } from './proxy/proxy-context.ts';
@@ -80,6 +81,7 @@ export async function startLocalServices(
       },
     },
     hostAt: (address) => book.hostAt(address),
+    bulk: createBulkTargets(clock),
     status,
     page: {
       form: createFormReader(),

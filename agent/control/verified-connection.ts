@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { OnReadOpts } from 'node:net';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 
@@ -15,6 +16,8 @@ export interface ConnectionOptions {
   readonly protocol: 'h2' | 'http/1.1';
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Where to put what comes, instead of in buffers of its own. */
+  readonly onread?: OnReadOpts;
 }
 
 /** The other side did not prove to be who it should be. Never worth a retry with less. */
@@ -40,6 +43,7 @@ export function connectVerified(target: ConnectionTarget, options: ConnectionOpt
       minVersion: 'TLSv1.3',
       ALPNProtocols: [options.protocol],
       rejectUnauthorized: true,
+      ...(options.onread === undefined ? {} : { onread: options.onread }),
     });
     const finish = (error?: Error): void => {
       clearTimeout(timer);

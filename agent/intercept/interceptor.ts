@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { describeError } from '../agent-error.ts';
 import type { AppHosts } from '../proxy/app-hosts.ts';
-import { joinTunnel, openAppTunnel, openDatagramTunnel } from '../proxy/connect-tunnel.ts';
+import { openAppTunnel, openDatagramTunnel } from '../proxy/connect-tunnel.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { formatHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
@@ -59,7 +59,7 @@ export function createInterceptor(options: {
 
   const carry = async (socket: Socket, endpoint: Endpoint): Promise<void> => {
     const opened = await openAppTunnel(context, endpoint);
-    if ('stream' in opened) return joinTunnel(socket, opened.stream, Buffer.alloc(0));
+    if ('tunnel' in opened) return opened.tunnel(socket, Buffer.alloc(0));
     log.info({ host: endpoint.host, port: endpoint.port }, 'connection refused');
     const problem = { ...problemOf(opened, context.language), host: endpoint.host };
     // What the gateway said is noted already.
@@ -78,7 +78,7 @@ export function createInterceptor(options: {
   const datagrams = createDatagramListeners(
     async (endpoint) => {
       const opened = await openDatagramTunnel(context, endpoint);
-      if ('stream' in opened) return opened.stream;
+      if ('tunnel' in opened) return opened.tunnel;
       log.info({ host: endpoint.host, port: endpoint.port }, 'datagrams refused');
       if ('refusal' in opened)
         context.page.noteRefused({ ...problemOf(opened, context.language), host: endpoint.host });

@@ -1,69 +1,45 @@
-import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
-import type { Duplex } from 'node:stream';
-import { Socket } from 'node:net';
+import type { ClientHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { parseProblem, parseProblemText } from '../control/problem.ts';
 import type { GatewaySession } from '../session/gateway-session.ts';
-import { formatHostPort, parseHostPort } from '../session/host-port.ts';
+import { parseHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import { findApp } from './find-app.ts';
-import { awaitAnswer, breakOff, isSessionLost, NoAnswer, pipeWhole, readBody } from './flow-stream.ts';
-import { fieldLines } from './headers.ts';
+import { isSessionLost, NoAnswer } from './flow-stream.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
+import { attemptLine, attemptStream, forBytes, forDatagrams, joinTunnel } from './tunnel-attempt.ts';
+import type { GatewayAnswer, TunnelAttempt, TunnelFields } from './tunnel-attempt.ts';
 import { buildProblem, refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { challengeField, isChallengeCode } from '../../src/contract/tunnel-challenge.ts';
 
-const maxProblemBytes = 65_536;
 /** How often it is tried on another session, or with another token. */
 const mostAttempts = 3;
-
-/** The gateway said no: its own answer, to be passed on. */
-interface GatewayAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: Buffer;
-}
 
 export type RefusedTunnel =
   | { readonly refusal: RefusalCode; readonly detail?: string }
   | { readonly answer: GatewayAnswer };
 
-export type OpenedTunnel = { readonly stream: ClientHttp2Stream } | RefusedTunnel;
-
-/** The pseudo-header fields that ask for a tunnel on a session. */
-type Ask = (session: Pick<GatewaySession, 'name'>) => OutgoingHttpHeaders;
-
-const forBytes =
-  (target: HostPort): Ask =>
-  () => ({ ':method': 'CONNECT', ':authority': formatHostPort(target) });
-
-/** RFC 9298, section 3.4: an extended CONNECT to the gateway itself, which has the target in its path. */
-const forDatagrams =
-  ({ host, port }: HostPort): Ask =>
-  ({ name }) => ({
-    ':method': 'CONNECT',
-    ':protocol': 'connect-udp',
-    ':scheme': 'https',
-    ':authority': name,
-    ':path': `/.well-known/masque/udp/${host}/${port}/`,
-    'capsule-protocol': '?1',
-  });
-
 /**
- * Opens a CONNECT stream to an application. Nothing of the client's has been sent before the gateway says yes, so a
- * session that dies or falls silent meanwhile and a token that ended are each worth one more try.
+ * Opens a tunnel to an application, as `choose` says for each session that it is tried on. Nothing of the client's has been
+ * sent before the gateway says yes, so a session that dies or falls silent meanwhile and a token that ended are each worth
+ * one more try.
  */
-async function openTunnel(context: ProxyContext, host: string, ask: Ask): Promise<OpenedTunnel> {
+async function openTunnel<Tunnel>(
+  context: ProxyContext,
+  host: string,
+  choose: (session: GatewaySession) => TunnelAttempt<Tunnel>,
+): Promise<{ readonly tunnel: Tunnel } | RefusedTunnel> {
   const { carrier, limits } = context;
-  let last: OpenedTunnel = { refusal: 'agent-not-connected' };
-  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+  let last: RefusedTunnel = { refusal: 'agent-not-connected' };
+  for (let count = 0; count < mostAttempts; count += 1) {
     const session = await carrier.session(limits.sessionWaitMs);
     if (session === undefined) return { refusal: whyNoSession(carrier) };
-    let stream: ClientHttp2Stream;
+    let attempt: TunnelAttempt<Tunnel>;
     try {
-      stream = session.open(ask(session));
+      attempt = choose(session);
     } catch {
       // It took its last stream a moment ago.
       continue;
@@ -71,26 +47,22 @@ async function openTunnel(context: ProxyContext, host: string, ask: Ask): Promis
     let isDisplaced = false;
     const stay = session.onDisplaced(() => {
       isDisplaced = true;
-      breakOff(stream);
+      attempt.breakOff();
     });
     try {
-      const { status, rawHeaders } = await awaitAnswer(stream, limits.tunnelTimeoutMs);
-      if (status === 200) {
-        noteChallenge(context, host, rawHeaders);
-        return { stream };
+      const answered = await attempt.answered;
+      if ('tunnel' in answered) {
+        noteChallenge(context, host, answered.fields);
+        return answered;
       }
-      const body = await readBody(stream, maxProblemBytes);
-      breakOff(stream);
-      const [, contentType = 'text/plain'] =
-        [...fieldLines(rawHeaders)].find(([name]) => name === 'content-type') ?? [];
-      last = { answer: { status, contentType, body } };
-      if (status !== 401 || (await carrier.recover(session)) === 'not-mended') break;
+      last = { answer: answered };
+      if (answered.status !== 401 || (await carrier.recover(session)) === 'not-mended') break;
     } catch (error) {
       const isTimeout = error instanceof NoAnswer && error.timedOut;
       last = isTimeout
         ? { refusal: 'upstream-timeout' }
         : { refusal: 'upstream-reset', detail: 'the gateway ended the tunnel before it was open' };
-      if (isTimeout || !(isSessionLost(session) || isDisplaced)) break;
+      if (isTimeout || !(isSessionLost(session) || isDisplaced || attempt.isWorthAnother)) break;
     } finally {
       stay();
     }
@@ -106,33 +78,62 @@ async function openTunnel(context: ProxyContext, host: string, ask: Ask): Promis
 }
 
 /** Requests in this tunnel will be told that a better sign-in is needed, out of our sight: it is asked for meanwhile. */
-function noteChallenge({ carrier }: ProxyContext, host: string, rawHeaders: readonly string[]): void {
-  const [, code] = [...fieldLines(rawHeaders)].find(([name]) => name === challengeField) ?? [];
+function noteChallenge({ carrier }: ProxyContext, host: string, fields: TunnelFields): void {
+  const [, code] = fields.find(([name]) => name === challengeField) ?? [];
   if (isChallengeCode(code))
     carrier.noteRefusal({ ...parseProblem(refusals[code].status, buildProblem(code)), host });
 }
 
+/** A tunnel that is open: joins it to the connection of a program, of which `head` was read already. */
+export type Join = (program: Socket, head: Buffer) => void;
+export type OpenedTunnel = { readonly tunnel: Join } | RefusedTunnel;
+
 /**
  * The same, for a host that a program named, or whose address it was told by our resolver: only hosts of applications
- * get as far as the gateway.
+ * get as far as the gateway. One that is known for long transfers gets a line of its own, where one is ready.
  */
-export async function openAppTunnel(context: ProxyContext, target: HostPort): Promise<OpenedTunnel> {
-  const host = context.hostAt(target.host) ?? target.host;
+export async function openAppTunnel(context: ProxyContext, asked: HostPort): Promise<OpenedTunnel> {
+  const { bulk } = context;
+  const { tunnelTimeoutMs } = context.limits;
+  const host = context.hostAt(asked.host) ?? asked.host;
   const app = await findApp(context, host);
-  return app === undefined
-    ? { refusal: 'application-unknown', detail: target.host }
-    : openTunnel(context, host, forBytes({ ...target, host }));
+  if (app === undefined) return { refusal: 'application-unknown', detail: asked.host };
+  const target = { host, port: asked.port };
+  return openTunnel(context, host, (session): TunnelAttempt<Join> => {
+    const line = bulk.has(target) ? session.lines.take() : undefined;
+    if (line !== undefined)
+      return attemptLine(target, line, tunnelTimeoutMs, () => (program, head) => {
+        line.join(program, head);
+        bulk.watch(target, program);
+      });
+    return attemptStream(forBytes(target), session, tunnelTimeoutMs, (stream) => (program, head) => {
+      joinTunnel(program, stream, head);
+      const { isBulk } = bulk.watch(target, program);
+      const look = (): void => {
+        if (!isBulk()) return;
+        for (const side of [stream, program]) side.off('data', look);
+        // The next transfer is not far, where there is one.
+        session.lines.prepare();
+      };
+      for (const side of [stream, program]) side.on('data', look);
+    });
+  });
 }
 
 /** A stream of datagram capsules to a UDP application that is known. */
-export const openDatagramTunnel = (context: ProxyContext, target: HostPort): Promise<OpenedTunnel> =>
-  openTunnel(context, target.host, forDatagrams(target));
+export const openDatagramTunnel = (
+  context: ProxyContext,
+  target: HostPort,
+): Promise<{ readonly tunnel: ClientHttp2Stream } | RefusedTunnel> =>
+  openTunnel(context, target.host, (session) =>
+    attemptStream(forDatagrams(target), session, context.limits.tunnelTimeoutMs, (stream) => stream),
+  );
 
 /** Answers `CONNECT host:port` of a program on the laptop. */
 export async function handleConnect(
   context: ProxyContext,
   requestTarget: string,
-  socket: Duplex,
+  socket: Socket,
   head: Buffer,
 ): Promise<void> {
   const { language } = context;
@@ -150,32 +151,5 @@ export async function handleConnect(
     return endWithAnswer(socket, status < 300 ? 502 : status, contentType, body);
   }
   socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-  joinTunnel(socket, opened.stream, head);
-}
-
-/**
- * Joins a socket and a stream under back-pressure. Each side's end is passed on by itself, so half-closed protocols
- * work; what breaks off on one side breaks off on the other, and is not made to look like an end.
- */
-export function joinTunnel(socket: Duplex, stream: ClientHttp2Stream, head: Buffer): void {
-  if (socket instanceof Socket) {
-    socket.setTimeout(0);
-    socket.setNoDelay(true);
-  }
-  if (socket.destroyed) {
-    breakOff(stream);
-    return;
-  }
-  pipeWhole(stream, socket, () => {
-    // A reset, not an end, is what the program on the laptop must see.
-    if (socket instanceof Socket) socket.resetAndDestroy();
-    else socket.destroy();
-  });
-  socket.once('close', () => {
-    // Both ends were passed on; what is left in the stream's buffer may still go out.
-    if (socket.readableEnded && socket.writableFinished) return;
-    breakOff(stream);
-  });
-  if (head.length > 0) stream.write(head);
-  socket.pipe(stream);
+  opened.tunnel(socket, head);
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { joinTunnel, openAppTunnel } from './connect-tunnel.ts';
+import { openAppTunnel } from './connect-tunnel.ts';
 import { fieldLines } from './headers.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -19,7 +19,7 @@ const dropped: ReadonlySet<string> = new Set([
 export async function forwardUpgrade(
   context: ProxyContext,
   request: IncomingMessage,
-  socket: Duplex,
+  socket: Socket,
   head: Buffer,
 ): Promise<void> {
   socket.on('error', () => socket.destroy());
@@ -43,10 +43,8 @@ export async function forwardUpgrade(
     const { status, contentType, body } = opened.answer;
     return endWithAnswer(socket, status < 300 ? 502 : status, contentType, body);
   }
-  const { stream } = opened;
   const kept = lines.filter(([name]) => !dropped.has(name)).map(([name, value]) => `${name}: ${value}\r\n`);
   // The parser has refused line breaks in values, so nothing here can add a line. Latin-1 is what it read them as.
   const start = `${request.method ?? 'GET'} ${target.path} HTTP/1.1\r\nhost: ${target.authority}\r\n`;
-  stream.write(Buffer.from(`${start}${kept.join('')}\r\n`, 'latin1'));
-  joinTunnel(socket, stream, head);
+  opened.tunnel(socket, Buffer.concat([Buffer.from(`${start}${kept.join('')}\r\n`, 'latin1'), head]));
 }

@@ -73,10 +73,13 @@ export async function startLocalProxy(context: ProxyContext, wantedPort: number)
   server.on('request', handle);
   // 100 is the application's to say, not ours.
   server.on('checkContinue', handle);
-  server.on('connect', (request, socket, head) => {
+  // Node says that it may be any stream; of a server that listens it is the connection.
+  server.on('connect', (request, stream, head) => {
+    const socket = stream as Socket;
     onSocket(handleConnect(context, request.url ?? '', socket, head), socket);
   });
-  server.on('upgrade', (request, socket, head) => {
+  server.on('upgrade', (request, stream, head) => {
+    const socket = stream as Socket;
     if (isAbsoluteForm(request)) onSocket(forwardUpgrade(context, request, socket, head), socket);
     else answerProblemOn(socket, { code: 'bad-request', language: context.language });
   });

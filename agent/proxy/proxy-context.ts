@@ -5,6 +5,7 @@ import type { Language } from '../language.ts';
 import type { Actions, createFormReader } from '../page/actions.ts';
 import type { Refused } from '../page/recent-refusals.ts';
 import type { Carrier } from '../session/carrier.ts';
+import type { BulkTargets } from './bulk-targets.ts';
 import type { AgentStatus } from '../status.ts';
 import type { WhyReport } from '../why/report.ts';
 
@@ -22,6 +23,7 @@ export interface ProxyContext {
   readonly carrier: Pick<Carrier, 'session' | 'recover' | 'noteRefusal' | 'config' | 'view'>;
   /** The application's host that an address of this laptop stands for, where it stands for one. */
   readonly hostAt: (address: string) => string | undefined;
+  readonly bulk: BulkTargets;
   /** Measured anew at each call. */
   readonly status: () => Promise<AgentStatus>;
   /** Walks the way to an application. */

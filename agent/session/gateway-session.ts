@@ -4,6 +4,9 @@ import type { TLSSocket } from 'node:tls';
 import { postureSignal } from '../../src/contract/posture-signal.ts';
 import type { Clock } from '../clock.ts';
 import type { Credentials } from '../state/credentials.ts';
+import type { BulkLine } from './bulk-line.ts';
+import { createBulkLines } from './bulk-lines.ts';
+import type { BulkLines } from './bulk-lines.ts';
 import type { GatewayTarget } from './gateways.ts';
 import { pingWithin } from './ping.ts';
 import { sendProbe } from './probe.ts';
@@ -43,6 +46,8 @@ export interface GatewaySession extends GatewayTarget {
   /** Milliseconds of the last PING; undefined before the first. */
   roundTripMs(): number | undefined;
   open(headers: OutgoingHttpHeaders, options?: StreamOptions): ClientHttp2Stream;
+  /** Connections beside it for tunnels that carry much; they live, are given tokens and die with it. */
+  readonly lines: Pick<BulkLines, 'take' | 'prepare'>;
   /** Asks the gateway whether it would carry flows of this session, and gives it a token where there is one. */
   probe(token?: string): Promise<ProbeAnswer>;
   /** Whether the other end answers within the limit. */
@@ -68,6 +73,8 @@ export interface SessionOptions {
   readonly target: GatewayTarget;
   readonly credentials: Credentials;
   readonly clock: Clock;
+  /** @throws where no line to this gateway can be had. */
+  readonly openLine: (token: string, signal: AbortSignal) => Promise<BulkLine>;
   /** Flows wait on this session, and nothing comes. */
   readonly onSilence?: (session: GatewaySession) => void;
   /** A long transfer has begun on it. */
@@ -80,7 +87,7 @@ export interface SessionOptions {
 export function wrapSession(
   session: ClientHttp2Session,
   socket: TLSSocket,
-  { target, credentials, clock, onSilence, onBulk, onPostureAsked }: SessionOptions,
+  { target, credentials, clock, openLine, onSilence, onBulk, onPostureAsked }: SessionOptions,
 ): GatewaySession {
   let open = 0;
   let reserved = 0;
@@ -108,8 +115,9 @@ export function wrapSession(
 
   // Not session.close(): that would refuse the probes that bring the last flows their fresh tokens.
   const endWhenDrained = (): void => {
-    if (draining && open === 0) session.close();
+    if (draining && open === 0 && lines.inUse() === 0) session.close();
   };
+  const lines = createBulkLines({ clock, open: openLine, onEnd: endWhenDrained });
   const openStream = (headers: OutgoingHttpHeaders, streamOptions: StreamOptions = {}): ClientHttp2Stream => {
     const stream = session.request(headers, { ...streamOptions });
     open += 1;
@@ -120,6 +128,10 @@ export function wrapSession(
     });
     return stream;
   };
+  const destroy = (...reason: Parameters<ClientHttp2Session['destroy']>): void => {
+    lines.end();
+    session.destroy(...reason);
+  };
   const answers = async (limitMs: number): Promise<boolean> => {
     const ms = await pingWithin(session, clock, limitMs);
     if (ms !== undefined) roundTripMs = ms;
@@ -129,7 +141,7 @@ export function wrapSession(
     clock,
     ended: ended.promise,
     bytes: () => ({ received: socket.bytesRead, sent: socket.bytesWritten }),
-    openFlows: () => open,
+    openFlows: () => open + lines.inUse(),
     answers,
     onSilence: () => onSilence?.(wrapped),
     onBulk: () => onBulk?.(wrapped),
@@ -153,11 +165,23 @@ export function wrapSession(
     isBusyWithBulk: () => watch.isBusyWithBulk(),
     roundTripMs: () => roundTripMs,
     open: openStream,
-    probe: (token) => sendProbe(openStream, target.name, token),
+    lines: {
+      prepare: () => lines.prepare(),
+      take: () => {
+        const line = lines.take();
+        if (line !== undefined) watch.flowOpened();
+        return line;
+      },
+    },
+    probe: async (token) => {
+      const answer = await sendProbe(openStream, target.name, token);
+      if (answer.ok && token !== undefined) lines.show(token);
+      return answer;
+    },
     answers,
     checkAlive: async (limitMs) => {
       const isAlive = await answers(limitMs);
-      if (!isAlive) session.destroy(new Error('no answer to a PING'));
+      if (!isAlive) destroy(new Error('no answer to a PING'));
       return isAlive;
     },
     onDisplaced: (listener) => {
@@ -171,10 +195,11 @@ export function wrapSession(
     ended: ended.promise,
     drain: () => {
       draining = true;
+      lines.drain();
       leave();
       endWhenDrained();
     },
-    end: () => session.destroy(undefined, constants.NGHTTP2_NO_ERROR),
+    end: () => destroy(undefined, constants.NGHTTP2_NO_ERROR),
   };
   return wrapped;
 }

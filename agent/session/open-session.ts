@@ -1,10 +1,11 @@
 import { connect } from 'node:http2';
 import { connectVerified } from '../control/verified-connection.ts';
+import { openBulkLine } from './bulk-line.ts';
 import { windowBytes, wrapSession } from './gateway-session.ts';
 import type { GatewaySession, SessionOptions } from './gateway-session.ts';
 import { parseHostPort } from './host-port.ts';
 
-export interface OpenOptions extends SessionOptions {
+export interface OpenOptions extends Omit<SessionOptions, 'openLine'> {
   /** Numeric, of the target's host. */
   readonly host: string;
   readonly timeoutMs: number;
@@ -30,5 +31,9 @@ export async function openGatewaySession(options: OpenOptions): Promise<GatewayS
     // Mebibytes; only bounds a peer's headers and our own unsent data, streams wait for their readers.
     maxSessionMemory: 64,
   });
-  return wrapSession(session, socket, options);
+  return wrapSession(session, socket, {
+    ...options,
+    openLine: (token, ending) =>
+      openBulkLine({ host, port, name: target.name, credentials, token, timeoutMs, signal: ending }),
+  });
 }

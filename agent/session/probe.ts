@@ -2,7 +2,7 @@ import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { parseProblemText } from '../control/problem.ts';
 import type { PeerProblem } from '../control/problem.ts';
 
-const statusPath = '/.well-known/postern/status';
+export const statusPath = '/.well-known/postern/status';
 const probeTimeoutMs = 10_000;
 const maxProbeBytes = 65_536;
 

@@ -1,3 +1,5 @@
+import { MalformedCapsule, maxSkippedBytes, readVarint } from './capsules.ts';
+
 /**
  * The Capsule Protocol (RFC 9297, section 3.2) as far as proxied UDP uses it (RFC 9298, section 5): DATAGRAM capsules whose
  * payload is a context identifier of zero and one UDP payload. On one stream, in both directions.
@@ -7,8 +9,6 @@
 export const maxDatagramBytes = 65_527;
 
 const datagramCapsule = 0;
-/** Capsules of other types are skipped whatever their length, but not for ever. */
-const maxSkippedBytes = 1024 * 1024;
 
 /** The capsule of one UDP payload of at most `maxDatagramBytes`. */
 export function encodeDatagram(payload: Uint8Array): Buffer {
@@ -22,11 +22,6 @@ export function encodeDatagram(payload: Uint8Array): Buffer {
   capsule[1 + lengthBytes] = 0;
   capsule.set(payload, 2 + lengthBytes);
   return capsule;
-}
-
-/** What the peer sent is not the Capsule Protocol, or more than UDP can hold. The stream must be broken off. */
-export class MalformedCapsule extends Error {
-  override readonly name = 'MalformedCapsule';
 }
 
 /** Cuts a stream of bytes into UDP payloads. Holds one capsule at most. */
@@ -88,18 +83,4 @@ export function createCapsuleReader(onDatagram: (payload: Buffer) => void): Caps
       kept = position === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(position));
     },
   };
-}
-
-/** A variable-length integer (RFC 9000, section 16), or undefined where it is not yet complete. */
-function readVarint(
-  bytes: Buffer,
-  at: number,
-): { readonly value: number; readonly next: number } | undefined {
-  const first = bytes[at];
-  if (first === undefined) return undefined;
-  const length = 1 << (first >> 6);
-  if (at + length > bytes.length) return undefined;
-  let value = first & 0x3f;
-  for (let index = 1; index < length; index += 1) value = value * 256 + (bytes[at + index] ?? 0);
-  return { value, next: at + length };
 }

@@ -25,8 +25,8 @@ export class Flow {
   app: App | undefined = undefined;
   /** The port that the client asked for, where it named one of the app's. */
   port: number | undefined = undefined;
-  /** A tunnel of datagrams (RFC 9298): what a CONNECT is for bytes, whichever way HTTP writes it. */
-  carriesDatagrams = false;
+  /** What a tunnel carries in capsules: datagrams (RFC 9298), or bytes (connect-tcp). It is a CONNECT in other clothes. */
+  capsules: 'datagrams' | 'bytes' | undefined = undefined;
   /** Asked of the gateway itself, not of an application; a probe asks about one. */
   local: 'status' | 'jwks' | 'signed-in' | 'probe' | undefined = undefined;
   /** Of a probe that was denied: what of the laptop's posture stands in the way. */
@@ -58,7 +58,7 @@ export class Flow {
 
   /** As policies and records have it. */
   get method(): string {
-    return this.carriesDatagrams ? 'CONNECT' : this.exchange.method;
+    return this.capsules === undefined ? this.exchange.method : 'CONNECT';
   }
 }
 

@@ -1,10 +1,6 @@
 import type { Duplex } from 'node:stream';
-import {
-  createCapsuleReader,
-  encodeDatagram,
-  MalformedCapsule,
-  maxDatagramBytes,
-} from '../contract/datagram-capsules.ts';
+import { MalformedCapsule } from '../contract/capsules.ts';
+import { createCapsuleReader, encodeDatagram, maxDatagramBytes } from '../contract/datagram-capsules.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Flow } from './flow.ts';

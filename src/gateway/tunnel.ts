@@ -4,6 +4,7 @@ import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { App } from '../domain/resources.ts';
 import type { AppCertificates } from './app-certificates.ts';
+import { openCapsuleStream } from './capsule-stream.ts';
 import type { TunnelContext } from './exchange.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
@@ -12,6 +13,7 @@ import { joinDatagrams } from './join-datagrams.ts';
 import { joinStreams } from './join-streams.ts';
 import type { EndedBy } from './record-flow.ts';
 import { refuseFlow } from './refuse-flow.ts';
+import { renewToken } from './steps/verify-token.ts';
 import { challengeFields } from './tunnel-challenge.ts';
 import type { OpenedUpstream } from './upstream/open-upstream.ts';
 import { refusalOfError } from './upstream/upstream-failure.ts';
@@ -70,7 +72,7 @@ export function createTunnels(parts: {
     openOpaque(flow, app, {
       open: ({ upstreams }) => upstreams.open(app),
       carry: (gateway, { socket }) =>
-        joinStreams(flow, gateway, { client: flow.exchange.accept(200, []), upstream: socket }),
+        joinStreams(flow, gateway, { client: acceptBytes(flow, gateway, []), upstream: socket }),
       close: ({ socket }) => void socket.destroy(),
     });
 
@@ -92,7 +94,7 @@ export function createTunnels(parts: {
     afterOpening(
       flow,
       () => {
-        const stream = flow.exchange.accept(200, challengeFields(flow, gateway.engine));
+        const stream = acceptBytes(flow, gateway, challengeFields(flow, gateway.engine));
         const tunnel: TunnelContext = { flowId: flow.id, app, port };
         const { connection } = flow.exchange;
         const end = endOnce(flow, gateway, stream);
@@ -152,11 +154,12 @@ export function createTunnels(parts: {
     open(flow) {
       const { app, port } = flow;
       if (app === undefined || port === undefined) throw new TypeError('tunnel was not decided');
-      const opening = flow.carriesDatagrams
-        ? openDatagrams(flow, app)
-        : app.protocol === 'http'
-          ? openHttp(flow, app, port)
-          : openRaw(flow, app);
+      const opening =
+        flow.capsules === 'datagrams'
+          ? openDatagrams(flow, app)
+          : app.protocol === 'http'
+            ? openHttp(flow, app, port)
+            : openRaw(flow, app);
       opening.catch((error: unknown) => {
         const gateway = parts.gateway();
         gateway.log.error({ err: error, flow: flow.id }, 'tunnel failed');
@@ -164,6 +167,25 @@ export function createTunnels(parts: {
       });
     },
   };
+}
+
+/** Tells the client that its tunnel is open. @returns the bytes in it. */
+function acceptBytes(flow: Flow, gateway: Gateway, fields: readonly string[]): Duplex {
+  const { exchange, grant } = flow;
+  if (flow.capsules === undefined) return exchange.accept(200, fields);
+  const end = (refusal: Refusal): void => grant?.cut?.(refusal);
+  return openCapsuleStream(exchange.accept(101, ['capsule-protocol', '?1', ...fields]), {
+    onMalformed: (why) => end(refuse('bad-request', why)),
+    onToken: (token) => {
+      renewToken(token, flow, gateway).then(
+        (refusal) => (refusal === undefined ? undefined : end(refusal)),
+        (error: unknown) => {
+          gateway.log.error({ err: error, flow: flow.id }, 'token not verified');
+          end(refuse('internal-error'));
+        },
+      );
+    },
+  });
 }
 
 type End = (endedBy: EndedBy, refusal?: Refusal) => void;

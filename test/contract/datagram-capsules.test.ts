@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { MalformedCapsule } from '../../src/contract/capsules.ts';
 import {
   createCapsuleReader,
   encodeDatagram,
-  MalformedCapsule,
   maxDatagramBytes,
 } from '../../src/contract/datagram-capsules.ts';
 

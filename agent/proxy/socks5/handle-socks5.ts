@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { refusals } from '../../../src/contract/refusals.ts';
 import { parseProblemText } from '../../control/problem.ts';
-import { joinTunnel, openAppTunnel } from '../connect-tunnel.ts';
+import { openAppTunnel } from '../connect-tunnel.ts';
 import type { RefusedTunnel } from '../connect-tunnel.ts';
 import type { ProxyContext } from '../proxy-context.ts';
 import { associate } from './associate.ts';
@@ -50,9 +50,9 @@ export async function handleSocks5(context: ProxyContext, socket: Socket): Promi
   }
 
   const opened = await openAppTunnel(context, request.target);
-  if (!('stream' in opened)) return refuse(replyOf(replyToRefused(opened)));
+  if (!('tunnel' in opened)) return refuse(replyOf(replyToRefused(opened)));
   socket.write(replyOf(reply.succeeded));
-  joinTunnel(socket, opened.stream, Buffer.alloc(0));
+  opened.tunnel(socket, Buffer.alloc(0));
 }
 
 export const beginsSocks5 = (firstByte: number): boolean => firstByte === socks5Version;

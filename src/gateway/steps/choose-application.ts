@@ -22,7 +22,8 @@ export function chooseApplication(flow: Flow, gateway: Gateway): Refusal | undef
   if (misplaced !== undefined) return misplaced;
   if (head.path === `${wellKnown}jwks.json`) return chooseLocal(flow, 'jwks');
   if (head.host === gateway.name) {
-    if (exchange.upgrade === 'connect-udp') return chooseForDatagrams(flow, head, gateway);
+    if (exchange.upgrade === 'connect-udp') return chooseForCapsules('datagrams', flow, head, gateway);
+    if (exchange.upgrade === 'connect-tcp') return chooseForCapsules('bytes', flow, head, gateway);
     if (head.path === `${wellKnown}status`) return chooseLocal(flow, 'status');
     if (head.path.startsWith(probePath))
       return chooseForProbe(flow, head.path.slice(probePath.length), gateway);
@@ -77,23 +78,34 @@ function chooseForTunnel(flow: Flow, head: RequestHead, gateway: Gateway): Refus
   return app.protocol === 'udp' ? refuse('protocol-mismatch', `${app.name} is udp`) : undefined;
 }
 
-/** `/.well-known/masque/udp/{target_host}/{target_port}/`, the template that clients take where they were given none (RFC 9298, section 3). */
-const datagramTarget = /^\/\.well-known\/masque\/udp\/([A-Za-z0-9._-]{1,253})\/([1-9][0-9]{0,4})\/$/;
+/**
+ * `/.well-known/masque/udp/{target_host}/{target_port}/`, the template that clients take where they were given none (RFC
+ * 9298, section 3), and its sister for TCP.
+ */
+const capsuleTarget = /^\/\.well-known\/masque\/(udp|tcp)\/([A-Za-z0-9._-]{1,253})\/([1-9][0-9]{0,4})\/$/;
+const transports = { datagrams: 'udp', bytes: 'tcp' } as const;
 
-/** Proxied UDP names host and port in its path; everything after this sees them as of a CONNECT. */
-function chooseForDatagrams(flow: Flow, head: RequestHead, gateway: Gateway): Refusal | undefined {
-  flow.carriesDatagrams = true;
-  const [, written, port] = datagramTarget.exec(head.target) ?? [];
+/** Such a tunnel names host and port in its path; everything after this sees them as of a CONNECT. */
+function chooseForCapsules(
+  what: 'datagrams' | 'bytes',
+  flow: Flow,
+  head: RequestHead,
+  gateway: Gateway,
+): Refusal | undefined {
+  flow.capsules = what;
+  const transport = transports[what];
+  const [, named, written, port] = capsuleTarget.exec(head.target) ?? [];
   const target = parseAuthority(`${written}:${port}`);
-  if (written === undefined || target === undefined || target.port === undefined)
-    return refuse('bad-request', 'target of connect-udp');
+  if (named !== transport || target === undefined || target.port === undefined)
+    return refuse('bad-request', `target of connect-${transport}`);
   const asked = { ...head, authority: `${target.host}:${target.port}`, host: target.host, port: target.port };
   flow.head = { ...asked, target: '', path: '' };
   const app = gateway.apps.find(target.host, target.port);
   if (app === undefined) return unknownApp(asked, gateway);
   flow.app = app;
   flow.port = target.port;
-  return app.protocol === 'udp' ? undefined : refuse('protocol-mismatch', `${app.name} is ${app.protocol}`);
+  const isFit = (app.protocol === 'udp') === (what === 'datagrams');
+  return isFit ? undefined : refuse('protocol-mismatch', `${app.name} is ${app.protocol}`);
 }
 
 function unknownApp(head: RequestHead, { apps }: Gateway): Refusal {

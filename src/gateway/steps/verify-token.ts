@@ -30,6 +30,16 @@ export function verifyToken(
   return verification.then((refusal) => refusal ?? useSession(flow, gateway));
 }
 
+/**
+ * A token that came inside a tunnel takes the place of the connection's, as one on a request would. @returns why it does
+ * not; the tunnel ends with that.
+ */
+export async function renewToken(token: string, flow: Flow, gateway: Gateway): Promise<Refusal | undefined> {
+  const { connection } = flow.exchange;
+  const raw = `Bearer ${token}`;
+  return raw === connection.session?.raw ? undefined : verify(connection, raw, flow, gateway);
+}
+
 function useSession(flow: Flow, gateway: Gateway): Refusal | undefined {
   const { session } = flow.exchange.connection;
   if (session === undefined) return refuse('token-missing');
