@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { createSocketInput } from '../../src/contract/socket-input.ts';
+import type { SocketInput } from '../../src/contract/socket-input.ts';
 import { tokenCapsule } from '../../src/contract/stream-capsules.ts';
 import { connectVerified } from '../control/verified-connection.ts';
 import type { Credentials } from '../state/credentials.ts';
@@ -7,8 +9,6 @@ import { readAnswerHead } from './answer-head.ts';
 import type { AnswerHead } from './answer-head.ts';
 import type { HostPort } from './host-port.ts';
 import { joinLine } from './join-line.ts';
-import { createLineInput } from './line-input.ts';
-import type { LineInput } from './line-input.ts';
 import { statusPath } from './probe.ts';
 
 export interface LineAnswer extends Pick<AnswerHead, 'status' | 'fields'> {
@@ -50,7 +50,7 @@ export interface LineOptions {
 export async function openBulkLine(options: LineOptions): Promise<BulkLine> {
   const { host, port, name, credentials, token, timeoutMs, signal } = options;
   let socket: TLSSocket | undefined = undefined;
-  const input = createLineInput(() => void socket?.resume());
+  const input = createSocketInput(() => void socket?.resume());
   socket = await connectVerified(
     { host, port, serverName: name },
     {
@@ -80,14 +80,14 @@ export async function openBulkLine(options: LineOptions): Promise<BulkLine> {
 class Line implements BulkLine {
   readonly ended: Promise<void>;
   readonly #socket: TLSSocket;
-  readonly #input: LineInput;
+  readonly #input: SocketInput;
   readonly #name: string;
   #token: string;
   #isOpen = false;
   /** What the application said before there was somebody to hear it. */
   #early: Buffer[] = [];
 
-  constructor(socket: TLSSocket, input: LineInput, name: string, token: string) {
+  constructor(socket: TLSSocket, input: SocketInput, name: string, token: string) {
     this.#socket = socket;
     this.#input = input;
     this.#name = name;
@@ -136,7 +136,7 @@ class Line implements BulkLine {
           fail(error as Error);
         }
       };
-      this.#input.use(read, false);
+      this.#input.use(read);
       socket.write(
         `GET ${path} HTTP/1.1\r\nhost: ${this.#name}\r\nproxy-authorization: Bearer ${this.#token}\r\n${fields}\r\n`,
       );
@@ -165,13 +165,13 @@ class Line implements BulkLine {
 
   /** Nothing was asked, so nothing may come. */
   #expectNothing(): void {
-    this.#input.use(() => void this.#socket.destroy(), false);
+    this.#input.use(() => void this.#socket.destroy());
   }
 
   #expectTunnel(early: Buffer): void {
     this.#early = [early];
     // Copies: the memory is used again.
-    this.#input.use((bytes) => void this.#early.push(Buffer.from(bytes)), false);
+    this.#input.use((bytes) => void this.#early.push(Buffer.from(bytes)));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { SocketInput } from '../../src/contract/socket-input.ts';
 import { createStreamReader, dataHead, finalCapsule } from '../../src/contract/stream-capsules.ts';
-import type { LineInput } from './line-input.ts';
 
 /**
  * Joins a program's connection and a tunnel of capsules under back-pressure. Each side's end is passed on by itself; what
@@ -17,7 +17,7 @@ export function joinLine({
   head,
 }: {
   readonly socket: TLSSocket;
-  readonly input: LineInput;
+  readonly input: SocketInput;
   readonly program: Socket;
   readonly early: Buffer;
   readonly head: Buffer;
@@ -72,12 +72,6 @@ export function joinLine({
     socket.uncork();
     if (socket.writableLength > 0 && socket.writableNeedDrain) program.pause();
   };
-  /** The line is gone; what it brought before that is passed on first. */
-  const judge = (): void => {
-    if (!input.flush()) void held?.promise.then(() => setImmediate(judge));
-    else if (!hasEnded) breakOff();
-  };
-
   if (program.destroyed || socket.destroyed) return breakOff();
   program.setTimeout(0);
   program.setNoDelay(true);
@@ -87,7 +81,8 @@ export function joinLine({
     // Both ends were passed on; what is left in the line's buffer may still go out.
     if (!program.readableEnded || !program.writableFinished) breakOff();
   });
-  socket.once('close', judge);
+  // What it brought before it went is passed on first.
+  socket.once('close', () => void input.drained().then(() => (hasEnded ? undefined : breakOff())));
   socket.on('drain', () => program.resume());
   program.on('data', send);
   program.once('end', () => {
@@ -96,6 +91,6 @@ export function joinLine({
   });
   if (head.length > 0) send(head);
   if (early.length > 0) void take(early);
-  input.use(take, true);
+  input.use(take);
   program.resume();
 }

@@ -82,14 +82,13 @@ class CapsuleStream extends Duplex {
     callback(error);
   }
 
-  /** One capsule, in one write. */
+  /** One capsule, in one write; done when nothing of it is needed any more, since its pieces may be lent. */
   #send(head: Buffer, pieces: readonly Buffer[], callback: () => void): void {
     const carrier = this.#carrier;
     carrier.cork();
     carrier.write(head);
-    for (const piece of pieces) carrier.write(piece);
+    for (const [index, piece] of pieces.entries())
+      carrier.write(piece, index === pieces.length - 1 ? () => callback() : undefined);
     carrier.uncork();
-    if (carrier.writableLength > 0 && carrier.writableNeedDrain) carrier.once('drain', callback);
-    else callback();
   }
 }

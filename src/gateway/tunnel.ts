@@ -71,8 +71,8 @@ export function createTunnels(parts: {
   const openRaw = (flow: Flow, app: App): Promise<void> =>
     openOpaque(flow, app, {
       open: ({ upstreams }) => upstreams.open(app),
-      carry: (gateway, { socket }) =>
-        joinStreams(flow, gateway, { client: acceptBytes(flow, gateway, []), upstream: socket }),
+      carry: (gateway, { socket, input }) =>
+        joinStreams(flow, gateway, { client: acceptBytes(flow, gateway, []), upstream: socket, input }),
       close: ({ socket }) => void socket.destroy(),
     });
 

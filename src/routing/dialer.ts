@@ -1,5 +1,5 @@
 import type { Socket as DatagramSocket } from 'node:dgram';
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import type { DialFailure, UpstreamAddress } from '../contract/ipc.ts';
 
 /** A connected socket inside a private network, nothing read from it yet. */
@@ -17,12 +17,18 @@ export interface DialledDatagrams {
   readonly address: string;
 }
 
+export interface DialOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Where the socket puts what it reads, instead of in buffers of its own. */
+  readonly onread?: OnReadOpts | undefined;
+}
+
 /**
  * The only way into a private network. A dialer opens one connection to one upstream that is registered for that
  * network. @throws DialError for every way in which that can fail; the reason of `signal` when it aborts.
  */
 export interface Dialer {
-  dial(network: string, upstream: UpstreamAddress, signal?: AbortSignal): Promise<DialledSocket>;
+  dial(network: string, upstream: UpstreamAddress, options?: DialOptions): Promise<DialledSocket>;
   /** The same for an upstream that is registered for UDP. */
   dialDatagrams(network: string, upstream: UpstreamAddress, signal?: AbortSignal): Promise<DialledDatagrams>;
 }

@@ -91,9 +91,9 @@ export function createIpcDialer(parts: {
     get pending() {
       return pending.size;
     },
-    dial: (network, upstream, signal) =>
+    dial: (network, upstream, { signal, onread } = {}) =>
       ask(network, upstream, signal, (handle, address) =>
-        isTcpHandle(handle) ? { socket: wrapHandle(handle), address } : undefined,
+        isTcpHandle(handle) ? { socket: wrapHandle(handle, onread), address } : undefined,
       ),
     dialDatagrams: (network, upstream, signal) =>
       ask(network, upstream, signal, (handle, address) =>

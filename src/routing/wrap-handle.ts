@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import type { Socket as DatagramSocket } from 'node:dgram';
 import { Socket } from 'node:net';
+import type { OnReadOpts } from 'node:net';
 
 /**
  * The raw handle of a connected socket, as it travels between processes (`socket._handle`). Node has no public name
@@ -27,8 +28,8 @@ const keepAliveDelayMs = 60_000;
  * soon as it is made, so that one made on the way swallows the first bytes of SSH, SMTP or MySQL (2 banners of 100
  * arrived). `manualStart` leaves the bytes in the kernel until the owner reads.
  */
-export function wrapHandle(handle: TcpHandle): Socket {
-  const options = { handle, readable: true, writable: true, manualStart: true };
+export function wrapHandle(handle: TcpHandle, onread?: OnReadOpts): Socket {
+  const options = { handle, readable: true, writable: true, manualStart: true, onread };
   const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveDelayMs);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,10 +13,14 @@ import { http2Request, http2Tunnel } from '../lab/http2-client.ts';
 
 const grants = 'grants.apps.example.org';
 const payroll = 'payroll.apps.example.org';
+const archive = 'archive.apps.example.org';
 let lab: LabGateway;
 let alice: LabLaptop;
 let app: LabServer;
 let greeter: LabServer;
+let keeper: LabServer;
+/** More than the buffers on the way hold. */
+const longAnswer = Buffer.alloc(24 * 1024 * 1024, 'archive ');
 
 const readUntil = async (stream: Duplex, marker: string): Promise<string> => {
   let text = '';
@@ -44,9 +49,14 @@ beforeAll(async () => {
     socket.on('data', (chunk: Buffer) => socket.write(chunk));
     socket.on('end', () => socket.end('goodbye\r\n'));
   });
+  keeper = await startTcpService((socket) => {
+    socket.resume();
+    socket.on('end', () => socket.end(longAnswer));
+  });
   lab = await startLabGateway({
     apps: [
       labApp('grants', [app.url]),
+      labApp('archive', [keeper.url], { protocol: 'tcp', ports: [7000] }),
       labApp('payroll', [greeter.url], { protocol: 'tcp', ports: [7000], network: 'payroll' }),
     ],
   });
@@ -56,6 +66,7 @@ afterAll(async () => {
   await lab.close();
   app.close();
   greeter.close();
+  keeper.close();
 });
 
 describe('CONNECT', () => {
@@ -81,6 +92,26 @@ describe('CONNECT', () => {
       lab.recorder.records.filter(({ facts }) => facts.id === closed.facts.id).map(({ kind }) => kind),
     ).toEqual(['tunnel-opened', 'tunnel-closed']);
     session.destroy();
+  });
+
+  it('carries all of a long answer to one who asked, ended its side and reads slowly', async () => {
+    const from = lab.recorder.records.length;
+    const socket = await alice.connect({ servername: 'gateway.example.org', allowHalfOpen: true } as object);
+    socket.write(
+      `CONNECT ${archive}:7000 HTTP/1.1\r\nHost: ${archive}:7000\r\nProxy-Authorization: Bearer ${await alice.token()}\r\n\r\n`,
+    );
+    await readUntil(socket, '\r\n\r\n');
+    socket.end('all of it');
+    let length = 0;
+    // The application is done with it while the last of it is still on its way.
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      await nextTurn();
+    }
+    expect(length).toBe(longAnswer.length);
+    const { outcome } = await lab.recorder.next(({ kind }) => kind === 'tunnel-closed', from);
+    expect(outcome).toMatchObject({ bytesIn: 9, bytesOut: longAnswer.length });
+    expect(outcome?.refusal).toBeUndefined();
   });
 
   it('works over HTTP/1.1 as well', async () => {

@@ -183,11 +183,11 @@ export function createLabDialer(): LabDialer {
     dials,
     sockets,
     failures,
-    async dial(network, { port }) {
+    async dial(network, { port }, { onread } = {}) {
       dials.push({ network, port });
       const failure = failures.get(port);
       if (failure !== undefined) throw failure;
-      const socket = connectTcp({ host: '127.0.0.1', port, noDelay: true });
+      const socket = connectTcp({ host: '127.0.0.1', port, noDelay: true, onread });
       sockets.push(socket);
       try {
         await once(socket, 'connect');

@@ -89,10 +89,10 @@ describe('the dialer of a worker', () => {
   it('gives up when whoever asked does, with their reason, and asks nothing for one who has already', async () => {
     const { dialer, sent } = labDialer();
     const leaving = new AbortController();
-    const dialled = dialer.dial('finance', upstream, leaving.signal);
+    const dialled = dialer.dial('finance', upstream, { signal: leaving.signal });
     leaving.abort(new Error('client left'));
     await expect(dialled).rejects.toThrow('client left');
-    await expect(dialer.dial('finance', upstream, leaving.signal)).rejects.toThrow('client left');
+    await expect(dialer.dial('finance', upstream, { signal: leaving.signal })).rejects.toThrow('client left');
     expect([sent.length, dialer.pending]).toEqual([1, 0]);
   });
 

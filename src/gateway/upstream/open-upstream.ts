@@ -9,6 +9,8 @@ import type { DialledUpstream } from '../../domain/flow.ts';
 import type { NetworkName } from '../../domain/ids.ts';
 import type { App } from '../../domain/resources.ts';
 import { DialError } from '../../routing/dialer.ts';
+import { createSocketInput } from '../../contract/socket-input.ts';
+import type { SocketInput } from '../../contract/socket-input.ts';
 import type { Dialer } from '../../routing/dialer.ts';
 import { addressOf } from '../../routing/upstream.ts';
 import type { Upstream } from '../../routing/upstream.ts';
@@ -20,6 +22,8 @@ import { refusalOfError, UpstreamError } from './upstream-failure.ts';
 /** A connection to one upstream of one app, inside its network; over TLS where the upstream is https. */
 export interface OpenedUpstream {
   readonly socket: Socket;
+  /** Where what it brings goes, for one that was opened with it. */
+  readonly input?: SocketInput;
   readonly upstream: Upstream;
   readonly dialled: DialledUpstream;
   /** As the app's resource writes it. */
@@ -50,6 +54,8 @@ export interface UpstreamOpener {
   open(app: App, upstream: Upstream): Promise<OpenedUpstream>;
   /** Dials the app's upstreams in their turn until one answers. @throws UpstreamError of the last. */
   openAny(app: App): Promise<OpenedUpstream>;
+  /** The same for a tunnel, whose bytes go through an input unless they come over TLS. */
+  openRaw(app: App): Promise<OpenedUpstream>;
   /** A socket to the first of the app's upstreams, in their turn, to which there is a way. @throws UpstreamError */
   openDatagrams(app: App): Promise<OpenedDatagrams>;
 }
@@ -105,17 +111,20 @@ export function createUpstreamOpener(parts: {
       });
     });
 
-  const open = async (app: App, upstream: Upstream): Promise<OpenedUpstream> => {
+  const open = async (app: App, upstream: Upstream, input?: SocketInput): Promise<OpenedUpstream> => {
     const { port } = upstream;
     const text = textOf(upstream);
     try {
-      const { socket, address } = await dialer.dial(app.network, addressOf(upstream));
+      const { socket, address } = await dialer.dial(app.network, addressOf(upstream), {
+        onread: input?.onread,
+      });
       // Errors between here and the first use end in `close`, which every user of a connection looks at.
       socket.on('error', () => undefined);
       const ready = upstream.tls ? await secure(socket, app, upstream) : socket;
       choice.succeeded(app, upstream);
       return {
         socket: ready,
+        ...(input === undefined ? {} : { input }),
         upstream,
         dialled: { network: app.network as NetworkName, address, port },
         text,
@@ -123,6 +132,16 @@ export function createUpstreamOpener(parts: {
     } catch (error) {
       throw failed(error, app, upstream);
     }
+  };
+
+  const openRaw = async (app: App, upstream: Upstream): Promise<OpenedUpstream> => {
+    if (upstream.tls) return open(app, upstream);
+    const opened = await open(
+      app,
+      upstream,
+      createSocketInput(() => void opened.socket.resume()),
+    );
+    return opened;
   };
 
   const openDatagrams = async (app: App, upstream: Upstream): Promise<OpenedDatagrams> => {
@@ -172,7 +191,8 @@ export function createUpstreamOpener(parts: {
 
   return {
     open,
-    openAny: (app) => first(app, open),
+    openAny: (app) => first(app, (one, upstream) => open(one, upstream)),
+    openRaw: (app) => first(app, openRaw),
     openDatagrams: (app) => first(app, openDatagrams),
   };
 }

@@ -120,7 +120,7 @@ export function createUpstreams(parts: {
       return takeAny(app, candidates);
     },
     takeOwn: async (app) => connect(await opener.openAny(app), undefined),
-    open: (app) => opener.openAny(app),
+    open: (app) => opener.openRaw(app),
     openDatagrams: (app) => opener.openDatagrams(app),
     retain(apps) {
       const kept = new Set(apps);
