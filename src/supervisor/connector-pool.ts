@@ -8,9 +8,12 @@ import { createBackoff, usualBackoff } from './backoff.ts';
 import type { DialResult } from './dial-result.ts';
 import type { SupervisorLog } from './log.ts';
 
-/** The connectors of this server, one for each private network that was asked for. */
+/**
+ * The connectors of this server, one for each private network that was asked for. Where there are few networks, each has
+ * its connector before anybody asks and keeps it: a laptop that comes over from a dead gateway finds all ready.
+ */
 export interface ConnectorPool {
-  /** All networks there are. Connectors of others end; those whose attachment changed are replaced at next use. */
+  /** All networks there are. Connectors of others end; those whose attachment changed are replaced. */
   setNetworks(networks: readonly NetworkRegistration[]): void;
   /** Starts the network's connector where there is none. `answer` is called exactly once. */
   dial(network: string, upstream: UpstreamAddress, answer: (result: DialResult) => void): void;
@@ -24,11 +27,15 @@ export interface ConnectorPoolParts {
   readonly backoff?: BackoffTimes;
   /** A connector that was not asked for anything for so long is ended; the next dial starts it again. */
   readonly idleAfterMs?: number;
+  /** Up to so many networks all have a connector, asked for or not. */
+  readonly alwaysUpTo?: number;
 }
 
 /** Dials under way in one network; a network that answers nobody must not hold the memory of the others. */
 const maxPendingDials = 2048;
 const usualIdleMs = 15 * 60_000;
+/** As shipped, a connector that waits has some 10 MB of its own, and takes a tenth of a second to start. */
+const usualAlwaysUpTo = 16;
 
 interface Place {
   registration: NetworkRegistration;
@@ -40,9 +47,11 @@ interface Place {
 
 export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
   const { command, dialTimeoutMs, log, backoff = usualBackoff, idleAfterMs = usualIdleMs } = parts;
+  const { alwaysUpTo = usualAlwaysUpTo } = parts;
   const places = new Map<string, Place>();
   const ending = new Set<Promise<void>>();
   let isClosed = false;
+  const areFew = (): boolean => places.size <= alwaysUpTo;
 
   const retire = (place: Place): void => {
     const { running } = place;
@@ -52,6 +61,12 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
     ending.add(ended);
   };
 
+  /** The connector of the place, started where there is none; or why it cannot be. */
+  const running = (place: Place): ConnectorProcess | string => {
+    const connector = place.running ?? start(place);
+    if (typeof connector !== 'string') place.running = connector;
+    return connector;
+  };
   const start = (place: Place): ConnectorProcess | string => {
     const { name } = place.registration;
     const waitMs = place.notBeforeMs - performance.now();
@@ -68,7 +83,7 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
       dialTimeoutMs,
       idleAfterMs,
       onIdle: () => {
-        if (place.running !== connector) return;
+        if (place.running !== connector || areFew()) return;
         log.info({ network: name }, 'connector idle');
         retire(place);
       },
@@ -114,6 +129,7 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
           place.notBeforeMs = 0;
         } else place.running?.register(registration);
       }
+      if (!isClosed && areFew()) for (const place of places.values()) running(place);
     },
     dial(network, upstream, answer) {
       const fail = (failure: DialFailure, detail: string): void => answer({ failure, detail });
@@ -127,15 +143,12 @@ export function createConnectorPool(parts: ConnectorPoolParts): ConnectorPool {
           `no app in network ${network} lives at ${upstream.host} port ${upstream.port}`,
         );
       }
-      if (place.running === undefined) {
-        const started = start(place);
-        if (typeof started === 'string') return fail('connector-unavailable', started);
-        place.running = started;
-      }
-      if (place.running.pending >= maxPendingDials) {
+      const connector = running(place);
+      if (typeof connector === 'string') return fail('connector-unavailable', connector);
+      if (connector.pending >= maxPendingDials) {
         return fail('connector-unavailable', `${maxPendingDials} dials are under way in network ${network}`);
       }
-      place.running.dial(upstream, answer);
+      connector.dial(upstream, answer);
     },
     async close() {
       isClosed = true;

@@ -38,6 +38,7 @@ export function startConnector(
   options: {
     readonly dialTimeoutMs: number;
     readonly idleAfterMs: number;
+    /** Asked again and again while it is. */
     readonly onIdle: () => void;
     readonly onEnd: (detail: string) => void;
   },
@@ -90,19 +91,18 @@ export function startConnector(
     onMessage: receive,
     onEnd: ({ detail }) => {
       clearTimeout(startTimer);
-      clearTimeout(idle);
       for (const id of pending.keys()) {
         settle(id, {
           failure: 'connector-unavailable',
           detail: `the connector of network ${network} ended (${detail})`,
         });
       }
-      clearTimeout(idle);
+      clearInterval(idle);
       options.onEnd(detail);
     },
   });
   const startTimer = setTimeout(() => child.kill(), startTimeoutMs);
-  const idle = setTimeout(() => {
+  const idle = setInterval(() => {
     if (pending.size === 0) options.onIdle();
   }, options.idleAfterMs);
   child.send({ type: 'register', registration });
@@ -121,7 +121,7 @@ export function startConnector(
       child.send({ type: 'dial', id, upstream, timeoutMs });
     },
     async end() {
-      clearTimeout(idle);
+      clearInterval(idle);
       child.disconnect();
       const timer = setTimeout(() => child.kill(), endTimeoutMs);
       await child.ended;

@@ -44,6 +44,8 @@ export interface SupervisorOptions {
   readonly environment?: NodeJS.ProcessEnv;
   readonly backoff?: BackoffTimes;
   readonly connectorIdleMs?: number;
+  /** Up to so many networks all have a connector, asked for or not. */
+  readonly connectorsAlwaysUpTo?: number;
 }
 
 export interface Supervisor {
@@ -76,6 +78,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     log,
     dialTimeoutMs: options.dialTimeoutMs,
     ...(options.connectorIdleMs === undefined ? {} : { idleAfterMs: options.connectorIdleMs }),
+    ...(options.connectorsAlwaysUpTo === undefined ? {} : { alwaysUpTo: options.connectorsAlwaysUpTo }),
     command: (registration: NetworkRegistration) =>
       connectorCommand(programs.connector, registration, environment, options.runAs),
   });

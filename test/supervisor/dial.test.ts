@@ -165,6 +165,24 @@ describe('a dial from worker through supervisor and connector', () => {
     expect(await dial(worker, 'lab', { host: '127.0.0.1', port })).toMatchObject({ banner: 'hello' });
   });
 
+  it('has a connector ready in each of few networks, before anybody asks and however long nobody does', async () => {
+    const { port } = await greeter('hello');
+    const [lab, office] = [network('lab', port), network('office', port)];
+    const { control, worker, log, logged } = await serving([lab, office], {
+      connectorsAlwaysUpTo: 2,
+      connectorIdleMs: 20,
+    });
+    const ready = [await logged('connector started'), await logged('connector started')];
+    expect(ready.map((facts) => facts.network).toSorted()).toEqual(['lab', 'office']);
+    expect(await dial(worker, 'lab', { host: '127.0.0.1', port })).toMatchObject({ banner: 'hello' });
+    expect(log.filter(({ sentence }) => sentence === 'connector idle')).toEqual([]);
+    // Of many, those that nobody uses end, and a new one is not started for nothing.
+    await announce(control, worker, [lab, office, network('school', port)]);
+    const ended = [await logged('connector idle'), await logged('connector idle')];
+    expect(ended.map((facts) => facts.network).toSorted()).toEqual(['lab', 'office']);
+    expect(log.filter(({ sentence }) => sentence === 'connector started')).toHaveLength(2);
+  });
+
   it('has no way to a network of a remote connector, and says so', async () => {
     const { worker } = await serving([network('far', 1, { attach: { connector: 'remote' } })]);
     expect(await dial(worker, 'far', { host: '127.0.0.1', port: 1 })).toEqual({

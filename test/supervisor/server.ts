@@ -54,6 +54,8 @@ export async function startLabServer(
     log: { info: note, warn: note, error: note },
     onReady,
     programs: { ...hub.programs, ...programs },
+    // Tests see a connector start when they dial.
+    connectorsAlwaysUpTo: 0,
     ...options,
   });
   return {
