@@ -12,6 +12,7 @@ const memorySeconds = 600;
 /** Which applications are used for long transfers. Nothing else tells: the bytes of a tunnel are its application's own. */
 export interface BulkTargets {
   has(target: HostPort): boolean;
+  forget(target: HostPort): void;
   /** Learns from a tunnel that was just joined to a program. */
   watch(target: HostPort, program: Socket): Watched;
 }
@@ -32,6 +33,7 @@ export function createBulkTargets(clock: Clock): BulkTargets {
       seen.delete(key);
       return false;
     },
+    forget: (target) => void seen.delete(formatHostPort(target)),
     watch: (target, program) => {
       const key = formatHostPort(target);
       let isKnown = false;

@@ -56,6 +56,7 @@ async function openTunnel<Tunnel>(
         return answered;
       }
       last = { answer: answered };
+      if (attempt.isUnknown?.(answered.status) === true) continue;
       if (answered.status !== 401 || (await carrier.recover(session)) === 'not-mended') break;
     } catch (error) {
       const isTimeout = error instanceof NoAnswer && error.timedOut;
@@ -102,10 +103,17 @@ export async function openAppTunnel(context: ProxyContext, asked: HostPort): Pro
   return openTunnel(context, host, (session): TunnelAttempt<Join> => {
     const line = bulk.has(target) ? session.lines.take() : undefined;
     if (line !== undefined)
-      return attemptLine(target, line, tunnelTimeoutMs, () => (program, head) => {
-        line.join(program, head);
-        bulk.watch(target, program);
-      });
+      return {
+        ...attemptLine(target, line, tunnelTimeoutMs, () => (program, head) => {
+          line.join(program, head);
+          bulk.watch(target, program);
+        }),
+        // A gateway of before there were lines says so of every application; the session knows better.
+        isUnknown: (status) => {
+          if (status === 404) bulk.forget(target);
+          return status === 404;
+        },
+      };
     return attemptStream(forBytes(target), session, tunnelTimeoutMs, (stream) => (program, head) => {
       joinTunnel(program, stream, head);
       const { isBulk } = bulk.watch(target, program);

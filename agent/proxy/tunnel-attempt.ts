@@ -25,6 +25,8 @@ export interface TunnelAttempt<Tunnel> {
   breakOff(): void;
   /** That it got no answer says nothing of the session beside it. */
   readonly isWorthAnother: boolean;
+  /** Whether this answer may be for want of a way of asking, and another way is to be tried. */
+  readonly isUnknown?: (status: number) => boolean;
 }
 
 /** The pseudo-header fields that ask for a tunnel on a session. */

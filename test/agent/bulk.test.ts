@@ -58,3 +58,19 @@ it('opens none for flows that are short', async () => {
     expect((await ask(laptop.port, `http://${grants}/`)).body).toHaveLength(chunk.length);
   expect(world.gateway.sessions).toHaveLength(1);
 });
+
+it('goes on over the session where the gateway knows of no lines', async () => {
+  world = await makeWorld();
+  world.gateway.tunnels.set(ledger, await world.serve((socket) => void pour(socket)));
+  const laptop = await world.startLaptop({ random: () => 0 });
+  await laptop.reach('connected');
+  const line = '/.well-known/masque/tcp/ledger.apps.example.org/5432/';
+  do {
+    const { socket, status } = await connectThrough(laptop.port, ledger);
+    expect(status).toBe(200);
+    // As much as shows what the application is used for.
+    let length = 0;
+    for await (const piece of socket as AsyncIterable<Buffer>)
+      if ((length += piece.length) > 17 * 1024 * 1024) break;
+  } while (!world.gateway.asked.includes(line));
+});

@@ -22,6 +22,8 @@ export type TokenBook = ReadonlyMap<string, { readonly thumbprint: string }>;
 export interface GatewayServer {
   readonly address: string;
   readonly requests: GatewayRequest[];
+  /** Paths that were asked for over HTTP/1.1. */
+  readonly asked: string[];
   readonly sessions: ServerHttp2Session[];
   /** `host:port` of a CONNECT to the port on 127.0.0.1 that it leads to. */
   readonly tunnels: Map<string, number>;
@@ -57,6 +59,7 @@ export async function startGatewayServer(options: {
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
+    allowHTTP1: true,
     // As many streams as the real one takes by its settings.
     settings: { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 256 },
   });
@@ -68,6 +71,16 @@ export async function startGatewayServer(options: {
     events.emit('change');
   });
   server.on('sessionError', () => {});
+  // On HTTP/1.1 it is a gateway of before there was connect-tcp: its status, and no applications. Without what Node does
+  // when somebody listens for requests, which is to answer HTTP/2 in that way as well.
+  server.removeAllListeners('newListener');
+  server.on('request', (request, response) => {
+    const isStatus = request.url === '/.well-known/postern/status';
+    const body = JSON.stringify(isStatus ? { status: 'ok' } : buildProblem('application-unknown'));
+    response.writeHead(isStatus ? 200 : 404, { 'content-length': body.length });
+    response.end(body);
+    gateway.asked.push(request.url);
+  });
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     const session = stream.session as ServerHttp2Session | undefined;
     if (session === undefined) return;
@@ -129,6 +142,7 @@ export async function startGatewayServer(options: {
   const gateway: GatewayServer = {
     address: `127.0.0.1:${port}`,
     requests: [],
+    asked: [],
     sessions: [],
     tunnels: new Map(),
     apps: new Map(),
