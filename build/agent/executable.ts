@@ -11,7 +11,7 @@ import { findRuntime } from './runtime.ts';
  * Flags of the runtime. The young generation of its heap may grow to 16 MB for the sake of programs that make many
  * objects; an agent moves bytes that are not in that heap. Together these save 4 MB.
  */
-const execArgv: readonly string[] = ['--max-semi-space-size=1', '--optimize-for-size'];
+export const execArgv: readonly string[] = ['--max-semi-space-size=1', '--optimize-for-size'];
 
 /**
  * Makes one executable of a program, its packages and the pinned runtime. The same sources and runtime make the

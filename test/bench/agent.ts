@@ -8,14 +8,15 @@ import { measureRestart } from './agent/restart.ts';
 import { startSshTunnel } from './agent/ssh-tunnel.ts';
 import { setStage } from './agent/stage.ts';
 import type { Stage } from './agent/stage.ts';
-import { run, start } from './support/processes.ts';
-import { reportRows } from './support/row.ts';
+import { descendants, run, start } from './support/processes.ts';
+import { reportRows, rowOf } from './support/row.ts';
 import type { Row } from './support/row.ts';
 
 /**
  * What a laptop has of its agent: `npm run bench:agent -- [--quick] [--json FILE] [--only downloads|latency|deaths|restart]`. The real agent in a
  * process of its own, the real control plane, and two real gateways with one worker each, which are killed and started again. Downloads stand
- * beside one over TLS without anything in between, and one through `ssh -L` where OpenSSH's server is installed.
+ * beside one over TLS without anything in between, and one through `ssh -L` where OpenSSH's server is installed. Medians, with the
+ * lowest and the highest of the rounds.
  *
  * Everything shares the cores of this machine, and figures are wall time: only those of one run compare.
  */
@@ -27,7 +28,7 @@ const { values: flags } = parseArgs({
   },
 });
 const scale = flags.quick
-  ? { megabytes: 128, rounds: 3, requests: 500, kills: 3, agents: 500 }
+  ? { megabytes: 128, rounds: 3, requests: 500, kills: 2, agents: 300 }
   : { megabytes: 512, rounds: 7, requests: 5000, kills: 20, agents: 2000 };
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-bench-agent-'));
@@ -80,8 +81,18 @@ try {
     console.log(`Measuring: ${name}`);
     rows.push(...(await measure(stage)));
   }
+  rows.push(
+    rowOf(
+      'memory of the agent, run from its sources, after all that',
+      'agentResidentMegabytes',
+      stage.agentMemory() / 1e6,
+      'MB',
+    ),
+  );
 } finally {
   await stage.stop();
   await source.stop();
 }
 reportRows(rows, flags.json);
+const left = descendants(process.pid);
+if (left.length > 0) throw new Error(`left behind: processes ${left.join(' ')}`);

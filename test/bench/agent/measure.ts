@@ -1,9 +1,9 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { rowOf } from '../support/row.ts';
+import { rowOf, rowOfRounds } from '../support/row.ts';
 import type { Row } from '../support/row.ts';
-import { median } from '../support/table.ts';
-import { direct, drain, plain, throughAgent } from './downloads.ts';
+import { direct, plain, throughAgent } from './downloads.ts';
+import type { Download } from './downloads.ts';
 import { webHost } from './stage.ts';
 import type { Stage } from './stage.ts';
 
@@ -14,36 +14,55 @@ export interface Sources {
   readonly certificatePem: string;
 }
 
-/** Megabytes a second, in rounds that take turns, so that what else happens on the machine happens to all. */
+/**
+ * Megabytes a second, in rounds that take turns, so that what else happens on the machine happens to all. The ratio is of
+ * the two downloads of a round, which stand next to each other.
+ */
 export async function measureDownloads(
   stage: Stage,
   sources: Sources,
   sshPort: number | undefined,
   rounds: number,
 ): Promise<Row[]> {
-  const ways: Record<string, () => Promise<number>> = {};
-  const rate = async (opened: Parameters<typeof drain>[0]): Promise<number> => {
-    const { bytes, seconds } = await drain(opened);
+  const ways: Record<string, () => Download> = {
+    tls: () => direct(sources.tls, sources.certificatePem),
+    agent: () => throughAgent(stage.proxyPort),
+    ...(sshPort === undefined ? {} : { ssh: () => plain(sshPort) }),
+  };
+  const rate = async (way: () => Download): Promise<number> => {
+    const { bytes, seconds } = await way().delivered;
     return bytes / 1e6 / seconds;
   };
-  ways['agent'] = async () => rate(await throughAgent(stage.proxyPort));
-  ways['tls'] = () => rate(direct(sources.tls, sources.certificatePem));
-  if (sshPort !== undefined) ways['ssh'] = () => rate(plain(sshPort));
-  const taken = new Map<string, number[]>(Object.keys(ways).map((key) => [key, []]));
-  for (const way of Object.values(ways)) await way();
+  // The agent learns by the first that the application is used for long transfers.
+  for (const way of [...Object.values(ways), ways['agent']]) if (way !== undefined) await rate(way);
+  const taken: Record<string, number>[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const order = round % 2 === 0 ? Object.entries(ways) : Object.entries(ways).toReversed();
-    for (const [key, way] of order) taken.get(key)?.push(await way());
+    const figures: Record<string, number> = {};
+    for (const [key, way] of order) figures[key] = await rate(way);
+    taken.push(figures);
   }
-  const of = (key: string): number => median(taken.get(key) ?? []);
+  const row = (what: string, key: string): Row =>
+    rowOfRounds(
+      what,
+      `downloadMegabytesPerSecond.${key}`,
+      taken.map((figures) => figures[key] ?? Number.NaN),
+      'MB/s',
+    );
   return [
-    rowOf('download through agent and gateway', 'downloadMegabytesPerSecond.agent', of('agent'), 'MB/s'),
-    rowOf('the same, directly over TLS', 'downloadMegabytesPerSecond.tls', of('tls'), 'MB/s'),
+    row('download through agent and gateway', 'agent'),
+    row('the same, directly over TLS', 'tls'),
     ...(sshPort === undefined
       ? []
       : [
-          rowOf('the same, through ssh -L', 'downloadMegabytesPerSecond.ssh', of('ssh'), 'MB/s'),
-          rowOf('ssh -L beside the agent', 'downloadRatio.sshToAgent', of('ssh') / of('agent'), 'x', 1),
+          row('the same, through ssh -L', 'ssh'),
+          rowOfRounds(
+            'ssh -L beside the agent',
+            'downloadRatio.sshToAgent',
+            taken.map(({ ssh = Number.NaN, agent = Number.NaN }) => ssh / agent),
+            'x',
+            1,
+          ),
         ]),
   ];
 }
@@ -87,17 +106,16 @@ export async function measureLatency(stage: Stage, sources: Sources, requests: n
   const alone = await sample(sources.http, '/');
   const idle = await sample(stage.proxyPort, through);
   const over = new AbortController();
-  let downloads = 0;
   const download = (async () => {
     while (!over.signal.aborted) {
-      const socket = await throughAgent(stage.proxyPort);
-      const done = drain(socket).then(
-        () => (downloads += 1),
-        () => undefined,
-      );
-      while (!over.signal.aborted && !socket.destroyed && !socket.readableEnded) await wait(20);
-      socket.destroy();
-      await done;
+      const { socket, delivered } = throughAgent(stage.proxyPort);
+      const cut = (): void => void socket.destroy();
+      over.signal.addEventListener('abort', cut, { once: true });
+      // Cut at the end, and for no other reason.
+      await delivered.catch((error: unknown) => {
+        if (!over.signal.aborted) throw error;
+      });
+      over.signal.removeEventListener('abort', cut);
     }
   })();
   // As long as it takes to be known for what it is, and the next session to be there.
@@ -122,7 +140,6 @@ export async function measureDeaths(stage: Stage, kills: number): Promise<Row[]>
   for (const death of ['kill', 'freeze'] as const)
     for (let round = 0; round < kills; round += 1) {
       const dying = await gatewayInUse(stage);
-      await stage.warmUp();
       const dead = death === 'kill' ? dying.kill() : dying.freeze();
       const begin = performance.now();
       for (;;) {
@@ -139,7 +156,7 @@ export async function measureDeaths(stage: Stage, kills: number): Promise<Row[]>
       await dying.up();
     }
   const rows = (what: string, key: string, taken: readonly number[]): Row[] => [
-    rowOf(`${what}, ${kills} times: half within`, `${key}.p50`, median(taken), 'ms'),
+    rowOfRounds(`${what}, ${kills} times: half within`, `${key}.p50`, taken, 'ms'),
     rowOf('the longest', `${key}.max`, Math.max(...taken), 'ms', 1000),
   ];
   return [

@@ -1,19 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import type { AgentStatus } from '../../../agent/status.ts';
-import { loadCredentials } from '../../../agent/state/credentials.ts';
-import { statePaths } from '../../../agent/state/state-directory.ts';
+import { execArgv } from '../../../build/agent/executable.ts';
 import { makeInstallation } from '../../control/installation.ts';
 import type { Installation } from '../../control/installation.ts';
 import { startServing } from '../../lab/serving.ts';
 import type { Serving } from '../../lab/serving.ts';
 import { freePort } from '../support/ports.ts';
-import { run, start } from '../support/processes.ts';
+import { residentBytes, run, start } from '../support/processes.ts';
 import { posture, user } from '../support/target.ts';
 
 const agentScript = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
@@ -39,8 +35,8 @@ export interface Stage {
   /** Of the agent's proxy. */
   readonly proxyPort: number;
   status(): Promise<AgentStatus>;
-  /** What other laptops do: a request at each gateway, whose connectors are started by the first. */
-  warmUp(): Promise<void>;
+  /** Bytes of memory that the agent holds. */
+  agentMemory(): number;
   stop(): Promise<void>;
 }
 
@@ -113,7 +109,8 @@ export async function setStage(ports: { readonly plain: number; readonly http: n
 
     const made = await installation.api(controlPort, 'POST', '/v1/enrollment-tokens', { user });
     const state = join(installation.directory, 'agent');
-    const agent = [process.execPath, agentScript];
+    // With the flags that the runtime has in the file that laptops get.
+    const agent = [process.execPath, ...execArgv, agentScript];
     await run([...agent, 'enroll', `https://localhost:${controlPort}`, made.body.token, '--state', state]);
     const stated = join(installation.directory, 'posture.json');
     await writeFile(stated, JSON.stringify(posture.checks));
@@ -124,33 +121,13 @@ export async function setStage(ports: { readonly plain: number; readonly http: n
     );
     stops.push(laptop.stop);
     const proxyPort = Number(/^ready \S+:(\d+)$/m.exec(laptop.output)?.[1]);
-    const token = (await run([...agent, 'token', '--state', state])).trim();
-    const { authorityPem, chainPem, keyPem } = loadCredentials(statePaths(state));
     return {
       installation,
-      warmUp: async () => {
-        for (const { address } of gateways) {
-          const sent = request({
-            host: '127.0.0.1',
-            port: Number(address.split(':')[1]),
-            servername: webHost,
-            agent: false,
-            ca: authorityPem,
-            cert: chainPem,
-            key: keyPem,
-            headers: { host: webHost, 'proxy-authorization': `Bearer ${token}` },
-          });
-          sent.end();
-          const [response] = (await once(sent, 'response')) as [IncomingMessage];
-          response.resume();
-          await once(response, 'end');
-          if (response.statusCode !== 200) throw new Error(`gateway answered ${response.statusCode}`);
-        }
-      },
       controlPort,
       gateways,
       proxyPort,
       status: async () => (await (await fetch(`http://127.0.0.1:${proxyPort}/status`)).json()) as AgentStatus,
+      agentMemory: () => residentBytes([laptop.pid]),
       stop,
     };
   } catch (error) {
