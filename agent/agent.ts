@@ -103,7 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
           prompt,
           wish,
           // As it is now: it may have been renewed.
-          credentials: loadCredentials(paths),
+          credentials: carrier.credentials(),
           method: settings.signIn ?? 'browser',
           clock: options.clock,
           language: options.language,
@@ -149,7 +149,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Each look at the page measures anew.
       measure: () => undefined,
       'sign-in': () => keeper.wanted(),
-      'sign-out': () => signOutUser({ paths, api, log: options.log, onForgotten: reload }),
+      'sign-out': () =>
+        signOutUser({
+          paths,
+          api,
+          credentials: carrier.credentials(),
+          log: options.log,
+          onForgotten: reload,
+        }),
     });
     lock.publishPort(local.port);
     const pauseMs = lock.wasLeft ? fullJitter(0, crashLimits, options.random) : 0;

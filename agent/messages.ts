@@ -102,6 +102,34 @@ const catalog = {
     en: 'The control plane issued a certificate that is of no use: {problem}. Nothing was kept.',
     fr: "Le plan de contrôle a émis un certificat inutilisable : {problem}. Rien n'a été conservé.",
   },
+  'tpm-missing': {
+    en: 'There is no TPM here that the agent may use ({device}). Where the machine has one, switch it on in its firmware and let the user of the agent use it (group `tss`). `enroll --key file` keeps the key in a file instead.',
+    fr: "Aucun TPM n'est utilisable ici par l'agent ({device}). Si la machine en a un, activez-le dans son micrologiciel et donnez-y accès à l'utilisateur de l'agent (groupe `tss`). `enroll --key file` garde la clé dans un fichier.",
+  },
+  'tpm-provider-missing': {
+    en: 'The TPM is used by way of the packages openssl and tpm2-openssl, which are not both installed. Install them; `enroll --key file` keeps the key in a file instead.',
+    fr: "Le TPM s'utilise par les paquets openssl et tpm2-openssl, qui ne sont pas tous deux installés. Installez-les ; `enroll --key file` garde la clé dans un fichier.",
+  },
+  'tpm-provider-old': {
+    en: 'The package tpm2-openssl is too old to sign with a key in the TPM: version 1.2 does, of Ubuntu 24.04 and Debian 13 on. `enroll --key file` keeps the key in a file instead.',
+    fr: 'Le paquet tpm2-openssl est trop ancien pour signer avec une clé du TPM : il faut la version 1.2, celle d’Ubuntu 24.04 et de Debian 13. `enroll --key file` garde la clé dans un fichier.',
+  },
+  'tpm-failed': {
+    en: 'The TPM did not do as asked: {reason}. Try again; `enroll --key file` keeps the key in a file instead.',
+    fr: "Le TPM n'a pas fait ce qui lui était demandé : {reason}. Réessayez ; `enroll --key file` garde la clé dans un fichier.",
+  },
+  'tpm-unreachable': {
+    en: 'The TPM that holds the key of this laptop does not answer: {reason}. Is it switched on, and may the user of the agent use it (group `tss`)?',
+    fr: "Le TPM qui détient la clé de cet ordinateur ne répond pas : {reason}. Est-il activé, et l'utilisateur de l'agent y a-t-il accès (groupe `tss`) ?",
+  },
+  'tpm-key-foreign': {
+    en: 'The key of this laptop belongs to another TPM: the disk was copied or moved to another machine, or the TPM was cleared ({reason}). Enroll anew with `postern-agent enroll --force URL TOKEN`; the security team makes the token.',
+    fr: "La clé de cet ordinateur relève d'un autre TPM : le disque a été copié ou déplacé, ou le TPM a été effacé ({reason}). Enrôlez-le de nouveau avec `postern-agent enroll --force URL JETON` ; l'équipe sécurité crée le jeton.",
+  },
+  'key-in-tpm': {
+    en: 'Its key is in the TPM of this machine and never leaves it.',
+    fr: 'Sa clé est dans le TPM de cette machine et ne le quitte pas.',
+  },
   enrolled: {
     en: 'Enrolled as device {device} of {user}. Next: postern-agent up',
     fr: 'Enrôlé comme appareil {device} de {user}. Ensuite : postern-agent up',
@@ -231,6 +259,10 @@ const catalog = {
   'state-certificate-expired': {
     en: 'the certificate of this laptop has expired and could not be renewed; check its clock, or enroll it again',
     fr: "le certificat de cet ordinateur a expiré et n'a pu être renouvelé ; vérifiez l'horloge, ou enrôlez-le de nouveau",
+  },
+  'state-key-unusable': {
+    en: 'the TPM that holds the key of this laptop does not answer; restart the laptop, or enroll it again',
+    fr: 'le TPM qui détient la clé de cet ordinateur ne répond pas ; redémarrez-le, ou enrôlez-le de nouveau',
   },
   'state-captive-portal': {
     en: "this network wants a sign-in of its own first; open the address, and never give it your organization's password",

@@ -3,6 +3,7 @@ import { AgentError } from '../agent-error.ts';
 import { createDeviceApi } from '../control/device-api.ts';
 import { message } from '../messages.ts';
 import { signInUser } from '../sign-in/sign-in.ts';
+import { restartWithTpm } from '../keys/restart-with-tpm.ts';
 import { loadCredentials } from '../state/credentials.ts';
 import { saveSignIn } from '../state/kept-sign-in.ts';
 import { tellAgent } from '../state/lock.ts';
@@ -45,6 +46,7 @@ export function addLoginCommand(program: Command, context: CommandContext): void
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });
+      await restartWithTpm(paths);
       const interrupted = new AbortController();
       const stop = (): void => interrupted.abort(new Error('interrupted'));
       process.once('SIGINT', stop);

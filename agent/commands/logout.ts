@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { AgentError, describeError } from '../agent-error.ts';
 import { createDeviceApi } from '../control/device-api.ts';
 import { message } from '../messages.ts';
+import { restartWithTpm } from '../keys/restart-with-tpm.ts';
 import { loadCredentials } from '../state/credentials.ts';
 import { loadSignIn, removeSignIn } from '../state/kept-sign-in.ts';
 import { tellAgent } from '../state/lock.ts';
@@ -23,6 +24,7 @@ export function addLogoutCommand(program: Command, context: CommandContext): voi
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });
+      await restartWithTpm(paths);
       const kept = loadSignIn(paths.signIn);
       // First here: whatever becomes of the rest, this laptop shows it to nobody again.
       removeSignIn(paths.signIn);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { AgentError } from '../agent-error.ts';
 import { createDeviceApi } from '../control/device-api.ts';
 import { explainControlError } from '../control/explain-control-error.ts';
+import { restartWithTpm } from '../keys/restart-with-tpm.ts';
 import { loadCredentials } from '../state/credentials.ts';
 import { loadSignIn } from '../state/kept-sign-in.ts';
 import { loadSettings } from '../state/settings-file.ts';
@@ -28,6 +29,7 @@ Example, past the local proxy, in the state directory:
       const paths = checkStateDirectory(directory);
       const settings = loadSettings(paths.settings);
       if (settings === undefined) throw new AgentError(2, 'not-enrolled', { directory });
+      await restartWithTpm(paths);
       const credentials = loadCredentials(paths);
       const posture = await postureProvider(context, options.unsafePosture).measure();
       try {

@@ -8,7 +8,10 @@ import { createLog } from '../log.ts';
 import { createRecentLog } from '../recent-log.ts';
 import { message, stateMessage } from '../messages.ts';
 import { enrollmentLimits, fullJitter } from '../session/backoff.ts';
+import { restartWithTpm, startAnew } from '../keys/restart-with-tpm.ts';
+import { createTpmWait } from '../keys/wait-for-tpm.ts';
 import { applyFleetSettings, loadFleetSettings } from '../state/fleet-file.ts';
+import { checkStateDirectory } from '../state/state-directory.ts';
 import { createSignInPrompt } from './sign-in-prompt.ts';
 import { parsePort, postureProvider, enterState } from './command-context.ts';
 import { stateOption, unsafePostureOption } from './command-context.ts';
@@ -49,16 +52,28 @@ export function addUpCommand(program: Command, context: CommandContext): void {
       const onSignal = (): void => stop.abort();
       process.once('SIGTERM', onSignal);
       process.once('SIGINT', onSignal);
-      const recent = createRecentLog();
-      const log = createLog(options.logLevel, recent);
       const directory = enterState(context, options.state);
       if (options.config !== undefined) await followFleet(context, options.config, directory, stop.signal);
       if (stop.signal.aborted) return;
+      const paths = checkStateDirectory(directory);
+      await restartWithTpm(paths);
+      const recent = createRecentLog();
+      const log = createLog(options.logLevel, recent);
       if (options.unsafePosture !== undefined) log.warn({ file: options.unsafePosture }, 'unsafe posture');
       const ready = Promise.withResolvers<void>();
       // Before the agent can be found: to a process that does not listen to it, the signal is the end.
       let running: RunningAgent | undefined;
       process.on('SIGHUP', () => running?.reload());
+      const waitForTpm = createTpmWait({
+        paths,
+        clock: context.clock,
+        signal: stop.signal,
+        isLost: () => running === undefined || running.view().state === 'key-unusable',
+        startAnew: async () => {
+          await running?.stop();
+          startAnew(process.env);
+        },
+      });
       const agent = await startAgent({
         directory,
         ...(options.proxyPort === undefined ? {} : { proxyPort: options.proxyPort }),
@@ -73,6 +88,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
         onPortal: ({ url }) => context.tell(`${stateMessage(context.language, 'captive-portal')}: ${url}`),
         onState: ({ state, reason }) => {
           if (state === 'connected') ready.resolve();
+          if (state === 'key-unusable') waitForTpm();
           if (state === 'stopped') return;
           const why = reason === undefined ? '' : `: ${reason}`;
           context.tell(`${stateMessage(context.language, state)}${why}`);

@@ -4,7 +4,9 @@ import type { Static, TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { agentVersion } from '../version.ts';
 import { describeError } from '../agent-error.ts';
+import { keyFailure, KeyUnusable } from '../keys/client-context.ts';
 import { connectVerified, UntrustedPeer } from './verified-connection.ts';
+import type { Trust } from './verified-connection.ts';
 import { parseProblem } from './problem.ts';
 import type { PeerProblem } from './problem.ts';
 
@@ -50,10 +52,12 @@ export class ControlRefused extends Error {
 }
 
 /** What kept a verified connection from being made. What does not speak TLS, or not 1.3, is not the control plane either. */
-export const connectionFailure = (error: unknown): ControlForeign | ControlUnreachable =>
-  error instanceof UntrustedPeer || codeOf(error).startsWith('ERR_SSL_')
+export function connectionFailure(error: unknown): ControlForeign | ControlUnreachable | KeyUnusable {
+  if (error instanceof KeyUnusable) return error;
+  return error instanceof UntrustedPeer || codeOf(error).startsWith('ERR_SSL_')
     ? new ControlForeign(error, { isProven: false })
     : new ControlUnreachable(error);
+}
 
 /** Garbage where the control plane's HTTP should be has a code of the parser. */
 const exchangeFailure = (error: unknown): ControlForeign | ControlUnreachable =>
@@ -67,15 +71,13 @@ class AnswerTooLarge extends Error {
   override readonly message = 'answer too large';
 }
 
-export interface ControlTarget {
+export type ControlTarget = Trust & {
   /** Origin, such as https://control.example.org:8444. */
   readonly url: string;
-  readonly authorityPem: string;
-  readonly client?: { readonly chainPem: string; readonly keyPem: string };
   /** For the whole exchange, handshake included. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-}
+};
 
 /** Where to connect for an https origin; an IPv6 address without its brackets. */
 export const controlAddress = (origin: URL): { host: string; port: number } => ({
@@ -86,7 +88,7 @@ export const controlAddress = (origin: URL): { host: string; port: number } => (
 /**
  * One request to the control plane over a connection of its own: a few an hour are not worth a pool, and each finds
  * the newest certificate. The answer is checked against its schema; what does not fit is not the control plane's.
- * @throws ControlUnreachable, ControlForeign, ControlUnable, ControlRefused
+ * @throws ControlUnreachable, ControlForeign, ControlUnable, ControlRefused, KeyUnusable
  */
 export async function callControl<Schema extends TSchema>(
   target: ControlTarget,
@@ -98,8 +100,7 @@ export async function callControl<Schema extends TSchema>(
   const origin = new URL(target.url);
   const timeoutMs = target.timeoutMs ?? 15_000;
   const socket = await connectVerified(controlAddress(origin), {
-    authorityPem: target.authorityPem,
-    ...(target.client === undefined ? {} : { client: target.client }),
+    ...(target.client === undefined ? { authorityPem: target.authorityPem } : { client: target.client }),
     protocol: 'http/1.1',
     timeoutMs,
     ...(target.signal === undefined ? {} : { signal: target.signal }),
@@ -111,7 +112,11 @@ export async function callControl<Schema extends TSchema>(
       throw exchangeFailure(error);
     },
   );
-  return readAnswer(answer, schema);
+  try {
+    return readAnswer(answer, schema);
+  } catch (error) {
+    throw keyFailure(target.client, error) ?? error;
+  }
 }
 
 interface ControlAnswer {

@@ -40,7 +40,6 @@ export interface DeviceApi {
 export function createDeviceApi(url: string): DeviceApi {
   const target = (credentials: Credentials, signal: AbortSignal | undefined) => ({
     url,
-    authorityPem: credentials.authorityPem,
     client: credentials,
     ...(signal === undefined ? {} : { signal }),
   });

@@ -1,4 +1,5 @@
 import { AgentError } from '../agent-error.ts';
+import { explainKey, KeyUnusable } from '../keys/client-context.ts';
 import { ControlForeign, ControlRefused, ControlUnable, ControlUnreachable } from './control-client.ts';
 
 /**
@@ -14,6 +15,7 @@ export function explainControlError(error: unknown, url: string): unknown {
     const { code, title } = error.problem;
     return new AgentError(3, 'control-unable', { url, code, title }, error);
   }
+  if (error instanceof KeyUnusable) return explainKey(error);
   const values = { url, reason: (error as Error).message };
   if (error instanceof ControlForeign)
     return new AgentError(3, error.isProven ? 'control-not-understood' : 'control-foreign', values, error);

@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import type { OnReadOpts } from 'node:net';
 import { connect } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { clientContext, keyFailure } from '../keys/client-context.ts';
+import type { ClientCertificate } from '../keys/client-context.ts';
 
 export interface ConnectionTarget {
   readonly host: string;
@@ -10,15 +12,18 @@ export interface ConnectionTarget {
   readonly serverName?: string;
 }
 
-export interface ConnectionOptions {
-  readonly authorityPem: string;
-  readonly client?: { readonly chainPem: string; readonly keyPem: string };
+/** The root that the other side has to lead to: by itself, or as that of a laptop that shows its certificate too. */
+export type Trust =
+  | { readonly authorityPem: string; readonly client?: undefined }
+  | { readonly client: ClientCertificate };
+
+export type ConnectionOptions = Trust & {
   readonly protocol: 'h2' | 'http/1.1';
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   /** Where to put what comes, instead of in buffers of its own. */
   readonly onread?: OnReadOpts;
-}
+};
 
 /** The other side did not prove to be who it should be. Never worth a retry with less. */
 export class UntrustedPeer extends Error {
@@ -28,7 +33,7 @@ export class UntrustedPeer extends Error {
 /**
  * A TLS 1.3 connection whose other end has proven its name to our authority before the caller gets it. Nothing can be
  * written earlier: what Node buffers during a handshake may be sent before its verdict on the certificate is known.
- * @throws UntrustedPeer, or the error of the socket.
+ * @throws UntrustedPeer, KeyUnusable, or the error of the socket.
  */
 export function connectVerified(target: ConnectionTarget, options: ConnectionOptions): Promise<TLSSocket> {
   const name = target.serverName ?? target.host;
@@ -38,9 +43,9 @@ export function connectVerified(target: ConnectionTarget, options: ConnectionOpt
       port: target.port,
       // RFC 6066, section 3: no addresses in the server name. The identity is checked against the host then.
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      ca: [options.authorityPem],
-      ...(options.client === undefined ? {} : { cert: options.client.chainPem, key: options.client.keyPem }),
-      minVersion: 'TLSv1.3',
+      ...(options.client === undefined
+        ? { ca: [options.authorityPem], minVersion: 'TLSv1.3' }
+        : { secureContext: clientContext(options.client) }),
       ALPNProtocols: [options.protocol],
       rejectUnauthorized: true,
       ...(options.onread === undefined ? {} : { onread: options.onread }),
@@ -58,7 +63,8 @@ export function connectVerified(target: ConnectionTarget, options: ConnectionOpt
     options.signal?.addEventListener('abort', onAbort, { once: true });
     if (options.signal?.aborted === true) return onAbort();
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      finish(isVerdict(error) ? new UntrustedPeer(error.message, { cause: error }) : error);
+      const own = keyFailure(options.client, error);
+      finish(own ?? (isVerdict(error) ? new UntrustedPeer(error.message, { cause: error }) : error));
     });
     socket.once('close', () => finish(new Error('connection closed in the handshake')));
     socket.once('secureConnect', () => {

@@ -1,7 +1,7 @@
-import { createPrivateKey } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
 import { checkDeviceCertificate } from '../../certs/device-certificate.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
+import { publicKeyOf } from '../keys/public-key.ts';
 import { parseCertificates } from './certificate-list.ts';
 
 export interface IssuedToUs {
@@ -43,7 +43,7 @@ export function certificateProblem(
   if (leaf === undefined || intermediate === undefined || more.length > 0) {
     return 'not a certificate followed by its authority';
   }
-  if (!leaf.checkPrivateKey(createPrivateKey(issued.keyPem))) return 'certificate of another key';
+  if (!leaf.publicKey.equals(publicKeyOf(issued.keyPem))) return 'certificate of another key';
   if (!isSignedBy(root, root) || !isSignedBy(intermediate, root) || !isSignedBy(leaf, intermediate)) {
     return 'chain does not lead to the pinned authority';
   }

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
-import { createKeyAndRequest } from '../../certs/request.ts';
 import { parseEnrollmentToken } from '../../src/contract/enrollment-token.ts';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
 import { callEnroll } from '../control/device-api.ts';
 import { connectionFailure, controlAddress, ControlForeign } from '../control/control-client.ts';
 import { explainControlError } from '../control/explain-control-error.ts';
+import { createDeviceKey } from '../keys/new-key.ts';
+import type { KeyPlace } from '../keys/new-key.ts';
+import { isTpmKey } from '../keys/tpm-key.ts';
 import { writeStateFiles } from '../state/atomic-file.ts';
 import { findLockHolder } from '../state/lock.ts';
 import { defaultProxyPort, formatSettings } from '../state/settings-file.ts';
@@ -21,10 +23,17 @@ export interface EnrollOptions {
   readonly directory: string;
   /** Enroll anew where the laptop is enrolled already; the old key is overwritten. */
   readonly force: boolean;
+  /** Without it `file`. */
+  readonly key?: KeyPlace;
   /** Kept in `agent.yaml`. */
   readonly chosen?: ChosenSettings;
   readonly clock: Clock;
   readonly timeoutMs?: number;
+}
+
+export interface Enrolled {
+  readonly settings: AgentSettings;
+  readonly isKeyInTpm: boolean;
 }
 
 /** An https origin and nothing more: a path or a user in it would be dropped in silence. */
@@ -40,7 +49,7 @@ export function parseControlUrl(text: string): URL | undefined {
  * shows the token. Files are written after everything was checked, all or none; `agent.yaml` is the last.
  * @throws AgentError
  */
-export async function enrollDevice(options: EnrollOptions): Promise<AgentSettings> {
+export async function enrollDevice(options: EnrollOptions): Promise<Enrolled> {
   const parts = parseEnrollmentToken(options.token);
   if (parts === undefined) throw new AgentError(2, 'enrollment-token-malformed');
   const origin = parseControlUrl(options.url);
@@ -53,13 +62,13 @@ export async function enrollDevice(options: EnrollOptions): Promise<AgentSetting
   }
 
   const authorityPem = await pinAuthority(origin, parts.rootFingerprint, options.timeoutMs ?? 15_000);
-  const { privateKeyPem, csrPem } = await createKeyAndRequest();
+  const { keyPem, csrPem } = await createDeviceKey(options.key ?? 'file');
   const answer = await askForCertificate(origin.origin, authorityPem, options.token, csrPem);
   const problem = certificateProblem(
     {
       chainPem: answer.certificate,
       authorityPem: answer.authority,
-      keyPem: privateKeyPem,
+      keyPem,
       device: answer.device,
       domain: answer.domain,
     },
@@ -78,14 +87,14 @@ export async function enrollDevice(options: EnrollOptions): Promise<AgentSetting
     ...options.chosen,
   };
   writeStateFiles(options.directory, [
-    { path: paths.key, content: privateKeyPem },
+    { path: paths.key, content: keyPem },
     { path: paths.certificate, content: answer.certificate },
     { path: paths.authority, content: authorityPem },
     { path: paths.settings, content: formatSettings(settings) },
   ]);
   // What an earlier enrollment left is of another device.
   removeSessionCache(paths.cache);
-  return settings;
+  return { settings, isKeyInTpm: isTpmKey(keyPem) };
 }
 
 async function pinAuthority(origin: URL, fingerprint: string, timeoutMs: number): Promise<string> {

@@ -2,6 +2,7 @@ import { renewalTime } from '../../certs/profiles.ts';
 import { certificateThumbprint } from '../../certs/thumbprint.ts';
 import type { DeviceApi } from '../control/device-api.ts';
 import { ControlForeign } from '../control/control-client.ts';
+import { createDeviceRequest } from '../keys/new-key.ts';
 import type { Random } from '../session/backoff.ts';
 import { buildCredentials } from '../state/credentials.ts';
 import type { Credentials } from '../state/credentials.ts';
@@ -33,9 +34,7 @@ export async function renewCertificate(
   now: Date,
   signal?: AbortSignal,
 ): Promise<Renewed> {
-  // Loaded when it is due, every few days: an agent that only carries flows needs no certificate library in memory.
-  const { createRequest } = await import('../../certs/request.ts');
-  const answer = await api.renew(credentials, await createRequest(credentials.keyPem), signal);
+  const answer = await api.renew(credentials, await createDeviceRequest(credentials.keyPem), signal);
   const [root] = parseCertificates(credentials.authorityPem);
   if (root === undefined) throw new TypeError('no authority');
   const issued = { ...credentials, chainPem: answer.certificate, ...expected };

@@ -134,6 +134,14 @@ export const headlines: Readonly<Partial<Record<string, Headline>>> = {
     text: { en: 'This laptop was reported lost', fr: 'Cet ordinateur a été déclaré perdu' },
     advice: { en: 'Please bring it to the security team.', fr: "Remettez-le à l'équipe sécurité." },
   },
+  'key-unusable': {
+    mood: 'bad',
+    text: { en: 'The key of this laptop cannot be used', fr: 'La clé de cet ordinateur est inutilisable' },
+    advice: {
+      en: 'Restart the laptop. If that does not help, please call the help desk.',
+      fr: "Redémarrez l'ordinateur. Si cela ne suffit pas, appelez l'assistance.",
+    },
+  },
   'certificate-expired': {
     mood: 'bad',
     text: { en: 'This laptop was away too long', fr: 'Cet ordinateur a été absent trop longtemps' },

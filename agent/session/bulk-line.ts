@@ -54,7 +54,6 @@ export async function openBulkLine(options: LineOptions): Promise<BulkLine> {
   socket = await connectVerified(
     { host, port, serverName: name },
     {
-      authorityPem: credentials.authorityPem,
       client: credentials,
       protocol: 'http/1.1',
       timeoutMs,

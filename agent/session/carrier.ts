@@ -74,6 +74,8 @@ const defaultTimings: CarrierTimings = {
 export interface Carrier {
   readonly config: ConfigKeeper;
   view(): CarrierView;
+  /** The certificate in force. */
+  credentials(): Credentials;
   /** The session for a new flow, waited for; undefined when there is none in time or none to be hoped for. */
   session(limitMs: number): Promise<GatewaySession | undefined>;
   /** The gateway refused a flow for its token: finds out whether the session's token ended, and mends that. */
@@ -241,6 +243,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
   return {
     config,
     view,
+    credentials: () => identities.current().credentials,
     noteRefusal: (problem) => {
       state.noteRefusal(problem);
       // A policy asks for more than the sign-in at hand (RFC 9470). An application could say the same: all that comes of

@@ -1,4 +1,5 @@
 import type { AgentConfig } from '../../src/contract/control-api.ts';
+import { keyFailure } from '../keys/client-context.ts';
 import { UntrustedPeer } from '../control/verified-connection.ts';
 import type { Clock } from '../clock.ts';
 import type { ConfigKeeper } from './config-keeper.ts';
@@ -28,7 +29,7 @@ export interface EstablishOptions {
  * Makes a session that the gateway has said it will carry flows on. What is in hand (configuration, token) is used, so
  * that it works without the control plane. With `lookAgain`, after a failure, the control plane is asked beside it: it
  * may know other addresses, and it can say plainly what a refused handshake does not.
- * @throws what the control plane's API throws, GatewayRefused, or the error of the connection.
+ * @throws what the control plane's API throws, GatewayRefused, KeyUnusable, or the error of the connection.
  */
 export async function establishSession(
   options: EstablishOptions,
@@ -106,7 +107,7 @@ async function connectAndProve(
     return session;
   } catch (error) {
     session.end();
-    throw error;
+    throw keyFailure(credentials, error) ?? error;
   } finally {
     signal.removeEventListener('abort', giveUp);
   }

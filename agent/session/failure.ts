@@ -1,4 +1,5 @@
 import { describeError } from '../agent-error.ts';
+import { KeyUnusable } from '../keys/client-context.ts';
 import {
   ControlForeign,
   ControlRefused,
@@ -20,6 +21,7 @@ export type CarrierState =
   | 'revoked'
   | 'lost'
   | 'certificate-expired'
+  | 'key-unusable'
   | 'stopped';
 
 /** The gateway answered no. */
@@ -77,6 +79,7 @@ export function classifyFailure(error: unknown, certificateExpired: boolean): Fa
     return { state: 'control-unable', reason: problem.title, problem, slow: false };
   }
   const reason = describeError(error);
+  if (error instanceof KeyUnusable) return { state: 'key-unusable', reason, slow: false };
   if (error instanceof ControlForeign) return { state: 'control-foreign', reason, slow: false };
   // It may well renew the certificate once it can be asked.
   if (error instanceof ControlUnreachable) return { state: 'control-unreachable', reason, slow: false };

@@ -14,7 +14,7 @@ export interface OpenOptions extends Omit<SessionOptions, 'openLine'> {
 
 /**
  * Opens a session at one address, where the other end proves to be the gateway that the target names.
- * @throws UntrustedPeer, or the error of the socket.
+ * @throws UntrustedPeer, KeyUnusable, or the error of the socket.
  */
 export async function openGatewaySession(options: OpenOptions): Promise<GatewaySession> {
   const { target, credentials, host, timeoutMs, signal } = options;
@@ -22,7 +22,7 @@ export async function openGatewaySession(options: OpenOptions): Promise<GatewayS
   if (port === undefined) throw new Error(`${target.address} is no address of a gateway`);
   const socket = await connectVerified(
     { host, port, serverName: target.name },
-    { authorityPem: credentials.authorityPem, client: credentials, protocol: 'h2', timeoutMs, signal },
+    { client: credentials, protocol: 'h2', timeoutMs, signal },
   );
   socket.setNoDelay(true);
   const session = connect(`https://${target.name}`, {

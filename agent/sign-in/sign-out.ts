@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { describeError } from '../agent-error.ts';
 import type { DeviceApi } from '../control/device-api.ts';
-import { loadCredentials } from '../state/credentials.ts';
+import type { Credentials } from '../state/credentials.ts';
 import { loadSignIn, removeSignIn } from '../state/kept-sign-in.ts';
 import { removeSessionCache } from '../state/session-cache.ts';
 import type { StatePaths } from '../state/state-directory.ts';
@@ -13,18 +13,19 @@ import type { StatePaths } from '../state/state-directory.ts';
 export async function signOutUser(parts: {
   readonly paths: StatePaths;
   readonly api: Pick<DeviceApi, 'signOut'>;
+  readonly credentials: Credentials;
   readonly log: Logger;
   /** What follows from it on this laptop. */
   readonly onForgotten: () => void;
 }): Promise<void> {
-  const { paths, api, log } = parts;
+  const { paths, api, credentials, log } = parts;
   const kept = loadSignIn(paths.signIn);
   removeSignIn(paths.signIn);
   removeSessionCache(paths.cache);
   parts.onForgotten();
   if (kept === undefined) return;
   try {
-    await api.signOut(loadCredentials(paths), kept.signIn);
+    await api.signOut(credentials, kept.signIn);
   } catch (error) {
     log.warn({ reason: describeError(error) }, 'control plane not told that the user signed out');
   }

@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
+import { keyPlaces } from '../keys/new-key.ts';
 import { enrollDevice } from '../enrollment/enroll.ts';
 import { writeStateFiles } from './atomic-file.ts';
 import { readOwnedFile } from './owned-file.ts';
@@ -20,6 +21,8 @@ export const FleetSettings = Type.Object(
     control: Type.Optional(control),
     /** File with the one-time enrollment token; it is deleted once it was used. */
     enrollmentTokenFile: Type.Optional(Type.String({ pattern: '^/', maxLength: 4096 })),
+    /** Where the key of a laptop that enrolls is to lie; without it `auto`. One that is enrolled keeps its key. */
+    key: Type.Optional(Type.Enum([...keyPlaces])),
     proxyPort: Type.Optional(proxyPort),
     signIn,
     intercept,
@@ -67,7 +70,15 @@ async function enrollByToken(fleet: FleetSettings, directory: string, clock: Clo
   if (url === undefined || file === undefined) throw new AgentError(2, 'not-enrolled', { directory });
   const token = readOwnedFile(file, 'secret')?.trim();
   if (token === undefined) throw new AgentError(2, 'enrollment-token-missing', { file });
-  await enrollDevice({ url, token, directory, force: false, clock, chosen: chosen(fleet) });
+  await enrollDevice({
+    url,
+    token,
+    directory,
+    force: false,
+    key: fleet.key ?? 'auto',
+    clock,
+    chosen: chosen(fleet),
+  });
 }
 
 function keepFleetSettings(fleet: FleetSettings, paths: StatePaths): void {
@@ -83,7 +94,7 @@ function keepFleetSettings(fleet: FleetSettings, paths: StatePaths): void {
 }
 
 function chosen(fleet: FleetSettings): ChosenSettings {
-  const { control: _, enrollmentTokenFile: __, ...rest } = fleet;
+  const { control: _, enrollmentTokenFile: __, key: ___, ...rest } = fleet;
   return rest;
 }
 

@@ -34,6 +34,7 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
     paths.names,
     paths.certificate,
     paths.authority,
+    paths.openssl,
     paths.settings,
   ]) {
     rmSync(path, { force: true });

@@ -23,6 +23,8 @@ export interface StatePaths {
   readonly firewall: string;
   /** Which names the helper has to lead to the agent's resolver. */
   readonly names: string;
+  /** How OpenSSL reaches the TPM, where the key is in one. */
+  readonly openssl: string;
   readonly lock: string;
 }
 
@@ -38,6 +40,7 @@ export function statePaths(directory: string): StatePaths {
     addresses: join(directory, 'addresses.json'),
     firewall: join(directory, 'firewall.jws'),
     names: join(directory, 'names.json'),
+    openssl: join(directory, 'openssl.cnf'),
     lock: join(directory, 'agent.lock'),
   };
 }

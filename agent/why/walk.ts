@@ -201,6 +201,7 @@ const stateSteps: Readonly<Partial<Record<string, WhyStep>>> = {
   revoked: 'certificate',
   lost: 'certificate',
   'certificate-expired': 'certificate',
+  'key-unusable': 'certificate',
   'sign-in-required': 'token',
 };
 

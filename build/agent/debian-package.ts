@@ -119,6 +119,7 @@ Priority: optional
 Installed-Size: ${installedKilobytes}
 Depends: libc6 (>= 2.28), libstdc++6 (>= 9), init-system-helpers (>= 1.52), systemd
 Recommends: iproute2, nftables
+Suggests: openssl, tpm2-openssl (>= 1.2)
 Description: laptop side of Postern, a gate to applications
  Proves this device and its user to the gateways of an organization, and carries
  the flows of its programs to the applications that they may reach.

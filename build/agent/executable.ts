@@ -31,7 +31,7 @@ export async function buildExecutable(entry: string, output: string): Promise<re
       executable: runtime.program,
       disableExperimentalSEAWarning: true,
       execArgv,
-      // Nobody who can set a variable of its environment gets it to load other code.
+      // Nobody who can set a variable of Node's in its environment gets it to load other code.
       execArgvExtension: 'none',
     };
     await writeFile(join(directory, 'sea.json'), JSON.stringify(settings));

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,9 @@ import { bundle } from '../../build/agent/bundle.ts';
 import type { BundledPackage } from '../../build/agent/bundle.ts';
 import { buildExecutable } from '../../build/agent/executable.ts';
 import { thirdPartyNotice } from '../../build/agent/third-party.ts';
+import { formatEnrollmentToken } from '../../src/contract/enrollment-token.ts';
+import { startTpm, tpmMissing } from '../agent/lab/tpm.ts';
+import { makeWorld } from '../agent/lab/world.ts';
 
 const entry = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 
@@ -44,6 +47,37 @@ it('is one file that says its version and does what the agent does', async () =>
     err: expect.stringContaining('not enrolled'),
   });
 });
+
+const withoutTpm = tpmMissing();
+it.skipIf(withoutTpm !== '')(
+  `proves the laptop by a key in its TPM${withoutTpm === '' ? '' : ` [skipped: ${withoutTpm}]`}`,
+  { timeout: 60_000 },
+  async () => {
+    const [world, tpm] = await Promise.all([makeWorld(), startTpm()]);
+    try {
+      const state = ['--state', join(directory, 'state')];
+      const token = formatEnrollmentToken({
+        rootFingerprint: world.organization.rootFingerprint,
+        id: randomBytes(12).toString('base64url'),
+        secret: randomBytes(32).toString('base64url'),
+      });
+      const enroll = ['enroll', world.control.url, token, '--key', 'tpm', ...state];
+      expect(await run(enroll, tpm.environment)).toMatchObject({
+        code: 0,
+        out: expect.stringContaining('in the TPM'),
+      });
+      // Asked for by a handshake, in the process that took the place of the first.
+      expect(await run(['token', ...state], tpm.environment)).toMatchObject({
+        code: 0,
+        out: expect.stringMatching(/^token-/),
+        err: '',
+      });
+      expect(world.control.tokens.size).toBe(1);
+    } finally {
+      await Promise.all([world.close(), tpm.remove()]);
+    }
+  },
+);
 
 it('loads no code that its environment names', async () => {
   const script = join(directory, 'injected.cjs');

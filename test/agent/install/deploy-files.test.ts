@@ -66,6 +66,7 @@ it('lays a settings file that says nothing, and whose every example holds', () =
   expect(settingsOf(text.replaceAll(/^#(?=[a-z]+[A-Za-z]*: )/gm, ''))).toEqual({
     control: 'https://control.example.org:8444',
     enrollmentTokenFile: '/var/lib/postern-agent/enrollment-token',
+    key: 'tpm',
     proxyPort: 8118,
     signIn: 'device-code',
     intercept: 'loopback',
