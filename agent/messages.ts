@@ -216,6 +216,10 @@ const catalog = {
     en: 'Key, certificate and tokens of this laptop are deleted. Ask the security team to remove device {device} too: they still count it.',
     fr: "Clé, certificat et jetons de cet ordinateur sont effacés. Demandez à l'équipe sécurité de retirer aussi l'appareil {device} : il compte encore.",
   },
+  'left-and-told': {
+    en: 'Key, certificate and tokens of this laptop are deleted, and device {device} is revoked: nobody counts it any more.',
+    fr: "Clé, certificat et jetons de cet ordinateur sont effacés, et l'appareil {device} est révoqué : il ne compte plus.",
+  },
   'firewall-stays': {
     en: 'The firewall of the organization stays until root takes it away: `sudo postern-agent firewall remove`.',
     fr: "Le pare-feu de l'organisation reste jusqu'à ce que root le retire : `sudo postern-agent firewall remove`.",

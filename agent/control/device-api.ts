@@ -3,6 +3,7 @@ import {
   BeginSignInResponse,
   CompleteSignInResponse,
   EnrollResponse,
+  LeaveResponse,
   RenewResponse,
   SignOutResponse,
   TokenResponse,
@@ -34,6 +35,8 @@ export interface DeviceApi {
     signal?: AbortSignal,
   ): Promise<CompleteSignInResponse>;
   signOut(credentials: Credentials, signIn: string): Promise<SignOutResponse>;
+  /** Revokes this device for good. */
+  leave(credentials: Credentials, signal?: AbortSignal): Promise<LeaveResponse>;
   renew(credentials: Credentials, csrPem: string, signal?: AbortSignal): Promise<RenewResponse>;
 }
 
@@ -66,6 +69,8 @@ export function createDeviceApi(url: string): DeviceApi {
       ),
     signOut: (credentials, signIn) =>
       callControl(target(credentials, undefined), 'POST', '/v1/device/sign-out', { signIn }, SignOutResponse),
+    leave: (credentials, signal) =>
+      callControl(target(credentials, signal), 'POST', '/v1/device/leave', {}, LeaveResponse),
     renew: (credentials, csr, signal) =>
       callControl(target(credentials, signal), 'POST', '/v1/device/renew', { csr }, RenewResponse),
   };

@@ -93,6 +93,12 @@ export function createFirewallKeeper(options: {
       return { state: 'none', reason: 'no enrollment was adopted' };
     }
     const refused = take(trust);
+    if (current?.policy.left === true) {
+      files.forget();
+      current = undefined;
+      await remove();
+      return { state: 'none', reason: 'the laptop has left' };
+    }
     const note = refused === undefined ? {} : { refused };
     const firewall = current?.policy.firewall;
     if (current === undefined || firewall === null || firewall === undefined) {

@@ -2,21 +2,32 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import type { Clock } from '../clock.ts';
-import { syncDirectory } from './atomic-file.ts';
+import { syncDirectory, writeFilesAtomically } from './atomic-file.ts';
 import { findLockHolder, takeLock } from './lock.ts';
 import { loadSettings } from './settings-file.ts';
-import { checkStateDirectory } from './state-directory.ts';
+import { checkStateDirectory, statePaths } from './state-directory.ts';
 import type { StatePaths } from './state-directory.ts';
 
 const stopLimitMs = 15_000;
 const lookEveryMs = 50;
 
+export interface ForgottenDevice {
+  /** `-` where that was not to be found out. */
+  readonly device: string;
+  /** What `tell` returned. It is left for the helper that runs as root, which believes nothing else. */
+  readonly word: string | undefined;
+}
+
 /**
- * Stops the agent that runs on the directory and deletes what makes this laptop a device, the key first. Only files of
- * ours go. Returns the device's id, `-` where that was not to be found out.
+ * Stops the agent that runs on the directory, has the control plane told, and deletes what makes this laptop a device,
+ * the key first. Only files of ours go.
  * @throws AgentError when there is nothing to forget or the agent does not stop; nothing is deleted then.
  */
-export async function forgetDevice(directory: string, clock: Clock): Promise<string> {
+export async function forgetDevice(
+  directory: string,
+  clock: Clock,
+  tell: (paths: StatePaths) => Promise<string | undefined>,
+): Promise<ForgottenDevice> {
   const paths = checkStateDirectory(directory);
   if (!existsSync(paths.key) && !existsSync(paths.settings))
     throw new AgentError(2, 'not-enrolled', { directory });
@@ -25,6 +36,7 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
   // Held while files go, so that no agent starts on half of them.
   const lock = takeLock(paths.lock);
   if ('heldBy' in lock) throw new AgentError(1, 'agent-not-stopping', { pid: lock.heldBy.pid });
+  const word = await tell(paths);
   for (const path of [
     paths.key,
     paths.signIn,
@@ -39,17 +51,25 @@ export async function forgetDevice(directory: string, clock: Clock): Promise<str
   ]) {
     rmSync(path, { force: true });
   }
+  // Last: once the helper has seen it, there is no enrollment any more that it could adopt.
+  if (word !== undefined) writeFilesAtomically([{ path: paths.firewall, content: word }]);
   removeLeftovers(paths);
   syncDirectory(directory);
   lock.release();
-  if (readdirSync(directory).length === 0) removeEmpty(directory);
-  return device;
+  removeIfEmpty(directory);
+  return { device, word };
+}
+
+/** The last of it, once the helper has seen it. */
+export function forgetWord(directory: string): void {
+  rmSync(statePaths(directory).firewall, { force: true });
+  removeIfEmpty(directory);
 }
 
 /** That of a service lies where only root may take it away, and is of no harm when empty. */
-function removeEmpty(directory: string): void {
+function removeIfEmpty(directory: string): void {
   try {
-    rmdirSync(directory);
+    if (readdirSync(directory).length === 0) rmdirSync(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
   }

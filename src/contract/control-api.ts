@@ -160,6 +160,16 @@ export const SignOutResponse = Type.Object(
 );
 export type SignOutResponse = Static<typeof SignOutResponse>;
 
+// POST /v1/device/leave, over mTLS: the device is one of the organization no more.
+export const LeaveResponse = Type.Object(
+  {
+    /** A signed FirewallPolicy (JWS) that says so, for the helper that runs as root: its firewall goes. */
+    firewall: Type.String({ maxLength: 200_000 }),
+  },
+  strict,
+);
+export type LeaveResponse = Static<typeof LeaveResponse>;
+
 // GET /v1/device/config, over mTLS: what the agent must know to carry flows.
 export const AgentConfig = Type.Object(
   {

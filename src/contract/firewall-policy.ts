@@ -30,6 +30,8 @@ export const FirewallPolicy = Type.Object(
         { additionalProperties: false },
       ),
     ]),
+    /** The device has left the organization: whoever believed this one's word does so no more. */
+    left: Type.Optional(Type.Literal(true)),
     /** `host:port`, which may always be reached. */
     gateways: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 256 }),
   },

@@ -24,6 +24,7 @@ import { applyRoute } from './routes/apply.ts';
 import { backchannelLogoutRoute } from './routes/backchannel-logout.ts';
 import { deviceBundleRoute } from './routes/device-bundles.ts';
 import { deviceConfigRoute } from './routes/device-config.ts';
+import { deviceLeaveRoute } from './routes/device-leave.ts';
 import { deviceRenewRoute } from './routes/device-renew.ts';
 import { administratorSignInRoutes, administratorSignOutRoute } from './routes/administrator-sign-in.ts';
 import { browserSignInRoutes } from './routes/browser-sign-in.ts';
@@ -118,6 +119,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     administratorSignInRoutes(scope, parts);
     deviceTokenRoute(scope, parts);
     deviceConfigRoute(scope, parts);
+    deviceLeaveRoute(scope, parts);
   });
   await app.register(async (forms) => {
     backchannelLogoutRoute(forms, parts);

@@ -27,19 +27,15 @@ const chainOf = (pem: string): string[] =>
     .slice(0, 2)
     .map(([, body = '']) => body.replaceAll(/\s/g, ''));
 
+type SigningParts = Pick<ControlParts, 'store' | 'gateway' | 'policySigner' | 'clock'>;
+
 /** The firewall of a device as it has to be now, signed; also that there is to be none. */
-export function signedFirewall(
-  parts: Pick<ControlParts, 'store' | 'gateway' | 'policySigner' | 'clock'>,
-  id: DeviceId,
-): string {
+export function signedFirewall(parts: SigningParts, id: DeviceId): string {
   const { state } = parts.store;
   const device = state.devices.get(id);
   const chosen = device === undefined ? undefined : chooseFirewall(state, device);
-  const policy: FirewallPolicy = {
-    iss: tokenIssuer(state.domain),
-    aud: firewallAudience,
-    sub: id,
-    iat: nowSeconds(parts),
+  return signPolicy(parts, {
+    ...claimsOf(parts, id),
     firewall:
       chosen === undefined
         ? null
@@ -49,7 +45,24 @@ export function signedFirewall(
             ...(chosen.outbound === undefined ? {} : { outbound: chosen.outbound }),
           },
     gateways: [...parts.gateway.addresses()],
-  };
+  });
+}
+
+/** That a device has left, and no firewall of ours is to stay on it. Only for one that is revoked: it is for ever. */
+export const signedLeave = (parts: SigningParts, id: DeviceId): string =>
+  signPolicy(parts, { ...claimsOf(parts, id), firewall: null, left: true, gateways: [] });
+
+const claimsOf = (
+  parts: SigningParts,
+  id: DeviceId,
+): Pick<FirewallPolicy, 'iss' | 'aud' | 'sub' | 'iat'> => ({
+  iss: tokenIssuer(parts.store.state.domain),
+  aud: firewallAudience,
+  sub: id,
+  iat: nowSeconds(parts),
+});
+
+function signPolicy(parts: SigningParts, policy: FirewallPolicy): string {
   const { chainPem, keyPem } = parts.policySigner();
   const header = { alg: 'ES256', typ: firewallPolicyType, x5c: chainOf(chainPem) };
   const signed = `${encode(header)}.${encode(policy)}`;

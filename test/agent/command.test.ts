@@ -159,6 +159,14 @@ it('leaves: stops the agent, deletes what was ours, and says that the security t
   expect((await run(['leave'])).code).toBe(2);
 });
 
+it('leaves with the control plane told, which revokes the device and is asked to do no more', async () => {
+  world.control.instead.set('/v1/device/leave', async () => ({ firewall: 'signed.by.control' }));
+  const { code, out } = await run(['leave']);
+  expect([code, out]).toEqual([0, expect.stringContaining('device d-laptop is revoked')]);
+  expect((await world.control.request('/v1/device/leave')).thumbprint).toBeDefined();
+  expect(existsSync(world.paths.directory)).toBe(false);
+});
+
 it('is taken over after it was killed, though its lock is still there', async () => {
   const { child } = await up();
   const exited = once(child, 'exit');

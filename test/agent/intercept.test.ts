@@ -183,7 +183,7 @@ it('keeps addresses across a restart, closes everything when it stops, and forge
     address,
   );
   await third.laptop.stop();
-  await forgetDevice(world.paths.directory, systemClock);
+  await forgetDevice(world.paths.directory, systemClock, async () => undefined);
   await expect(stat(world.paths.addresses)).rejects.toThrow('ENOENT');
 });
 

@@ -17,7 +17,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentError } from '../../agent/agent-error.ts';
 import { systemClock } from '../../agent/clock.ts';
 import { writeFilesAtomically } from '../../agent/state/atomic-file.ts';
-import { forgetDevice } from '../../agent/state/forget-device.ts';
+import { forgetDevice, forgetWord } from '../../agent/state/forget-device.ts';
 import { findLockHolder, takeLock } from '../../agent/state/lock.ts';
 import { readOwnedFile } from '../../agent/state/owned-file.ts';
 import { formatSettings, loadSettings } from '../../agent/state/settings-file.ts';
@@ -233,25 +233,46 @@ describe('leaving', () => {
     return paths;
   };
 
+  const untold = async (): Promise<undefined> => undefined;
+
+  it('has the control plane told while key and certificate are there, and leaves its word alone behind', async () => {
+    const paths = enrolledDirectory();
+    writeFileSync(paths.firewall, 'an earlier word', { mode: 0o600 });
+    const tell = async ({ key, settings }: typeof paths): Promise<string> => {
+      expect([existsSync(key), existsSync(settings)]).toEqual([true, true]);
+      return 'the last word';
+    };
+    expect(await forgetDevice(directory, systemClock, tell)).toEqual({
+      device: 'd-1',
+      word: 'the last word',
+    });
+    expect([readdirSync(directory), readFileSync(paths.firewall, 'utf8')]).toEqual([
+      ['firewall.jws'],
+      'the last word',
+    ]);
+    forgetWord(directory);
+    expect(existsSync(directory)).toBe(false);
+  });
+
   it('deletes what is ours, what a crash left of it, and the directory when nothing else is in it', async () => {
     const paths = enrolledDirectory();
     writeFileSync(`${paths.key}.abc.tmp`, 'key');
-    expect(await forgetDevice(directory, systemClock)).toBe('d-1');
+    expect(await forgetDevice(directory, systemClock, untold)).toEqual({ device: 'd-1', word: undefined });
     expect(existsSync(directory)).toBe(false);
   });
 
   it("leaves other people's files where they are", async () => {
     enrolledDirectory();
     writeFileSync(join(directory, 'notes.txt'), 'mine');
-    await forgetDevice(directory, systemClock);
+    await forgetDevice(directory, systemClock, untold);
     expect(readdirSync(directory)).toEqual(['notes.txt']);
   });
 
   it('works on a damaged agent.yaml, and says when there is nothing to leave', async () => {
     const paths = enrolledDirectory();
     writeFileSync(paths.settings, '{');
-    expect(await forgetDevice(directory, systemClock)).toBe('-');
+    expect(await forgetDevice(directory, systemClock, untold)).toMatchObject({ device: '-' });
     mkdirSync(directory, { mode: 0o700 });
-    await expect(forgetDevice(directory, systemClock)).rejects.toThrow(/not-enrolled/);
+    await expect(forgetDevice(directory, systemClock, untold)).rejects.toThrow(/not-enrolled/);
   });
 });

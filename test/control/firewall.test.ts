@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyPolicy } from '../../agent/firewall/verify-policy.ts';
+import type { DeviceHistory } from '../../src/contract/control-api.ts';
 import { checkResources } from '../../src/domain/check-resources.ts';
 import type { Firewall, Group } from '../../src/domain/resources.ts';
 import { startControlLab } from './control-lab.ts';
@@ -45,6 +46,26 @@ describe('what a device is told', () => {
     expect(await toldTo(laptop, 'd-other')).toEqual({ problem: 'for another device' });
     await lab.ask('DELETE', '/v1/resources/firewall/tight', {});
     expect(await toldTo(laptop)).toMatchObject({ policy: { firewall: { name: 'all' } } });
+  });
+
+  it('is told once that it has left, which revokes it: it says so in its history, and nothing more is told to it', async () => {
+    const laptop = await lab.enroll();
+    const leave = () => lab.ask('POST', '/v1/device/leave', { key: null, client: laptop, body: {} });
+    const { status, body } = await leave();
+    const { rootPem: authorityPem, domain } = lab.organization;
+    const trust = { authorityPem, domain, device: laptop.device };
+    expect([status, verifyPolicy(String(body.firewall), trust, new Date())]).toEqual([
+      200,
+      { policy: expect.objectContaining({ firewall: null, left: true, sub: laptop.device }) },
+    ]);
+    const history = await lab.ask('GET', `/v1/devices/${laptop.device}/history`);
+    const { changes } = history.body as DeviceHistory;
+    expect(changes.at(-1)).toMatchObject({ state: 'revoked', by: `device:${laptop.device}` });
+    expect(await leave()).toMatchObject({ status: 403, body: { code: 'device-revoked' } });
+    const { body: config } = await lab.ask('GET', '/v1/device/config', { key: null, client: laptop });
+    expect(config).toMatchObject({ code: 'device-revoked' });
+    // Who has no certificate of the device takes nobody out.
+    expect(await lab.ask('POST', '/v1/device/leave', { key: null, body: {} })).toMatchObject({ status: 401 });
   });
 
   it('is shown to administrators as any other resource, with its history in the ledger', async () => {

@@ -189,6 +189,7 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   },
   'POST /v1/device/token': { good: ofDevice('/v1/device/token', {}) },
   'GET /v1/device/config': { good: ofDevice('/v1/device/config') },
+  'POST /v1/device/leave': { good: ofDevice('/v1/device/leave', {}) },
   'POST /v1/sign-in/administrator': {
     good: at('/v1/sign-in/administrator', { flow: 'device-code' }),
     needsSetup: true,

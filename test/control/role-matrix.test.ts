@@ -72,6 +72,7 @@ const letters: Readonly<Record<Role, string>> = {
 /** Which devices get past the door: laptops, machines, connectors. */
 const ofDevices: Readonly<Record<string, string>> = {
   'GET /v1/device/config': 'LM.',
+  'POST /v1/device/leave': 'LM.',
   'POST /v1/device/renew': 'LMC',
   'POST /v1/device/sign-in': 'L..',
   'POST /v1/device/sign-in/complete': 'L..',

@@ -7,10 +7,13 @@ import {
   readEnrollment,
   readUntrustedFile,
 } from '../../../agent/firewall/firewall-files.ts';
+import { systemClock } from '../../../agent/clock.ts';
 import { leaveFirewall } from '../../../agent/firewall/leave-firewall.ts';
 import type { PacketFilter } from '../../../agent/firewall/packet-filters.ts';
+import type { FirewallState } from '../../../agent/firewall/published-firewall.ts';
 import { passFirewall } from '../../../agent/firewall/pass-firewall.ts';
 import { statusRows } from '../../../agent/status-rows.ts';
+import { createFakeClock } from '../lab/fake-clock.ts';
 import { makeWorld } from '../lab/world.ts';
 
 let directory: string;
@@ -77,13 +80,50 @@ describe('leaving', () => {
     files.adopt(trust);
     files.keep('signed');
     const packets = filter();
-    expect(await leaveFirewall(device, packets, join(directory, 'kept'), isRoot)).toBe(said);
+    const leaving = {
+      device,
+      hasWord: false,
+      clock: systemClock,
+      directory: join(directory, 'kept'),
+      isRoot,
+    };
+    expect(await leaveFirewall({ ...leaving, filter: () => packets })).toBe(said);
     expect(packets.remove).toHaveBeenCalledTimes(removals);
     expect(files.trust()?.device).toBe(removals === 1 ? undefined : 'd-1');
     expect(files.kept()).toBe(removals === 1 ? undefined : 'signed');
   });
 
+  it.each([
+    [
+      'takes the firewall away',
+      [
+        { state: 'applied', name: 'a' },
+        { state: 'none', reason: 'left' },
+      ],
+      'removed',
+    ],
+    ['has none in force', [{ state: 'none' }, { state: 'none' }, { state: 'none', reason: 'left' }], 'none'],
+    ['does not believe it', [{ state: 'applied', name: 'a', refused: 'its signature is wrong' }], 'stays'],
+    ['does not run', [undefined], 'stays'],
+  ] as const)('by the word of the control plane, which the helper sees and %s', async (_, states, said) => {
+    openFirewallFiles(join(directory, 'kept')).adopt(trust);
+    const fake = createFakeClock();
+    const clock = { ...fake, sleep: async (ms: number) => fake.advance(ms) };
+    const queue: (FirewallState | undefined)[] = [...states];
+    const published = async () => (queue.length > 1 ? queue.shift() : queue[0]);
+    const leaving = {
+      device: 'd-1',
+      hasWord: true,
+      clock,
+      directory: join(directory, 'kept'),
+      isRoot: false,
+    };
+    expect(await leaveFirewall({ ...leaving, published })).toBe(said);
+  });
+
   it('says nothing where no firewall ever came', async () => {
-    expect(await leaveFirewall('d-1', filter(), join(directory, 'none'), true)).toBe('none');
+    const leaving = { device: 'd-1', clock: systemClock, directory: join(directory, 'none'), filter };
+    for (const isRoot of [true, false])
+      expect(await leaveFirewall({ ...leaving, hasWord: true, isRoot })).toBe('none');
   });
 });

@@ -127,6 +127,27 @@ it('goes away when the control plane says that there is none, and when the lapto
   expect(plan).toBeUndefined();
 });
 
+it('goes for good when the control plane says that the laptop has left, and whoever signed it is believed no more', async () => {
+  files.carry(carried({ firewall: tight }));
+  await keeper.look();
+  files.carry(carried({ iat: 1_795_000_001, firewall: null, left: true }));
+  expect(await keeper.look()).toEqual({ state: 'none', reason: 'the laptop has left' });
+  expect([plan, files.trust(), files.kept()]).toEqual([undefined, undefined, undefined]);
+  files.carry(carried({ iat: 1_795_000_002, firewall: tight }));
+  expect(await keeper.look()).toMatchObject({ state: 'none' });
+});
+
+it.each([
+  ['for another device', { sub: 'd-other' }],
+  ['of another organization', { iss: 'spiffe://example.com/control' }],
+  ['older than what is in force', { iat: 1 }],
+])('does not go for a word of leaving that is %s', async (refused, more) => {
+  files.carry(carried({ firewall: tight }));
+  await keeper.look();
+  files.carry(carried({ iat: 1_795_000_001, firewall: null, left: true, ...more }));
+  expect(await keeper.look()).toMatchObject({ state: 'applied', name: 'tight', refused });
+});
+
 describe('a firewall that cuts off a gateway or the control plane', () => {
   it.each([['192.0.2.1'], ['192.0.2.2']])('is taken back: %s', async (address) => {
     files.carry(carried());

@@ -142,13 +142,18 @@ describe.skipIf(livingSystemMissing !== undefined)(
       expect(await property('postern-agent', 'NRestarts')).toBe('0');
     });
 
-    it('enrolls by what device management laid there, connects, and closes its firewall', async () => {
+    /** As device management does. */
+    async function enroll(): Promise<void> {
       const { body } = await api('POST', '/v1/enrollment-tokens', { user: 'alice@example.org' });
       await shell(`cat > /etc/postern-agent/agent.yaml <<END\n${fleet()}END
         install -o postern-agent -g postern-agent -m 600 /dev/null /var/lib/postern-agent/enrollment-token
         echo ${String(body.token)} > /var/lib/postern-agent/enrollment-token
         systemctl restart postern-agent`);
       await untilConnected();
+    }
+
+    it('enrolls by what device management laid there, connects, and closes its firewall', async () => {
+      await enroll();
       expect(await shell('ls /var/lib/postern-agent')).not.toContain('enrollment-token');
       await untilShell(tables, 'table inet postern\n');
       await vi.waitFor(
@@ -180,6 +185,7 @@ describe.skipIf(livingSystemMissing !== undefined)(
         protectionRunning: true,
       });
       await vi.waitFor(async () => expect((await status()).posture).toEqual(outside), patience);
+      await shell('rm /etc/postern-agent/protection');
     });
 
     it('comes back by itself when it is killed; names do not lead to nobody meanwhile, the firewall stays', async () => {
@@ -243,6 +249,20 @@ describe.skipIf(livingSystemMissing !== undefined)(
       await untilShell(led, '1\n');
     });
 
+    it("leaves by its own user's hand: revoked, without firewall and names; and may come back as another device", async () => {
+      const text = await shell(
+        'runuser --user postern-agent -- postern-agent leave --state /var/lib/postern-agent',
+      );
+      expect(text).toMatch(/device d-\w+ is revoked[^]*firewall .* was taken away/);
+      expect(await shell(tables)).toBe('');
+      await untilShell(led, '0\n');
+      await untilShell('systemctl is-active postern-agent; ls -A /var/lib/postern-agent', 'failed\n');
+      expect((await api('GET', '/v1/devices?state=revoked')).body.devices).toHaveLength(1);
+      await enroll();
+      await untilShell(tables, 'table inet postern\n');
+      await untilShell(led, '1\n');
+    });
+
     it('is removed with its firewall and its names and without its state, and leaves nothing when purged', async () => {
       await shell('dpkg --no-triggers --remove postern-agent');
       expect(await shell(tables)).toBe('');
@@ -250,7 +270,6 @@ describe.skipIf(livingSystemMissing !== undefined)(
       expect((await laptop.run('test -e /usr/bin/postern-agent -o -e /usr/lib/postern')).code).toBe(1);
       await shell('test -e /var/lib/postern-agent/device.key && test -e /etc/postern-agent/agent.yaml');
       await shell('dpkg --no-triggers --purge postern-agent');
-      await shell('rm /etc/postern-agent/protection; rmdir /etc/postern-agent');
       const left = await shell(
         'find /etc /usr /var/lib /run -xdev -name "*postern-agent*" -not -path "*/node_modules/*" -not -path "/run/systemd/*" | sort',
       );
