@@ -57,8 +57,25 @@ try {
     ready: /^ready/m,
     env,
   });
+  // The organization publishes no firewall, so it touches no rule of this machine.
+  const firewallOptions = [
+    '--state',
+    state,
+    '--directory',
+    join(directory, 'kept'),
+    '--published',
+    directory,
+  ];
+  const firewall =
+    process.getuid?.() === 0
+      ? await start('all', [agent, 'firewall', 'run', ...firewallOptions], { env })
+      : undefined;
   await settle(laptop.pid);
-  const idle = await measureIdle(laptop.pid, lookSeconds);
+  const [idle, idleFirewall] = await Promise.all([
+    measureIdle(laptop.pid, lookSeconds),
+    firewall && settle(firewall.pid).then(() => measureIdle(firewall.pid, lookSeconds)),
+  ]);
+  await firewall?.stop();
   await laptop.stop();
   await server.stop();
 
@@ -68,8 +85,16 @@ try {
     rowOf('memory: written', 'privateDirtyMegabytes', idle.privateDirtyBytes / 1e6, 'MB'),
     rowOf('processor, posture included', 'cpuPercent', idle.cpuFraction * 100, '% of a core', 0.5),
     rowOf('wake-ups', 'wakeUpsPerSecond', idle.wakeUpsPerSecond, '/s'),
+    ...(idleFirewall === undefined
+      ? []
+      : [
+          rowOf('firewall: resident', 'firewallMegabytes', idleFirewall.residentBytes / 1e6, 'MB'),
+          rowOf('firewall: written', 'firewallDirtyMegabytes', idleFirewall.privateDirtyBytes / 1e6, 'MB'),
+          rowOf('firewall: processor', 'firewallCpuPercent', idleFirewall.cpuFraction * 100, '% of a core'),
+        ]),
   ];
   console.log(`An idle agent with a session, looked at for ${lookSeconds} s.`);
+  if (idleFirewall === undefined) console.log('Its firewall needs root and was not measured: sudo.');
   reportRows(rows, flags.json, (value) => value.toFixed(2));
 } finally {
   await rm(directory, { recursive: true, force: true });
