@@ -91,6 +91,24 @@ export interface FlowOutcome {
   readonly endedBy: 'client' | 'upstream' | 'gateway';
 }
 
+/** What an open tunnel carried since its last record, and since it was opened. Bytes as in `FlowOutcome`. */
+export interface TunnelTraffic {
+  /** Epoch milliseconds: from then, up to then. */
+  readonly since: number;
+  readonly at: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly totalIn: number;
+  readonly totalOut: number;
+}
+
+/** What became of the session of an agent: the connection that carries all flows of a laptop. */
+export type SessionEvent =
+  /** Its first token was accepted, or another one took its place. At epoch milliseconds. */
+  | { readonly kind: 'open' | 'renew'; readonly at: number }
+  /** Its connection ended; bytes are those on the wire. */
+  | { readonly kind: 'close'; readonly outcome: FlowOutcome };
+
 /**
  * The one place that flows are recorded. Calls never throw and never block; records are with the operating system
  * before `whenWritten` calls back, so an answer whose last byte waits for it cannot be forgotten by kill -9.
@@ -100,10 +118,14 @@ export interface FlowRecorder {
   request(facts: FlowFacts, outcome: FlowOutcome): void;
   /** A CONNECT tunnel or upgraded connection starts to carry bytes (OCSF 4001, Open). */
   tunnelOpened(facts: FlowFacts): void;
+  /** It goes on, and carried something since the last time (OCSF 4001, Traffic). */
+  tunnelTraffic(facts: FlowFacts, traffic: TunnelTraffic): void;
   /** The same ends (OCSF 4001, Close), or never came to be (OCSF 4001, Refuse). */
   tunnelClosed(facts: FlowFacts, outcome: FlowOutcome): void;
   /** A handshake or a token that was accepted or refused (OCSF 3002). */
   authentication(facts: FlowFacts, outcome: FlowOutcome): void;
+  /** A session of an agent (OCSF 4014). The flow is the connection itself. */
+  session(facts: FlowFacts, event: SessionEvent): void;
   /**
    * Calls back once everything recorded so far is with the operating system: in this turn of the event loop as a rule,
    * and not at all while it cannot be written, so whoever waits keeps a time-out of its own.

@@ -23,7 +23,7 @@ export interface Origin {
 }
 
 export function activityOf(
-  classUid: 4001 | 4002 | 3002,
+  classUid: 4001 | 4002 | 4014 | 3002,
   className: string,
   activityId: number,
   activityName: string,

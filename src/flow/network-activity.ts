@@ -1,23 +1,25 @@
-import type { FlowFacts, FlowOutcome } from '../domain/flow.ts';
+import type { FlowFacts, FlowOutcome, TunnelTraffic } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
 import type { Activity, Draft, Origin } from './envelope.ts';
 import { pathOnly, truncatedTexts } from './http-activity.ts';
 import { splitAuthority } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
-import { trafficMembers } from './traffic.ts';
+import { partialTrafficMembers, trafficMembers } from './traffic.ts';
 import { judgeOutcome } from './verdict.ts';
 
 type Outcome = (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft;
 
 export interface NetworkActivity {
   readonly opened: (facts: FlowFacts, time: number, context: Context) => Draft;
+  /** What it carried since the last record of this kind; `cumulative_traffic` is all of it. */
+  readonly traffic: (facts: FlowFacts, traffic: TunnelTraffic, context: Context) => Draft;
   readonly closed: Outcome;
   /** One that never carried bytes: refused, or failed at the upstream. */
   readonly refused: Outcome;
 }
 
-/** OCSF class 4001: a tunnel or an upgraded connection. Both records of one bear the same flow id. */
+/** OCSF class 4001: a tunnel or an upgraded connection. All records of one bear the same flow id. */
 export function createNetworkActivity(origin: Origin): NetworkActivity {
   const named = (id: number, name: string) => activityOf(4001, 'Network Activity', id, name, origin);
   const activities = {
@@ -25,6 +27,7 @@ export function createNetworkActivity(origin: Origin): NetworkActivity {
     close: named(2, 'Close'),
     fail: named(4, 'Fail'),
     refuse: named(5, 'Refuse'),
+    traffic: named(6, 'Traffic'),
   };
   return {
     opened: (facts, time, context) => ({
@@ -34,6 +37,16 @@ export function createNetworkActivity(origin: Origin): NetworkActivity {
       outcome: undefined,
       time,
       members: `${urlMember(facts)},${context.network}`,
+      context,
+      ...detailsOf(facts),
+    }),
+    traffic: (facts, traffic, context) => ({
+      activity: activities.traffic,
+      content: 'tunnel',
+      facts,
+      outcome: undefined,
+      time: traffic.at,
+      members: `${urlMember(facts)},${partialTrafficMembers(traffic)},${context.network}`,
       context,
       ...detailsOf(facts),
     }),

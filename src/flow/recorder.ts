@@ -7,6 +7,7 @@ import { formatRecord } from './envelope.ts';
 import type { Draft } from './envelope.ts';
 import { createHttpActivity } from './http-activity.ts';
 import { createNetworkActivity } from './network-activity.ts';
+import { createTunnelActivity } from './tunnel-activity.ts';
 import { openSpool } from './spool.ts';
 import { createUuidV7 } from './uuid.ts';
 
@@ -62,6 +63,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   const httpActivity = createHttpActivity(origin);
   const networkActivity = createNetworkActivity(origin);
   const authentication = createAuthentication(gateway, origin);
+  const tunnelActivity = createTunnelActivity(origin);
   const openTunnels = new Set<FlowId>();
   let sequence = 0;
   let lost = 0;
@@ -101,11 +103,14 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
       openTunnels.add(facts.id);
       write(networkActivity.opened, facts, now(), false);
     },
+    tunnelTraffic: (facts, traffic) => write(networkActivity.traffic, facts, traffic, false),
     tunnelClosed(facts, outcome) {
       const draftOf = openTunnels.delete(facts.id) ? networkActivity.closed : networkActivity.refused;
       write(draftOf, facts, outcome, outcome.refusal !== undefined);
     },
     authentication: (facts, outcome) => write(authentication, facts, outcome, true),
+    // The sign-in that it is of has been on the disk already.
+    session: (facts, event) => write(tunnelActivity, facts, event, false),
     whenWritten: (callback) => spool.whenWritten(callback),
     whenSynced: (callback) => spool.whenSynced(callback),
     healthy: () => spool.isHealthy,

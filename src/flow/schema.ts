@@ -78,7 +78,14 @@ const HttpRequest = object({
   url: Url,
 });
 const HttpResponse = object({ code: Type.Integer({ minimum: 100, maximum: 599 }) });
-const Traffic = object({ bytes: Bytes, bytes_in: Bytes, bytes_out: Bytes });
+const trafficMembers = { bytes: Bytes, bytes_in: Bytes, bytes_out: Bytes };
+const Traffic = object(trafficMembers);
+/** Of a tunnel that goes on: since its last record, with from when to when that was. */
+const PartialTraffic = object({
+  ...trafficMembers,
+  start_time: Type.Optional(EpochMs),
+  end_time: Type.Optional(EpochMs),
+});
 const PolicyReference = object({ name: Type.String(), version: Type.String() });
 
 /** What OCSF has no attribute for, and what the SOC searches by. The same for every class and every outcome. */
@@ -241,7 +248,8 @@ export const NetworkActivityRecord = object({
   class_uid: Type.Literal(4001),
   class_name: Type.Literal('Network Activity'),
   url: Type.Optional(Url),
-  traffic: Type.Optional(Traffic),
+  traffic: Type.Optional(PartialTraffic),
+  cumulative_traffic: Type.Optional(Traffic),
   unmapped: object({
     postern: object({
       ...postern,
@@ -253,6 +261,20 @@ export const NetworkActivityRecord = object({
   }),
 });
 export type NetworkActivityRecord = Static<typeof NetworkActivityRecord>;
+
+export const TunnelActivityRecord = object({
+  ...network,
+  class_uid: Type.Literal(4014),
+  class_name: Type.Literal('Tunnel Activity'),
+  tunnel_type_id: Type.Literal(1),
+  tunnel_type: Type.Literal('Split Tunnel'),
+  protocol_name: Type.Literal('HTTP/2 over TLS'),
+  user: User,
+  session: Type.Optional(Session),
+  traffic: Type.Optional(Traffic),
+  unmapped: object({ postern: object(postern) }),
+});
+export type TunnelActivityRecord = Static<typeof TunnelActivityRecord>;
 
 export const AuthenticationRecord = object({
   ...common,
@@ -286,5 +308,6 @@ export type AuthenticationRecord = Static<typeof AuthenticationRecord>;
 export const flowRecordSchemas = {
   4001: NetworkActivityRecord,
   4002: HttpActivityRecord,
+  4014: TunnelActivityRecord,
   3002: AuthenticationRecord,
 } as const;

@@ -1,4 +1,4 @@
-import type { FlowOutcome } from '../domain/flow.ts';
+import type { FlowOutcome, TunnelTraffic } from '../domain/flow.ts';
 
 /**
  * Bytes both ways. OCSF counts from the client's end: `bytes_out` is what the source (the laptop) sent, `bytes_in` what
@@ -6,3 +6,13 @@ import type { FlowOutcome } from '../domain/flow.ts';
  */
 export const trafficMembers = ({ bytesIn, bytesOut }: FlowOutcome): string =>
   `"traffic":{"bytes_in":${bytesOut},"bytes_out":${bytesIn},"bytes":${bytesIn + bytesOut}}`;
+
+/** The same for what is still open: since the last record, and in all. */
+export const partialTrafficMembers = (traffic: TunnelTraffic): string => {
+  const { since, at, bytesIn, bytesOut, totalIn, totalOut } = traffic;
+  return (
+    `"traffic":{"bytes_in":${bytesOut},"bytes_out":${bytesIn},"bytes":${bytesIn + bytesOut}` +
+    `,"start_time":${Math.trunc(since)},"end_time":${Math.trunc(at)}}` +
+    `,"cumulative_traffic":{"bytes_in":${totalOut},"bytes_out":${totalIn},"bytes":${totalIn + totalOut}}`
+  );
+};

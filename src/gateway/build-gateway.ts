@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { refuse } from '../contract/refusals.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';
 import type { DeviceId, FlowId } from '../domain/ids.ts';
@@ -15,7 +16,7 @@ import { Bag } from './bag.ts';
 import { answerMalformed } from './answer-malformed.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Gateway } from './gateway.ts';
-import { createGrants } from './grants.ts';
+import { createGrants, isKnownDevice } from './grants.ts';
 import { createHttp1Server } from './http1/http1-server.ts';
 import { createHttp2Sessions } from './http2/http2-sessions.ts';
 import { createListener } from './listener.ts';
@@ -177,7 +178,12 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       };
       record.handshake(facts, undefined);
       grants.adopt(connection);
-      socket.once('close', () => grants.release(connection));
+      socket.once('close', () => {
+        grants.release(connection);
+        const isIn = isKnownDevice(connection, state());
+        if (isIn) record.sessionEnded(connection, isDraining ? 'gateway' : 'client');
+        else record.sessionEnded(connection, 'gateway', refuse('grant-ended'));
+      });
       if (socket.alpnProtocol === 'h2') http2.serve({ connection, tunnel: undefined, socket });
       else http1.serve({ connection, tunnel: undefined, scheme: 'https', socket });
     },
@@ -198,6 +204,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   const review = setInterval(() => {
     grants.review();
     record.expire();
+    record.tellTraffic();
     http1.expire(performance.now());
   }, reviewIntervalMs);
   const renewal = setInterval(() => appCertificates.renew(), renewalIntervalMs);

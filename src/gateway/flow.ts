@@ -44,6 +44,8 @@ export class Flow {
   body: AsyncGenerator<Buffer> | undefined = undefined;
   /** Called once, when the flow's end is recorded. */
   onEnd: (() => void) | undefined = undefined;
+  /** Brings the bytes up to date, for whoever carries the flow and does not count each piece. */
+  count: (() => void) | undefined = undefined;
   bytesIn = 0;
   bytesOut = 0;
   /** Status that was sent to the client. */

@@ -143,7 +143,8 @@ export function createGrants(parts: {
   };
 }
 
-function isKnownDevice({ certificate }: ClientConnection, { devices }: ControlState): boolean {
+/** Whether the device may still have connections, and this is one of its certificates. */
+export function isKnownDevice({ certificate }: ClientConnection, { devices }: ControlState): boolean {
   const device = devices.get(certificate.device);
   if (device === undefined || isFinal(device)) return false;
   return device.certificates.some(({ thumbprint }) => thumbprint === certificate.thumbprint);

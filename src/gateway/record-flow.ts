@@ -4,9 +4,12 @@ import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.
 import type { FlowId } from '../domain/ids.ts';
 import { Bag } from './bag.ts';
 import type { Bagged } from './bag.ts';
+import type { ClientConnection } from './client-connection.ts';
 import type { Exchange } from './exchange.ts';
 import { factsOf, Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
+import { createSessionLog } from './record-sessions.ts';
+import { createTrafficLog } from './record-traffic.ts';
 
 export type EndedBy = FlowOutcome['endedBy'];
 
@@ -19,10 +22,16 @@ export interface FlowLog {
   /** The request ended; a second call for the same flow records nothing. */
   request(flow: Flow, endedBy: EndedBy, refusal?: Refusal): void;
   tunnelOpened(flow: Flow): void;
+  /** Records what open tunnels carried, of those that carried much or have long not been recorded. To be called now and then. */
+  tellTraffic(): void;
   /** A tunnel or upgraded connection ended, or never came to be. */
   tunnelClosed(flow: Flow, endedBy: EndedBy, refusal?: Refusal): void;
   /** A token was verified for this flow. */
   token(flow: Flow, refusal: Refusal | undefined): void;
+  /** The agent's session on this connection got its first token, or another one. */
+  session(connection: ClientConnection): void;
+  /** The connection ended, and with it the session that was on it, if there was one. */
+  sessionEnded(connection: ClientConnection, endedBy: EndedBy, refusal?: Refusal): void;
   /** A handshake was accepted or refused. */
   handshake(connection: ConnectionFacts, refusal: Refusal | undefined): void;
   /**
@@ -57,6 +66,8 @@ export function createFlowLog(parts: {
 }): FlowLog {
   const { recorder, newFlowId, now, log } = parts;
   const waiting = new Bag<Waiting>();
+  const traffic = createTrafficLog(recorder, now);
+  const sessions = createSessionLog(recorder, now);
   const refusals: Record<string, number> = {};
   let requests = 0;
   let open = 0;
@@ -119,9 +130,14 @@ export function createFlowLog(parts: {
       requests += 1;
       recorder.request(factsOf(flow), outcomeOf(flow, endedBy, refusal));
     },
-    tunnelOpened: (flow) => recorder.tunnelOpened(factsOf(flow)),
+    tunnelOpened(flow) {
+      traffic.opened(flow);
+      recorder.tunnelOpened(factsOf(flow));
+    },
+    tellTraffic: () => traffic.tell(),
     tunnelClosed(flow, endedBy, refusal) {
       if (!once(flow)) return;
+      traffic.closed(flow);
       requests += 1;
       recorder.tunnelClosed(factsOf(flow), outcomeOf(flow, endedBy, refusal));
     },
@@ -138,6 +154,8 @@ export function createFlowLog(parts: {
             },
       );
     },
+    session: (connection) => sessions.accepted(connection),
+    sessionEnded: (connection, endedBy, refusal) => sessions.ended(connection, endedBy, refusal),
     handshake(connection, refusal) {
       if (refusal !== undefined) count(refusal);
       const facts = { id: connection.id, connection, startedAt: connection.startedAt };

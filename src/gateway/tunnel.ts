@@ -210,6 +210,7 @@ function watch(flow: Flow, stream: Duplex, inner: Duplex, end: End): void {
     flow.bytesIn = inner.bytesRead;
     flow.bytesOut = inner.bytesWritten;
   };
+  flow.count = count;
   inner.on('error', () => inner.destroy());
   stream.on('error', () => inner.destroy());
   stream.once('close', () => inner.destroy());

@@ -15,7 +15,10 @@ describe('a flow record', () => {
     expect(records).toHaveLength(count);
     expect(records.map(problemsOf)).toEqual(records.map(() => []));
     expect(new Set(records.map((record) => record.type_uid))).toEqual(
-      new Set([300201, 400203, 400200, 400299, 400209, 400101, 400102, 400105, 400104]),
+      new Set([
+        300201, 400203, 400200, 400299, 400209, 400101, 400106, 400102, 400105, 400104, 401401, 401402,
+        401403,
+      ]),
     );
   });
 

@@ -17,7 +17,13 @@ import type { InspectionSettings, Settings } from '../../src/contract/settings.t
 import type { ControlState } from '../../src/domain/control-state.ts';
 import type { Device } from '../../src/domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
-import type { FlowFacts, FlowOutcome, FlowRecorder } from '../../src/domain/flow.ts';
+import type {
+  FlowFacts,
+  FlowOutcome,
+  FlowRecorder,
+  SessionEvent,
+  TunnelTraffic,
+} from '../../src/domain/flow.ts';
 import type { UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
 import { machineName } from '../../src/domain/subject.ts';
@@ -40,11 +46,19 @@ import { problemsOf, recordsIn } from './flow-records.ts';
 import { makeOrganization } from './pki.ts';
 import type { LabDevice, Organization } from './pki.ts';
 
-export type RecordKind = 'request' | 'tunnel-opened' | 'tunnel-closed' | 'authentication';
+export type RecordKind =
+  | 'request'
+  | 'tunnel-opened'
+  | 'tunnel-traffic'
+  | 'tunnel-closed'
+  | 'authentication'
+  | 'session';
 export interface Recorded {
   readonly kind: RecordKind;
   readonly facts: FlowFacts;
   readonly outcome: FlowOutcome | undefined;
+  readonly traffic?: TunnelTraffic;
+  readonly event?: SessionEvent['kind'];
 }
 
 /** Writes records as a worker does, and keeps what they were made of, so that a test can wait for one. */
@@ -74,8 +88,13 @@ function createLabRecorder(): LabRecorder {
     productVersion: '0.1.0',
     onFailure: (error) => failures.push(error),
   });
-  const add = (kind: RecordKind, facts: FlowFacts, outcome?: FlowOutcome): void => {
-    const record = { kind, facts, outcome };
+  const add = (
+    kind: RecordKind,
+    facts: FlowFacts,
+    outcome?: FlowOutcome,
+    more: Partial<Recorded> = {},
+  ): void => {
+    const record = { kind, facts, outcome, ...more };
     records.push(record);
     for (const look of waiting) look(record);
   };
@@ -105,6 +124,14 @@ function createLabRecorder(): LabRecorder {
     tunnelClosed(facts, outcome) {
       written.tunnelClosed(facts, outcome);
       add('tunnel-closed', facts, outcome);
+    },
+    tunnelTraffic(facts, traffic) {
+      written.tunnelTraffic(facts, traffic);
+      add('tunnel-traffic', facts, undefined, { traffic });
+    },
+    session(facts, event) {
+      written.session(facts, event);
+      add('session', facts, event.kind === 'close' ? event.outcome : undefined, { event: event.kind });
     },
     authentication(facts, outcome) {
       written.authentication(facts, outcome);

@@ -90,6 +90,7 @@ async function acceptToken(
   const unrecorded = await untilOnDisk(gateway);
   if (unrecorded !== undefined) return unrecorded;
   connection.session = { raw, subject };
+  gateway.record.session(connection);
   gateway.grants.renew(connection, subject);
   return undefined;
 }
