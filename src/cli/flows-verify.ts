@@ -48,7 +48,15 @@ Examples:
 
 const nameOf = (worker: number): string => (worker === 0 ? 'access log' : `worker ${worker}`);
 
-function reportLines({ files, records, streams, problems, torn, checkpoints }: FlowReport): string[] {
+function reportLines({
+  files,
+  records,
+  streams,
+  problems,
+  torn,
+  silences,
+  checkpoints,
+}: FlowReport): string[] {
   return [
     ...streams.map(
       ({ worker, bootId, startedAt, records: count, lastSequence, retired, lost }) =>
@@ -64,6 +72,10 @@ function reportLines({ files, records, streams, problems, torn, checkpoints }: F
     ...torn.map(
       ({ worker, file, line }) =>
         `note: ${file}:${line}: the process of ${nameOf(worker)} was killed while it wrote this line; nobody was told that it was written`,
+    ),
+    ...silences.map(
+      ({ worker, file, from, to }) =>
+        `note: ${file}: ${nameOf(worker)} recorded nothing from ${new Date(from).toISOString()} to ${new Date(to).toISOString()}, not even that it lives: it stood still, or its clock was changed`,
     ),
     ...problems.map(
       ({ kind, file, line, message }) =>

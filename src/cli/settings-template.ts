@@ -151,6 +151,14 @@ ledger:
 # changes:
 #   approvals: 2
 
+# How much room flow records may take (docs/record-proof.md): at the bound no new flow is let in, since none may go
+# unrecorded. \`dropAtBound: [requests, tunnels]\` lets such flows pass without a record, and counts them; refusals, sign-ins and
+# findings are recorded in any case. Without this section: what the disk has, but for 256 MiB that are kept free.
+# flows:
+#   maxBytes: 107374182400
+#   minFreeBytes: 268435456
+#   dropAtBound: []
+
 # For how many days it is kept who read what over the API (docs/administration.md). Without this section: 730.
 # accessLog:
 #   keepDays: 730

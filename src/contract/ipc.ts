@@ -1,6 +1,7 @@
 import type { ControlState } from '../domain/control-state.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { LedgerEntry } from '../domain/events.ts';
+import type { FlowClass } from '../domain/flow.ts';
 import type { Attach } from '../domain/resources.ts';
 import type { RefusalCode } from './refusals.ts';
 import type { Settings } from './settings.ts';
@@ -63,6 +64,12 @@ export interface WorkerCounters {
   readonly requestsTotal: number;
   readonly refusalsTotal: Readonly<Record<string, number>>;
   readonly recordsWritten: number;
+  /** Room for records: whether there is none for new flows, what all take, and how many were left out. */
+  readonly records: {
+    readonly isFull: boolean;
+    readonly bytes: number;
+    readonly dropped: Readonly<Record<FlowClass, number>>;
+  };
   readonly residentBytes: number;
 }
 
@@ -81,6 +88,12 @@ export interface BrowserSession {
   readonly token: string;
   /** For a code: the cookie that takes its place, and path and query of where the browser wanted to go. */
   readonly handedOver?: { readonly cookie: string; readonly maxAgeSeconds: number; readonly to: string };
+}
+
+/** How far this machine's clock is ahead of another one, and whose that is; null where there is none to ask. */
+export interface ClockOffset {
+  readonly offsetMs: number | null;
+  readonly against: 'redis' | 'chrony' | null;
 }
 
 export type WorkerToControl =
@@ -120,6 +133,7 @@ export interface WorkerStart {
   /** The gateway's own certificate (leaf first) and key. */
   readonly gatewayCertificatePem: string;
   readonly gatewayKeyPem: string;
+  readonly clock: ClockOffset;
   /** Signs `Postern-Assertion`; the session key never reaches a worker. PKCS#8 PEM. */
   readonly assertionKey: { readonly kid: string; readonly privateKeyPem: string };
   /** What `upstreamAuthorities` of the settings names, read by whoever may read files. */
@@ -148,6 +162,8 @@ export type ControlToWorker =
     }
   /** On the sessions that this device has here. */
   | { readonly type: 'ask-posture'; readonly device: DeviceId }
+  /** How far this machine's clock is from another one's, for the records. */
+  | { readonly type: 'clock'; readonly clock: ClockOffset }
   | { readonly type: 'gateway-certificate'; readonly certificatePem: string; readonly keyPem: string }
   | { readonly type: 'assertion-key'; readonly kid: string; readonly privateKeyPem: string };
 

@@ -370,10 +370,13 @@ export const refusals = {
   ),
   'not-ready': text(
     503,
-    ['Gateway not ready', 'It has no policies or keys yet and lets nothing through. Wait a moment.'],
+    [
+      'Gateway not ready',
+      'It has no policies or keys yet, or no room to record what passes, and lets nothing through. Wait a moment; if it stays so, tell the security team.',
+    ],
     [
       'Passerelle pas prête',
-      "Elle n'a pas encore de politiques ni de clés et ne laisse rien passer. Patientez un instant.",
+      "Elle n'a pas encore de politiques ni de clés, ou n'a plus de place pour enregistrer ce qui passe, et ne laisse rien passer. Patientez un instant ; si cela dure, prévenez l'équipe sécurité.",
     ],
   ),
 

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
+import { flowClasses } from '../domain/flow.ts';
 import { longestSignInSeconds } from '../domain/sign-in.ts';
 import { SinkSettings } from './sinks.ts';
 
@@ -244,6 +245,23 @@ export const Settings = Type.Object(
     /** How many people a change of policies, groups, administrators or firewalls takes; one without this section. */
     changes: Type.Optional(
       Type.Object({ approvals: Type.Union([Type.Literal(1), Type.Literal(2)]) }, strict),
+    ),
+    /** Room for flow records (`flows/` in the data directory). */
+    flows: Type.Optional(
+      Type.Object(
+        {
+          /** Of all record files together; what the disk has without it. */
+          maxBytes: Type.Optional(Type.Integer({ minimum: 67_108_864 })),
+          /** What is kept free on the disk, for refusals, sign-ins and the ledger. 256 MiB without the section. */
+          minFreeBytes: Type.Integer({ minimum: 0 }),
+          /**
+           * Ordinary flows that pass without a record, and are counted, when there is no room. Others are not let in when
+           * they cannot be recorded.
+           */
+          dropAtBound: Type.Array(Type.Enum(flowClasses), { maxItems: flowClasses.length }),
+        },
+        strict,
+      ),
     ),
     /** How long it is kept who read what; whole days. 730 without it. */
     accessLog: Type.Optional(

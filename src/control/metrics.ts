@@ -5,6 +5,7 @@ import type { WorkerCounters } from '../contract/ipc.ts';
 import type { SinkHealth } from '../contract/sinks.ts';
 import type { ControlState } from '../domain/control-state.ts';
 import { deviceStates } from '../domain/device.ts';
+import { flowClasses } from '../domain/flow.ts';
 
 /** What the metrics are made of. */
 export interface MetricsSource {
@@ -138,6 +139,26 @@ export function renderMetrics(source: MetricsSource): string {
       'counter',
       'Flow records since the worker started.',
       perWorker((each) => each.recordsWritten),
+    ),
+    family(
+      'postern_records_bytes',
+      'gauge',
+      'What all flow records take in the directory of the workers.',
+      perWorker((each) => each.records.bytes),
+    ),
+    family(
+      'postern_records_full',
+      'gauge',
+      'Whether there is no room for the records of new flows.',
+      perWorker((each) => (each.records.isFull ? 1 : 0)),
+    ),
+    family(
+      'postern_records_dropped_total',
+      'counter',
+      'Records of ordinary flows that were left out because there was no room, by class.',
+      workers.flatMap(([worker, { records }]) =>
+        flowClasses.map((name) => ({ labels: { worker, class: name }, value: records.dropped[name] })),
+      ),
     ),
     family(
       'postern_worker_refusals_total',

@@ -5,7 +5,7 @@ import packageFile from '../../package.json' with { type: 'json' };
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { DeviceId } from '../domain/ids.ts';
-import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
+import type { ClockOffset, ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { SinkHealth } from '../contract/sinks.ts';
 import { keyUses } from '../identity/signing-keys.ts';
@@ -32,6 +32,7 @@ import { createManagedDevices } from './managed-devices.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
+import { measureClock } from './clock-offset.ts';
 import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -62,6 +63,7 @@ export interface ControlProcess {
 /** How often signing keys and certificates are looked at. */
 const housekeepingMs = 600_000;
 const announceMs = 15_000;
+const measureClockMs = 60_000;
 const enforcementTimeoutMs = 2000;
 const defaultGraceDays = 30;
 const defaultAccessLogDays = 730;
@@ -94,6 +96,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     const readyWorkers = new Set<number>();
     const goneWorkers = new Set<number>();
     let signIn: SignInParts | undefined;
+    let clockOffset: ClockOffset = { offsetMs: null, against: null };
     const desk = createWorkerDesk({
       browsers: () => signIn?.browsers,
       store,
@@ -113,6 +116,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           keys,
           upstreamAuthoritiesPem,
           coreRuleSet,
+          clock: clockOffset,
         }),
       send: (worker, message) => send({ type: 'for-worker', worker, message }),
       clock,
@@ -338,6 +342,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         .filter((trouble) => trouble === 'ledger corrupt' || (trouble === 'ledger' && !passesFlowsWithout)),
       ...(store.state.domain === '' ? ['organization'] : []),
       ...(accessLog?.healthy() === false ? ['access log'] : []),
+      ...([...desk.counters.values()].some(({ records }) => records.isFull) ? ['room for flow records'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
       ...(isDraining ? ['draining'] : []),
     ];
@@ -401,6 +406,18 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     announce();
     const announcing = setInterval(announce, announceMs);
     closing.push(() => clearInterval(announcing));
+
+    const tellClock = async (): Promise<void> => {
+      clockOffset = await measureClock(settings, start.configFile);
+      desk.broadcast({ type: 'clock', clock: clockOffset });
+    };
+    if (hasWorkers) {
+      const tell = (): void =>
+        void tellClock().catch((error: unknown) => logger.debug({ err: error }, 'clock not measured'));
+      tell();
+      const measuring = setInterval(tell, measureClockMs);
+      closing.push(() => clearInterval(measuring));
+    }
 
     const listening = { controlPort: api?.port, operatorPort: operator.port };
     send({ type: 'ready', ...listening });

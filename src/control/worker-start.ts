@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { CoreRuleSet, WorkerStart } from '../contract/ipc.ts';
+import type { ClockOffset, CoreRuleSet, WorkerStart } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { RunningAuthorities } from './authorities.ts';
 import { findFreePort } from './free-port.ts';
@@ -37,6 +37,7 @@ export function describeWorkerStart(parts: {
   readonly keys: Pick<SigningKeys, 'current'>;
   readonly upstreamAuthoritiesPem: string | undefined;
   readonly coreRuleSet: CoreRuleSet;
+  readonly clock: ClockOffset;
 }): Omit<WorkerStart, 'workerNumber' | 'snapshot'> {
   const { settings, authorities } = parts;
   const { chainPem, keyPem } = parts.gatewayCertificate.current;
@@ -45,6 +46,7 @@ export function describeWorkerStart(parts: {
     settings: { ...settings, data: parts.data, gateway: { ...settings.gateway, port: parts.gatewayPort } },
     bootId: parts.bootId,
     flowDirectory: parts.flowDirectory,
+    clock: parts.clock,
     rootPem: authorities.rootPem,
     deviceAuthorityPem: parts.deviceTrustAnchorPem,
     managedAuthorityPem: authorities.managed?.certificatePem,

@@ -1,5 +1,6 @@
 import type { Decision } from './decision.ts';
 import type { DeviceRole } from './device.ts';
+import type { Finding } from './finding.ts';
 import type { DeviceId, FlowId, NetworkName } from './ids.ts';
 import type { InspectionOutcomes } from './inspection.ts';
 import type { App } from './resources.ts';
@@ -91,6 +92,10 @@ export interface FlowOutcome {
   readonly endedBy: 'client' | 'upstream' | 'gateway';
 }
 
+/** Ordinary flows, as the settings tell them apart: requests, and tunnels with upgraded connections. */
+export const flowClasses = ['requests', 'tunnels'] as const;
+export type FlowClass = (typeof flowClasses)[number];
+
 /** What an open tunnel carried since its last record, and since it was opened. Bytes as in `FlowOutcome`. */
 export interface TunnelTraffic {
   /** Epoch milliseconds: from then, up to then. */
@@ -124,6 +129,8 @@ export interface FlowRecorder {
   tunnelClosed(facts: FlowFacts, outcome: FlowOutcome): void;
   /** A handshake or a token that was accepted or refused (OCSF 3002). */
   authentication(facts: FlowFacts, outcome: FlowOutcome): void;
+  /** Something that the security team should look at (OCSF 2004). Whoever acts on it waits for `whenSynced` first. */
+  finding(finding: Finding): void;
   /** A session of an agent (OCSF 4014). The flow is the connection itself. */
   session(facts: FlowFacts, event: SessionEvent): void;
   /**
@@ -141,4 +148,9 @@ export interface FlowRecorder {
    * `not-ready`. True again by itself when writing works again. Cheap enough to ask for each flow.
    */
   healthy(): boolean;
+  /**
+   * Whether there is room for the records of new flows of a class, which there is not from some bound on, while refusals,
+   * sign-ins and findings are still written. Without it, no new one may start: refuse it as `not-ready`.
+   */
+  hasRoomFor(flowClass: FlowClass): boolean;
 }

@@ -2,8 +2,8 @@ import type { FlowStream } from './chain.ts';
 import { formatAccess } from './access-record.ts';
 import type { Access } from './access-record.ts';
 import type { Origin } from './envelope.ts';
+import { createChainWriter } from './chain-writer.ts';
 import { openSpool } from './spool.ts';
-import { createUuidV7 } from './uuid.ts';
 
 export interface AccessRecorderOptions {
   /** Exists, and nobody but this process's user may enter it. */
@@ -55,25 +55,16 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   /** Who waits for the disk. */
   const waiting = new Set<(isWritten: boolean) => void>();
   const chain = { boot: bootId, worker, workerStartedAt: spool.stream.startedAt };
-  let sequence = 0;
-  let lost = 0;
+  const records = createChainWriter(spool, now);
   return {
     stream: spool.stream,
     record(access) {
-      const loggedTime = Math.trunc(now());
-      const place = {
-        uid: createUuidV7(loggedTime),
-        sequence: sequence + 1,
-        loggedTime,
-        lost,
-        previous: spool.head,
-      };
-      if (!spool.isHealthy || !spool.append(formatAccess(access, place, origin, chain))) {
-        lost += 1;
+      if (!spool.isHealthy) {
+        records.giveUp();
         return Promise.resolve(false);
       }
-      sequence += 1;
-      lost = 0;
+      if (!records.write((place) => formatAccess(access, place, origin, chain)))
+        return Promise.resolve(false);
       return new Promise((resolve) => {
         const give = (isWritten: boolean): void => {
           clearTimeout(timer);

@@ -47,6 +47,18 @@ export interface TornLine {
   readonly bytes: number;
 }
 
+/**
+ * A time in which a worker that lived recorded nothing, not even that it lives. No record is missing: it stood still, or
+ * its clock was changed.
+ */
+export interface Silence {
+  readonly worker: number;
+  readonly file: string;
+  /** Epoch milliseconds. */
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface VerifiedStream {
   readonly worker: number;
   readonly bootId: string;
@@ -70,6 +82,7 @@ export interface FlowReport {
   /** Empty when every record is there and as it was written. */
   readonly problems: readonly FlowProblem[];
   readonly torn: readonly TornLine[];
+  readonly silences: readonly Silence[];
   /** Of the directories for which there are any that can be believed. */
   readonly checkpoints: readonly CheckpointSummary[];
 }

@@ -9,12 +9,16 @@ export interface ChainLink {
   readonly lost: number;
   /** Epoch milliseconds: when it was written. */
   readonly loggedAt: number;
+  /** That its worker lives, and nothing else. */
+  readonly isHeartbeat: boolean;
 }
 
 /** Parses a line as a flow record, or says by undefined that it is none. */
 export function readChainLink(line: Buffer): ChainLink | undefined {
   try {
     const record = JSON.parse(line.toString('utf8')) as {
+      class_uid: unknown;
+      activity_id: unknown;
       metadata: { sequence: unknown; logged_time: unknown };
       unmapped: { postern: Record<string, unknown> };
     };
@@ -29,7 +33,16 @@ export function readChainLink(line: Buffer): ChainLink | undefined {
       typeof bootId === 'string' &&
       typeof lost === 'number' &&
       typeof loggedAt === 'number'
-      ? { sequence, previous, worker, startedAt, bootId, lost, loggedAt }
+      ? {
+          sequence,
+          previous,
+          worker,
+          startedAt,
+          bootId,
+          lost,
+          loggedAt,
+          isHeartbeat: record.class_uid === 3004 && record.activity_id === 99,
+        }
       : undefined;
   } catch {
     return undefined;

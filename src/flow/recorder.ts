@@ -1,15 +1,25 @@
-import type { FlowFacts, FlowRecorder } from '../domain/flow.ts';
+import type { ClockOffset } from '../contract/ipc.ts';
+import type { FlowClass, FlowFacts, FlowRecorder } from '../domain/flow.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { FlowId } from '../domain/ids.ts';
 import { createAuthentication } from './authentication.ts';
+import { createChainWriter } from './chain-writer.ts';
 import { createContexts } from './context.ts';
 import type { Context } from './context.ts';
+import { detectionFinding } from './detection-finding.ts';
+import { createDropCounts } from './drop-counts.ts';
 import { formatRecord } from './envelope.ts';
 import type { Draft } from './envelope.ts';
+import { heartbeatRecord } from './heartbeat.ts';
 import { createHttpActivity } from './http-activity.ts';
 import { createNetworkActivity } from './network-activity.ts';
-import { createTunnelActivity } from './tunnel-activity.ts';
+import { streamName } from './segment-names.ts';
+import { formatServiceRecord } from './service-record.ts';
+import type { ServiceRecord } from './service-record.ts';
+import { watchSpace } from './space.ts';
+import type { SpaceBounds } from './space.ts';
 import { openSpool } from './spool.ts';
-import { createUuidV7 } from './uuid.ts';
+import { createTunnelActivity } from './tunnel-activity.ts';
 
 export interface FlowRecorderOptions {
   /** Exists and belongs to this worker's user; several workers may share it. */
@@ -24,6 +34,10 @@ export interface FlowRecorderOptions {
   /** Epoch milliseconds. */
   readonly now?: () => number;
   readonly segmentBytes?: number;
+  /** Without it, what the disk has. */
+  readonly bounds?: SpaceBounds;
+  /** Whose records may be left out when the bound is reached, and only counted; those of others are refused then. */
+  readonly dropAtBound?: readonly FlowClass[];
   /** Told when records stop being written, for the log; see also `healthy`. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -31,9 +45,21 @@ export interface FlowRecorderOptions {
 export interface SpoolingFlowRecorder extends FlowRecorder {
   /** Records that the operating system has taken since the start. */
   written(): number;
+  /** That this worker lives; to be called every `heartbeatMs`. */
+  heartbeat(clock: ClockOffset): void;
+  /** For an operator's numbers. */
+  readonly room: {
+    readonly isFull: boolean;
+    readonly bytes: number;
+    readonly dropped: Readonly<Record<FlowClass, number>>;
+  };
   /** Writes and syncs what is left. Calls after it record nothing. */
   close(): void;
 }
+
+/** How often a worker says that it lives. */
+export const heartbeatMs = 30_000;
+const noBounds: SpaceBounds = { maxBytes: undefined, minFreeBytes: 0 };
 
 /** Ordinary records reach the disk within this many milliseconds: what a power cut may cost. */
 const syncWithinMs = 200;
@@ -47,66 +73,104 @@ const syncSoonMs = 20;
  */
 export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRecorder {
   const { directory, gateway, domain, bootId, worker, productVersion, now = Date.now } = options;
+  const mayDrop = new Set(options.dropAtBound);
   const spool = openSpool({
     directory,
     stream: { worker, startedAt: Math.trunc(now()), bootId },
     ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
     ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
   });
-  const contextOf = createContexts({
-    gateway,
-    bootId,
-    worker,
-    workerStartedAt: spool.stream.startedAt,
-  });
+  const recorder = { gateway, bootId, worker, workerStartedAt: spool.stream.startedAt };
+  const contextOf = createContexts(recorder);
+  const chain = createChainWriter(spool, now);
+  const space = watchSpace(directory, options.bounds ?? noBounds);
+  const drops = createDropCounts();
   const origin = { productVersion, domain };
   const httpActivity = createHttpActivity(origin);
   const networkActivity = createNetworkActivity(origin);
   const authentication = createAuthentication(gateway, origin);
   const tunnelActivity = createTunnelActivity(origin);
   const openTunnels = new Set<FlowId>();
-  let sequence = 0;
-  let lost = 0;
 
   /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
+  function append(format: Parameters<typeof chain.write>[0], isUrgent: boolean): void {
+    try {
+      const wrote = (line: string): string => {
+        space.wrote(line.length + 1);
+        return line;
+      };
+      if (chain.write((place) => wrote(format(place))))
+        spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
+    } catch (error) {
+      options.onFailure?.(error as Error);
+    }
+  }
+
   function write<Argument>(
     draftOf: (facts: FlowFacts, argument: Argument, context: Context) => Draft,
     facts: FlowFacts,
     argument: Argument,
     isUrgent: boolean,
   ): void {
-    try {
-      const loggedTime = Math.trunc(now());
-      const place = {
-        uid: createUuidV7(loggedTime),
-        sequence: sequence + 1,
-        loggedTime,
-        lost,
-        previous: spool.head,
-      };
-      if (!spool.append(formatRecord(draftOf(facts, argument, contextOf(facts)), place))) {
-        lost += 1;
-        return;
-      }
-      sequence += 1;
-      lost = 0;
-      spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
-    } catch (error) {
-      lost += 1;
-      options.onFailure?.(error as Error);
-    }
+    append((place) => formatRecord(draftOf(facts, argument, contextOf(facts)), place), isUrgent);
+  }
+
+  /** Of an ordinary flow, which the settings may let go while there is no room. */
+  function writeOrDrop<Argument>(
+    flowClass: FlowClass,
+    draftOf: (facts: FlowFacts, argument: Argument, context: Context) => Draft,
+    facts: FlowFacts,
+    argument: Argument,
+  ): void {
+    if (space.isFull && mayDrop.has(flowClass)) drops.count(flowClass, now());
+    else write(draftOf, facts, argument, false);
+  }
+
+  const writeService = (record: ServiceRecord): void =>
+    append((place) => formatServiceRecord(record, place, origin, recorder), true);
+
+  const finding = (found: Finding): void => writeService(detectionFinding(found));
+
+  /** What was left out is on record as a finding: at each heartbeat while it goes on, and once when it is over. */
+  function tellDrops(): void {
+    const told = drops.take(now(), space.isFull);
+    if (told !== undefined) finding({ ...told, description: describeBound(options.bounds ?? noBounds) });
   }
 
   return {
-    request: (facts, outcome) => write(httpActivity, facts, outcome, outcome.refusal !== undefined),
+    request(facts, outcome) {
+      if (outcome.refusal === undefined) writeOrDrop('requests', httpActivity, facts, outcome);
+      else write(httpActivity, facts, outcome, true);
+    },
     tunnelOpened(facts) {
       openTunnels.add(facts.id);
-      write(networkActivity.opened, facts, now(), false);
+      writeOrDrop('tunnels', networkActivity.opened, facts, now());
     },
-    tunnelTraffic: (facts, traffic) => write(networkActivity.traffic, facts, traffic, false),
+    tunnelTraffic: (facts, traffic) => writeOrDrop('tunnels', networkActivity.traffic, facts, traffic),
     tunnelClosed(facts, outcome) {
       const draftOf = openTunnels.delete(facts.id) ? networkActivity.closed : networkActivity.refused;
-      write(draftOf, facts, outcome, outcome.refusal !== undefined);
+      if (outcome.refusal === undefined) writeOrDrop('tunnels', draftOf, facts, outcome);
+      else write(draftOf, facts, outcome, true);
+    },
+    finding,
+    heartbeat(clock) {
+      tellDrops();
+      void space.look();
+      const { bytes, freeBytes } = space;
+      const waiting = chain.sequence - spool.written;
+      writeService(
+        heartbeatRecord({
+          at: now(),
+          stream: streamName(spool.stream),
+          spool: { waiting, bytes, freeBytes },
+          sinks: [],
+          clock,
+        }),
+      );
+    },
+    hasRoomFor: (flowClass) => !space.isFull || mayDrop.has(flowClass),
+    get room() {
+      return { isFull: space.isFull, bytes: space.bytes, dropped: drops.totals };
     },
     authentication: (facts, outcome) => write(authentication, facts, outcome, true),
     // The sign-in that it is of has been on the disk already.
@@ -115,6 +179,13 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     whenSynced: (callback) => spool.whenSynced(callback),
     healthy: () => spool.isHealthy,
     written: () => spool.written,
-    close: () => spool.close(),
+    close() {
+      tellDrops();
+      space.close();
+      spool.close();
+    },
   };
 }
+
+const describeBound = ({ maxBytes, minFreeBytes }: SpaceBounds): string =>
+  `The records of ordinary flows were left out, as the settings say (flows.dropAtBound), while there was no room for them: ${maxBytes === undefined ? '' : `they may take ${maxBytes} bytes, and `}${minFreeBytes} bytes of the disk are kept free.`;

@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import type { Static, TProperties, TObject } from 'typebox';
 import { inspectors, uninspectedReasons } from '../domain/inspection.ts';
 import { postureCriteria } from '../domain/posture.ts';
+import { findingLimits } from './detection-finding.ts';
 import { foundLimits } from './inspection.ts';
 import { textLimits } from './safe-text.ts';
 
@@ -305,7 +306,99 @@ export const AuthenticationRecord = object({
 });
 export type AuthenticationRecord = Static<typeof AuthenticationRecord>;
 
+const service = {
+  time: EpochMs,
+  severity_id: common.severity_id,
+  status_id: Type.Union([Type.Literal(1), Type.Literal(4)]),
+  activity_id: Type.Integer(),
+  activity_name: Type.String(),
+  type_uid: Type.Integer(),
+  metadata: common.metadata,
+};
+const servicePostern = {
+  gateway: postern.gateway,
+  boot: postern.boot,
+  worker: postern.worker,
+  workerStartedAt: postern.workerStartedAt,
+  lost: postern.lost,
+  previous: postern.previous,
+};
+
+export const DetectionFindingRecord = object({
+  ...service,
+  category_uid: Type.Literal(2),
+  class_uid: Type.Literal(2004),
+  class_name: Type.Literal('Detection Finding'),
+  finding_info: object({
+    uid: text(64),
+    title: Host,
+    desc: text(textLimits.detail),
+    analytic: object({
+      type_id: Type.Literal(1),
+      type: Type.Literal('Rule'),
+      name: text(64),
+      uid: text(64),
+    }),
+    first_seen_time: EpochMs,
+    last_seen_time: EpochMs,
+    related_events: Type.Optional(
+      Type.Array(object({ uid: text(64), type: Type.Literal('flow') }), { maxItems: findingLimits.flows }),
+    ),
+    related_events_count: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
+  is_alert: Type.Literal(true),
+  actor: Type.Optional(
+    object({ user: object({ name: Host, type: Type.Literal('User'), type_id: Type.Literal(1) }) }),
+  ),
+  device: Type.Optional(object({ uid: Host, type: Type.Literal('Laptop'), type_id: Type.Literal(3) })),
+  unmapped: object({
+    postern: object({
+      ...servicePostern,
+      rule: text(64),
+      user: orNull(Host),
+      device: orNull(Host),
+      app: orNull(Host),
+      flows: Type.Array(text(64), { maxItems: findingLimits.flows }),
+      flowCount: Type.Integer({ minimum: 0 }),
+      counts: Type.Record(text(64), Type.Number()),
+    }),
+  }),
+});
+export type DetectionFindingRecord = Static<typeof DetectionFindingRecord>;
+
+export const HeartbeatRecord = object({
+  ...service,
+  category_uid: Type.Literal(3),
+  class_uid: Type.Literal(3004),
+  class_name: Type.Literal('Entity Management'),
+  entity: object({ name: Type.String(), type_id: Type.Literal(99), type: Type.Literal('Flow Record Chain') }),
+  unmapped: object({
+    postern: object({
+      ...servicePostern,
+      spool: object({
+        waiting: Type.Integer({ minimum: 0 }),
+        bytes: Bytes,
+        freeBytes: Bytes,
+      }),
+      sinks: Type.Array(
+        object({
+          name: text(64),
+          records: Type.Integer({ minimum: 0 }),
+          seconds: Type.Number({ minimum: 0 }),
+        }),
+      ),
+      clock: object({
+        offsetMs: orNull(Type.Integer()),
+        against: orNull(Type.Enum(['redis', 'chrony'])),
+      }),
+    }),
+  }),
+});
+export type HeartbeatRecord = Static<typeof HeartbeatRecord>;
+
 export const flowRecordSchemas = {
+  2004: DetectionFindingRecord,
+  3004: HeartbeatRecord,
   4001: NetworkActivityRecord,
   4002: HttpActivityRecord,
   4014: TunnelActivityRecord,

@@ -89,12 +89,15 @@ export function openSpool(options: SpoolOptions): Spool {
       }, retryAfterMs).unref();
       return false;
     }
+    const isMended = failure !== undefined;
     failure = undefined;
     from = 0;
     to = 0;
     if (buffer.length > usualBufferBytes) buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
     written += linesWaiting;
     linesWaiting = 0;
+    // Whoever waited for the disk before it was full still does.
+    if (isMended) syncer.within(0);
     return true;
   }
 

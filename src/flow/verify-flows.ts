@@ -5,7 +5,7 @@ import type { FlowStream } from './chain.ts';
 import type { CheckpointedRecords } from './checkpoints/checkpoint.ts';
 import { readCheckpoints } from './checkpoints/read-checkpoints.ts';
 import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
-import type { FlowReport, TornLine, VerifiedStream } from './flow-report.ts';
+import type { FlowReport, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import { parseHead } from './head.ts';
 import type { FlowHead } from './head.ts';
 import { parseRetired } from './retired.ts';
@@ -64,6 +64,7 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     streams: [] as VerifiedStream[],
     problems: [...(signed?.problems ?? [])],
     torn: [] as TornLine[],
+    silences: [] as Silence[],
     checkpoints: signed?.summary === undefined ? [] : [signed.summary],
   };
   const vouchedBefore = (signed?.summary?.at ?? Number.NEGATIVE_INFINITY) - vouchedWithinMs;
@@ -97,6 +98,7 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     report.streams.push(verified.summary);
     report.problems.push(...verified.problems);
     report.torn.push(...verified.torn);
+    report.silences.push(...verified.silences);
   }
   return report;
 }

@@ -53,6 +53,7 @@ export async function verifyRecords(data: string, options: VerifyRecordsOptions 
     streams: reports.flatMap(({ streams }) => streams),
     problems: reports.flatMap(({ problems }) => problems),
     torn: reports.flatMap(({ torn }) => torn),
+    silences: reports.flatMap(({ silences }) => silences),
     checkpoints: reports.flatMap(({ checkpoints: found }) => found),
   };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { chainStart, lineHash } from './chain.ts';
 import type { FlowStream } from './chain.ts';
-import type { FlowProblem, FlowProblemKind, TornLine, VerifiedStream } from './flow-report.ts';
+import type { FlowProblem, FlowProblemKind, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
 import type { FlowHead } from './head.ts';
 import { readChainLink } from './read-chain-link.ts';
@@ -14,7 +14,11 @@ interface StreamVerification {
   readonly summary: VerifiedStream;
   readonly problems: readonly FlowProblem[];
   readonly torn: readonly TornLine[];
+  readonly silences: readonly Silence[];
 }
+
+/** Three heartbeats. */
+const silentMs = 90_000;
 
 export interface StreamToVerify {
   readonly directory: string;
@@ -35,6 +39,9 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
   const vouchedUpTo = vouched?.sequence ?? 0;
   const problems: FlowProblem[] = [];
   const torn: TornLine[] = [];
+  const silences: Silence[] = [];
+  /** From the first heartbeat on; earlier versions wrote none. */
+  let heardAt: number | undefined;
   const seen = createSequenceRanges(retired?.sequence);
   let records = 0;
   let lost = 0;
@@ -77,6 +84,9 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
         continue;
       }
       records += 1;
+      if (heardAt !== undefined && link.loggedAt - heardAt > silentMs)
+        silences.push({ worker: stream.worker, file: name, from: heardAt, to: link.loggedAt });
+      if (heardAt !== undefined || link.isHeartbeat) heardAt = link.loggedAt;
       lost += link.lost;
       const { sequence } = link;
       const hash = lineHash(bytes);
@@ -186,6 +196,7 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
     },
     problems,
     torn,
+    silences,
   };
 }
 

@@ -44,6 +44,8 @@ export interface FlowLog {
   /** Gives up on what has waited too long to be written. To be called now and then. */
   expire(): void;
   healthy(): boolean;
+  /** Whether there is room for the records of this flow, if it is let in. */
+  hasRoomFor(flow: Flow): boolean;
   readonly requests: number;
   readonly refusals: Readonly<Record<string, number>>;
 }
@@ -181,5 +183,7 @@ export function createFlowLog(parts: {
       }
     },
     healthy: () => recorder.healthy(),
+    hasRoomFor: ({ method, exchange }) =>
+      recorder.hasRoomFor(method === 'CONNECT' || exchange.upgrade !== undefined ? 'tunnels' : 'requests'),
   };
 }

@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import type {
+  ClockOffset,
   ControlToWorker,
   SupervisorToWorker,
   WorkerMessage,
   WorkerStart,
   WorkerToControl,
 } from '../contract/ipc.ts';
-import { createFlowRecorder } from '../flow/recorder.ts';
+import { createFlowRecorder, heartbeatMs } from '../flow/recorder.ts';
 import type { SpoolingFlowRecorder } from '../flow/recorder.ts';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createIpcDialer } from '../routing/ipc-dialer.ts';
@@ -34,7 +35,10 @@ interface Running {
 setFlagsFromString('--no-allocation-site-pretenuring');
 
 const countersEveryMs = 2000;
+const usualFreeBytes = 256 * 1024 * 1024;
 let running: Running | undefined;
+/** As the control process measured it last. */
+let clock: ClockOffset = { offsetMs: null, against: null };
 let log = pino({ base: { process: 'worker' } }, pino.destination({ fd: 2, sync: true }));
 
 const send = (message: WorkerMessage): void => {
@@ -51,6 +55,7 @@ const productVersion = (): string => {
 
 async function start(message: WorkerStart): Promise<void> {
   const { settings, snapshot, workerNumber, bootId } = message;
+  ({ clock } = message);
   log = pino(
     { level: settings.log.level, base: { process: 'worker', worker: workerNumber } },
     pino.destination({ fd: 2, sync: true }),
@@ -62,6 +67,11 @@ async function start(message: WorkerStart): Promise<void> {
     bootId,
     worker: workerNumber,
     productVersion: productVersion(),
+    bounds: {
+      maxBytes: settings.flows?.maxBytes,
+      minFreeBytes: settings.flows?.minFreeBytes ?? usualFreeBytes,
+    },
+    dropAtBound: settings.flows?.dropAtBound ?? [],
     onFailure: (error) => log.error({ err: error }, 'flow records not written'),
   });
   const dialer = createIpcDialer({ send, timeoutMs: settings.limits.dialTimeoutMs });
@@ -100,10 +110,13 @@ async function start(message: WorkerStart): Promise<void> {
       counters: {
         ...gateway.counters(),
         recordsWritten: recorder.written(),
+        records: recorder.room,
         residentBytes: process.memoryUsage.rss(),
       },
     });
   }, countersEveryMs).unref();
+  recorder.heartbeat(clock);
+  setInterval(() => recorder.heartbeat(clock), heartbeatMs).unref();
   log.info({ port, sequence: gateway.counters().sequence }, 'worker accepts connections');
 }
 
@@ -139,6 +152,9 @@ function fromControl(message: ControlToWorker): void {
       return gateway.askPosture(message.device);
     case 'gateway-certificate':
       return gateway.setCertificate(message.certificatePem, message.keyPem);
+    case 'clock':
+      clock = message.clock;
+      return;
     case 'assertion-key':
       return gateway.setAssertionKey(message.kid, message.privateKeyPem);
   }

@@ -143,6 +143,7 @@ it('starts a worker with all that it needs, follows it with entries, and is read
         requestsTotal: 9,
         refusalsTotal: { 'application-unknown': 2, 'made-up"}': 3 },
         recordsWritten: 9,
+        records: { isFull: false, bytes: 9, dropped: { requests: 0, tunnels: 0 } },
         residentBytes: 1,
       },
     },

@@ -1,3 +1,4 @@
+import type { Finding } from '../../src/domain/finding.ts';
 import type { FlowFacts } from '../../src/domain/flow.ts';
 import type { FlowId } from '../../src/domain/ids.ts';
 import type { SpoolingFlowRecorder } from '../../src/flow/recorder.ts';
@@ -33,6 +34,25 @@ const tunnel: FlowFacts = {
   parent: connection.id,
   request: { ...request, method: 'CONNECT', path: '' },
 };
+
+const finding: Finding = {
+  id: '019b8c4e-5555-7000-8000-000000000005',
+  rule: 'refusal-burst',
+  title: 'Many refusals',
+  description: 'More refusals than this laptop usually has.',
+  severity: 'medium',
+  state: 'new',
+  at: monday + 5,
+  firstSeenAt: monday,
+  lastSeenAt: monday + 4,
+  user: 'alice@example.org',
+  device: 'd-7f3a',
+  app: 'grants',
+  flows: [deniedFacts.id],
+  counts: { refusals: 40, usual: 0.5 },
+};
+const { user: _user, device: _device, app: _app, ...nobody } = finding;
+const withoutWho: Finding = { ...nobody, state: 'closed', flows: [] };
 
 /** Records one of each kind that a worker can write, and says how many. */
 export function recordEveryKind(recorder: SpoolingFlowRecorder): number {
@@ -70,6 +90,16 @@ export function recordEveryKind(recorder: SpoolingFlowRecorder): number {
     () => recorder.session({ ...unauthenticated, subject }, { kind: 'renew', at: monday + 9 }),
     () => recorder.session({ ...unauthenticated, subject }, { kind: 'close', outcome: answered }),
     () => recorder.session(anonymous, { kind: 'close', outcome: { ...refused, refusal: 'grant-ended' } }),
+    () => recorder.heartbeat({ offsetMs: null, against: null }),
+    () => recorder.heartbeat({ offsetMs: -12, against: 'redis' }),
+    () => recorder.finding(finding),
+    () =>
+      recorder.finding({
+        ...finding,
+        state: 'updated',
+        flows: Array.from({ length: 500 }, (_, n) => `flow-${n}`),
+      }),
+    () => recorder.finding(withoutWho),
     () => recorder.tunnelClosed(tunnel, { ...answered, bytesIn: 100, bytesOut: 9000, endedBy: 'client' }),
     () => recorder.tunnelOpened(tunnel),
     () => recorder.tunnelClosed(tunnel, { ...refused, refusal: 'grant-ended' }),

@@ -67,6 +67,7 @@ describe('verifying flow records', () => {
       streams: [],
       problems: [],
       torn: [],
+      silences: [],
       checkpoints: [],
     });
   });

@@ -95,6 +95,29 @@ describe('refusals', () => {
   });
 });
 
+describe('while records have all the room that they may take', () => {
+  it('a new flow is refused, and that is on record; one whose record may be left out passes', async () => {
+    const socket = await alice.connect({ servername: host });
+    lab.recorder.withoutRoomFor = ['tunnels'];
+    expect((await httpOn(socket, await request('/now'))).status).toBe(200);
+    lab.recorder.withoutRoomFor = ['requests', 'tunnels'];
+    const answer = await httpOn(socket, await request('/now'));
+    expect(JSON.parse(answer.body)).toMatchObject({ status: 503, code: 'not-ready' });
+    expect(lab.recorder.records.at(-1)?.outcome).toMatchObject({
+      refusal: 'not-ready',
+      detail: 'flow records have all the room that they may take',
+    });
+    lab.recorder.withoutRoomFor = ['tunnels'];
+    const upgrade = await httpOn(
+      socket,
+      await request('/now', 'Connection: upgrade\r\nUpgrade: websocket\r\n'),
+    );
+    expect(JSON.parse(upgrade.body)).toMatchObject({ code: 'not-ready' });
+    expect(app.requests.length).toBe(1);
+    socket.destroy();
+  });
+});
+
 describe('draining', () => {
   it('lets what is under way end, takes nothing new, and closes', async () => {
     const socket = await alice.connect({ servername: host });

@@ -18,6 +18,7 @@ import type { ControlState } from '../../src/domain/control-state.ts';
 import type { Device } from '../../src/domain/device.ts';
 import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
 import type {
+  FlowClass,
   FlowFacts,
   FlowOutcome,
   FlowRecorder,
@@ -70,6 +71,8 @@ export interface LabRecorder extends FlowRecorder {
   next(fits: (record: Recorded) => boolean, from?: number): Promise<Recorded>;
   /** While true nothing is written, as on a full disk. */
   isFull: boolean;
+  /** What is not let in any more because records have all the room that they may take. */
+  withoutRoomFor: readonly FlowClass[];
   /** @throws when a record that was written breaks a schema or the chain. */
   close(): Promise<void>;
 }
@@ -79,6 +82,7 @@ function createLabRecorder(): LabRecorder {
   const waiting = new Set<(record: Recorded) => void>();
   const directory = mkdtempSync(join(tmpdir(), 'postern-lab-'));
   const failures: Error[] = [];
+  let findings = 0;
   const written = createFlowRecorder({
     directory,
     gateway: 'gateway.example.org',
@@ -102,6 +106,7 @@ function createLabRecorder(): LabRecorder {
     records,
     directory,
     isFull: false,
+    withoutRoomFor: [],
     next: (fits, from = 0) =>
       new Promise((resolve) => {
         const known = records.slice(from).find(fits);
@@ -146,6 +151,13 @@ function createLabRecorder(): LabRecorder {
     healthy() {
       return !this.isFull && written.healthy();
     },
+    hasRoomFor(flowClass) {
+      return !this.withoutRoomFor.includes(flowClass);
+    },
+    finding(finding) {
+      written.finding(finding);
+      findings += 1;
+    },
     async close() {
       written.close();
       const { problems } = await verifyFlows(directory);
@@ -154,7 +166,7 @@ function createLabRecorder(): LabRecorder {
       expect({ failures, problems, records: lines.length, wrong: lines.flatMap(problemsOf) }).toEqual({
         failures: [],
         problems: [],
-        records: records.length,
+        records: records.length + findings,
         wrong: [],
       });
     },

@@ -14,6 +14,7 @@ const countersWith = (refusalsTotal: Record<string, number>): WorkerCounters => 
   requestsTotal: 1,
   refusalsTotal,
   recordsWritten: 1,
+  records: { isFull: false, bytes: 9, dropped: { requests: 0, tunnels: 0 } },
   residentBytes: 1,
 });
 const render = (refusalsTotal: Record<string, number>): string =>

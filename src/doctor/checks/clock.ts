@@ -1,8 +1,5 @@
-import { dirname } from 'node:path';
+import { redisClockAheadMs } from '../../control/clock-offset.ts';
 import { openLedger } from '../../control/open-ledger.ts';
-import { readRedisAddress } from '../../ledger/redis/redis-address.ts';
-import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
-import type { RedisClient } from '../../ledger/redis/redis-client.ts';
 import { inSeconds, judgeSkew, skewLimits } from '../clock-skew.ts';
 import type { DoctorFacts } from '../facts.ts';
 import type { Check } from '../finding.ts';
@@ -37,19 +34,8 @@ interface OtherClock {
 }
 
 async function redisClock({ settings, configFile }: DoctorFacts): Promise<OtherClock | undefined> {
-  const { ledger } = settings;
-  if (ledger === undefined || !('redis' in ledger)) return undefined;
-  const connection = openRedisConnection(readRedisAddress(ledger.redis, dirname(configFile)));
-  try {
-    const before = Date.now();
-    const [at = 0, micros = 0] = (await connection.call((client: RedisClient) => client.time())).map(Number);
-    const middle = (before + Date.now()) / 2;
-    return { name: 'Redis', aheadMs: at * 1000 + micros / 1000 - middle };
-  } catch {
-    return undefined;
-  } finally {
-    connection.close();
-  }
+  const aheadMs = await redisClockAheadMs(settings, configFile);
+  return aheadMs === undefined ? undefined : { name: 'Redis', aheadMs };
 }
 
 /** By the Date field of its answer, which counts whole seconds. */

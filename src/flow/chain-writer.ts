@@ -1,0 +1,48 @@
+import type { Place } from './envelope.ts';
+import type { Spool } from './spool.ts';
+import { createUuidV7 } from './uuid.ts';
+
+/** Gives each record its place in the chain: number, id, time and the hash of the one before. */
+export interface ChainWriter {
+  /**
+   * Formats a record for the next place and appends it. False when it was given up; the next one that is taken says how
+   * many were. @throws what `format` throws, after counting it as given up
+   */
+  write(format: (place: Place) => string): boolean;
+  /** Counts one that nobody even tried to write. */
+  giveUp(): void;
+  readonly sequence: number;
+}
+
+export function createChainWriter(spool: Spool, now: () => number): ChainWriter {
+  let sequence = 0;
+  let lost = 0;
+  return {
+    get sequence() {
+      return sequence;
+    },
+    giveUp() {
+      lost += 1;
+    },
+    write(format) {
+      const loggedTime = Math.trunc(now());
+      let isTaken = false;
+      try {
+        const place = {
+          uid: createUuidV7(loggedTime),
+          sequence: sequence + 1,
+          loggedTime,
+          lost,
+          previous: spool.head,
+        };
+        isTaken = spool.append(format(place));
+      } finally {
+        if (isTaken) {
+          sequence += 1;
+          lost = 0;
+        } else lost += 1;
+      }
+      return isTaken;
+    },
+  };
+}
