@@ -33,6 +33,7 @@ import { createPostureMemory } from './posture-memory.ts';
 import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { measureClock } from './clock-offset.ts';
+import { startChangeRecords } from './record-changes.ts';
 import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -313,7 +314,12 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           onFailure: (error) => logger.error({ err: error }, 'access log not written'),
         })
       : undefined;
-    if (accessLog !== undefined) closing.push(() => accessLog.close());
+    if (accessLog !== undefined) {
+      closing.push(() => accessLog.close());
+      const directory = join(data, dataDirectory.accessLog);
+      const changes = await startChangeRecords({ directory, store, accessLog, logger });
+      closing.push(() => changes.close());
+    }
     const api =
       accessLog === undefined
         ? undefined

@@ -1,7 +1,4 @@
 import { isIP } from 'node:net';
-import { Type } from 'typebox';
-import type { Static } from 'typebox';
-import { roles } from '../domain/administration.ts';
 import { ocsfVersion } from './envelope.ts';
 import type { Origin, Place } from './envelope.ts';
 import { asciiJson, bound, textLimits } from './safe-text.ts';
@@ -23,85 +20,6 @@ export interface Access {
   /** How many devices, keys, records it showed. */
   readonly count: number;
 }
-
-const strict = { additionalProperties: false } as const;
-const text = Type.String({ maxLength: textLimits.host });
-const EpochMs = Type.Integer({ minimum: 0 });
-
-/** Records of access exactly as this version writes them: OCSF class 6003, narrowed. */
-export const AccessRecord = Type.Object(
-  {
-    class_uid: Type.Literal(6003),
-    class_name: Type.Literal('API Activity'),
-    category_uid: Type.Literal(6),
-    activity_id: Type.Literal(2),
-    activity_name: Type.Literal('Read'),
-    type_uid: Type.Literal(600302),
-    time: EpochMs,
-    severity_id: Type.Literal(1),
-    status_id: Type.Literal(1),
-    metadata: Type.Object(
-      {
-        version: Type.Literal(ocsfVersion),
-        product: Type.Object(
-          { name: Type.Literal('Postern'), vendor_name: Type.Literal('Postern'), version: Type.String() },
-          strict,
-        ),
-        tenant_uid: Type.String(),
-        profiles: Type.Tuple([Type.Literal('host')]),
-        uid: Type.String(),
-        sequence: Type.Integer({ minimum: 1 }),
-        logged_time: EpochMs,
-        correlation_uid: text,
-      },
-      strict,
-    ),
-    actor: Type.Object(
-      {
-        user: Type.Object(
-          {
-            name: text,
-            uid: text,
-            groups: Type.Array(Type.Object({ name: Type.Enum(roles) }, strict), { minItems: 1 }),
-          },
-          strict,
-        ),
-      },
-      strict,
-    ),
-    src_endpoint: Type.Union([
-      Type.Object({ ip: Type.String() }, strict),
-      Type.Object({ name: Type.Literal('unknown') }, strict),
-    ]),
-    api: Type.Object(
-      {
-        operation: text,
-        request: Type.Object({ uid: text }, strict),
-        service: Type.Object({ name: Type.Literal('postern-control') }, strict),
-      },
-      strict,
-    ),
-    unmapped: Type.Object(
-      {
-        postern: Type.Object(
-          {
-            target: Type.Record(Type.String(), text),
-            count: Type.Integer({ minimum: 0 }),
-            boot: Type.String(),
-            worker: Type.Integer(),
-            workerStartedAt: EpochMs,
-            lost: Type.Integer({ minimum: 0 }),
-            previous: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-          },
-          strict,
-        ),
-      },
-      strict,
-    ),
-  },
-  strict,
-);
-export type AccessRecord = Static<typeof AccessRecord>;
 
 /** Whose chain a record is of, as flow records say it: the control process counts as worker 0. */
 export interface Chain {

@@ -1,7 +1,9 @@
+import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import type { FlowStream } from './chain.ts';
 import { formatAccess } from './access-record.ts';
 import type { Access } from './access-record.ts';
-import type { Origin } from './envelope.ts';
+import type { Origin, Place } from './envelope.ts';
+import { formatChange } from './change-record.ts';
 import { createChainWriter } from './chain-writer.ts';
 import { openSpool } from './spool.ts';
 
@@ -27,6 +29,8 @@ export interface AccessRecorder {
    * may be written all the same, once it does.
    */
   record(access: Access): Promise<boolean>;
+  /** The same of a change that is in the ledger. */
+  recordChange(entry: LedgerEntry, event: ControlEvent): Promise<boolean>;
   healthy(): boolean;
   /** Writes and syncs what is left. */
   close(): void;
@@ -36,7 +40,7 @@ export interface AccessRecorder {
 const worker = 0;
 
 /**
- * Records who read what as chained OCSF lines, in the files and the chain that flow records have, so that one proof covers
+ * Records who read what, and what was changed, as chained OCSF lines, in the files and the chain that flow records have, so that one proof covers
  * both. @throws what the file system throws, when the directory cannot be written at the start.
  */
 export function createAccessRecorder(options: AccessRecorderOptions): AccessRecorder {
@@ -56,26 +60,29 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   const waiting = new Set<(isWritten: boolean) => void>();
   const chain = { boot: bootId, worker, workerStartedAt: spool.stream.startedAt };
   const records = createChainWriter(spool, now);
+
+  function record(format: (place: Place) => string): Promise<boolean> {
+    if (!spool.isHealthy) {
+      records.giveUp();
+      return Promise.resolve(false);
+    }
+    if (!records.write(format)) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const give = (isWritten: boolean): void => {
+        clearTimeout(timer);
+        waiting.delete(give);
+        resolve(isWritten);
+      };
+      const timer = setTimeout(give, timeoutMs, false);
+      waiting.add(give);
+      spool.whenSynced(() => give(true));
+    });
+  }
+
   return {
     stream: spool.stream,
-    record(access) {
-      if (!spool.isHealthy) {
-        records.giveUp();
-        return Promise.resolve(false);
-      }
-      if (!records.write((place) => formatAccess(access, place, origin, chain)))
-        return Promise.resolve(false);
-      return new Promise((resolve) => {
-        const give = (isWritten: boolean): void => {
-          clearTimeout(timer);
-          waiting.delete(give);
-          resolve(isWritten);
-        };
-        const timer = setTimeout(give, timeoutMs, false);
-        waiting.add(give);
-        spool.whenSynced(() => give(true));
-      });
-    },
+    record: (access) => record((place) => formatAccess(access, place, origin, chain)),
+    recordChange: (entry, event) => record((place) => formatChange(entry, event, place, origin, chain)),
     healthy: () => spool.isHealthy,
     close: () => spool.close(),
   };

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
-import { AccessRecord } from './access-record.ts';
+import { AccessRecord } from './schema/control.ts';
 import { readLinesBackwards } from './read-backwards.ts';
 import { parseSegmentName } from './segment-names.ts';
 
@@ -49,8 +49,10 @@ export async function readAccess(directory: string, query: AccessQuery): Promise
       const record = parseRecord(bytes);
       lines += 1;
       if (record === undefined) unreadable += 1;
-      else if (record.time < since) return { records, next: undefined, unreadable };
-      else if (actor === undefined || record.actor.user.name === actor) records.push(record);
+      else if (record !== 'change') {
+        if (record.time < since) return { records, next: undefined, unreadable };
+        if (actor === undefined || record.actor.user.name === actor) records.push(record);
+      }
       if (records.length >= limit || lines >= maxLines)
         return { records, next: { file, offset: start }, unreadable };
     }
@@ -58,7 +60,11 @@ export async function readAccess(directory: string, query: AccessQuery): Promise
   return { records, next: undefined, unreadable };
 }
 
-function parseRecord(line: Buffer): AccessRecord | undefined {
+/** What was changed is in the same chain, and in the ledger for those who ask. */
+const changeStart = Buffer.from('{"class_uid":3004,');
+
+function parseRecord(line: Buffer): AccessRecord | 'change' | undefined {
+  if (line.subarray(0, changeStart.length).equals(changeStart)) return 'change';
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
     return validator.Check(value) ? value : undefined;

@@ -22,3 +22,13 @@ export function createUuidV7(nowMs: number): string {
   const lower = (0x8000 | (counter & 0x3fff)).toString(16);
   return `${timeText}${upper}-${lower}-${node}`;
 }
+
+/**
+ * UUID version 7 of something that has a time and a hash (hexadecimal) of its own: whoever records it gives it the same id,
+ * so that it is known again. The 74 bits that are not of the time are the hash's first.
+ */
+export function uuidV7Of(timeMs: number, hashHex: string): string {
+  const time = Math.trunc(timeMs).toString(16).padStart(12, '0');
+  const variant = (0x8 | (Number.parseInt(hashHex.charAt(3), 16) & 0x3)).toString(16);
+  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${hashHex.slice(0, 3)}-${variant}${hashHex.slice(4, 7)}-${hashHex.slice(7, 19)}`;
+}

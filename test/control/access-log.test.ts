@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { AccessView } from '../../src/contract/control-api.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import { AccessRecord } from '../../src/flow/access-record.ts';
+import { AccessRecord } from '../../src/flow/schema/control.ts';
 import { linesIn } from '../lab/flow-records.ts';
 import { validateOcsf } from '../lab/ocsf.ts';
 import { Value } from 'typebox/value';

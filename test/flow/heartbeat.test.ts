@@ -25,7 +25,7 @@ describe('a heartbeat', () => {
       sinks: [],
       clock: { offsetMs: 7, against: 'redis' },
     });
-    const { spool } = beat?.unmapped.postern as { spool: { bytes: number; freeBytes: number } };
+    const spool = beat?.unmapped.postern['spool'] as { bytes: number; freeBytes: number };
     expect(spool.bytes).toBeGreaterThan(6000);
     expect(spool.freeBytes).toBeGreaterThan(1_000_000);
   });

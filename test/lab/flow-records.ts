@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { flowRecordSchemas } from '../../src/flow/schema.ts';
+import { flowRecordSchemas } from '../../src/flow/schema/classes.ts';
 import { parseSegmentName } from '../../src/flow/segment-names.ts';
 import { validateOcsf } from './ocsf.ts';
 

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { AccessLogResponse, PageQuery } from '../../contract/control-api.ts';
 import type { AccessView } from '../../contract/control-api.ts';
-import type { AccessRecord } from '../../flow/access-record.ts';
+import type { AccessRecord } from '../../flow/schema/control.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { formatCursor, limitOf, notACursor, parseCursor } from '../page.ts';
 

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { SinkSettings } from '../../contract/sinks.ts';
 import type { ShapeProblem } from '../../domain/check-shape.ts';
-import { flowRecordSchemas } from '../schema.ts';
+import { flowRecordSchemas } from '../schema/classes.ts';
 
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
