@@ -92,5 +92,5 @@ async function openUdpApp(context: ProxyContext, target: HostPort): Promise<Dupl
   const isUdp = apps.some(({ protocol, ports }) => protocol === 'udp' && ports.includes(target.port));
   if (!isUdp) return undefined;
   const opened = await openDatagramTunnel(context, { host, port: target.port });
-  return 'stream' in opened ? opened.stream : undefined;
+  return 'tunnel' in opened ? opened.tunnel : undefined;
 }
