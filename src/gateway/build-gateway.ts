@@ -27,6 +27,7 @@ import { identifyDevice } from './steps/identify-device.ts';
 import { createTlsContexts } from './tls-contexts.ts';
 import { createTunnels } from './tunnel.ts';
 import { createHeldBytes } from './waf/held-bytes.ts';
+import { createWafFindings } from './waf/waf-findings.ts';
 import { noWaf } from './waf/waf.ts';
 import { createUpstreams } from './upstream/upstreams.ts';
 
@@ -102,6 +103,11 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     authoritiesPem: ports.upstreamAuthoritiesPem,
     now: clock,
   });
+  const wafFindings = createWafFindings({
+    record: (finding) => record.finding(finding),
+    newId: newFlowId,
+    now: clock,
+  });
   const gateway: Gateway = {
     settings,
     name: settings.gateway.name.toLowerCase(),
@@ -116,6 +122,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     tunnels,
     inspections: new Set(['waf']),
     waf: ports.waf ?? noWaf,
+    wafFindings,
     heldBytes: createHeldBytes(settings.inspection?.maxHeldBytes ?? 0),
     maxInspectedBytes: settings.inspection?.maxBodyBytes ?? 0,
     log,
@@ -204,6 +211,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   const review = setInterval(() => {
     grants.review();
     record.expire();
+    wafFindings.tellOn();
     record.tellTraffic();
     http1.expire(performance.now());
   }, reviewIntervalMs);

@@ -13,6 +13,7 @@ import type { GatewayLog } from './ports.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
 import type { Tunnels } from './tunnel.ts';
 import type { HeldBytes } from './waf/held-bytes.ts';
+import type { WafFindings } from './waf/waf-findings.ts';
 import type { Waf } from './waf/waf.ts';
 
 /** What the steps of the pipeline work with: one for each worker. */
@@ -33,6 +34,7 @@ export interface Gateway {
   /** Inspections that run in this worker. */
   readonly inspections: ReadonlySet<string>;
   readonly waf: Waf;
+  readonly wafFindings: WafFindings;
   /** Of bodies that are held back until they are inspected. */
   readonly heldBytes: HeldBytes;
   readonly maxInspectedBytes: number;

@@ -1,5 +1,6 @@
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { ConnectionFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
 import { Bag } from './bag.ts';
@@ -32,6 +33,8 @@ export interface FlowLog {
   session(connection: ClientConnection): void;
   /** The connection ended, and with it the session that was on it, if there was one. */
   sessionEnded(connection: ClientConnection, endedBy: EndedBy, refusal?: Refusal): void;
+  /** Something that the security team should look at. */
+  finding(finding: Finding): void;
   /** A handshake was accepted or refused. */
   handshake(connection: ConnectionFacts, refusal: Refusal | undefined): void;
   /**
@@ -173,6 +176,7 @@ export function createFlowLog(parts: {
             },
       );
     },
+    finding: (finding) => recorder.finding(finding),
     afterWritten: (onWritten, onFailure) => recorder.whenWritten(whileNotExpired(onWritten, onFailure)),
     afterSynced: (onSynced, onFailure) => recorder.whenSynced(whileNotExpired(onSynced, onFailure)),
     expire() {

@@ -7,6 +7,7 @@ import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import type { LabGateway, LabLaptop, Recorded } from '../lab/gateway.ts';
+import { recordsIn } from '../lab/flow-records.ts';
 import { httpOn } from '../lab/http-client.ts';
 import { http2Request, http2Tunnel } from '../lab/http2-client.ts';
 
@@ -408,6 +409,25 @@ describe('rules that cannot be asked', () => {
     const { outcome } = await recordOf('blocks', from);
     expect([outcome?.status, upstream.requests.length]).toEqual([undefined, requests]);
   });
+});
+
+it('the security team is told of attacks, refused and let through, with the flows that show them', () => {
+  const findings = recordsIn(lab.recorder.directory).filter(({ class_uid }) => class_uid === 2004);
+  expect(findings).toMatchObject([
+    {
+      activity_name: 'Create',
+      severity_id: 3,
+      unmapped: { postern: { rule: 'requests-suspicious', app: 'blocks' } },
+    },
+    {
+      activity_name: 'Create',
+      severity_id: 4,
+      unmapped: { postern: { app: 'detects', user: 'alice@example.org' } },
+    },
+    { activity_name: 'Create', severity_id: 3, unmapped: { postern: { app: 'tolerant' } } },
+  ]);
+  const [first] = lab.recorder.records.filter(({ facts }) => (wafOf({ facts } as Recorded)?.score ?? 0) >= 5);
+  expect(JSON.stringify(findings[0])).toContain(first?.facts.id);
 });
 
 describe('what is no request', () => {

@@ -42,12 +42,12 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
       return endOfClient(flow, gateway);
     }
     if (body === undefined)
-      return conclude(flow, app, { failure: 'unavailable', detail: 'too much is held' }, false);
+      return conclude(flow, gateway, app, { failure: 'unavailable', detail: 'too much is held' }, false);
   }
   const profile = profileOf(app);
   const answer = await gateway.waf.inspect(describe(flow, body), profile);
   if (exchange.isClosed) return endOfClient(flow, gateway);
-  return conclude(flow, app, answer, body.isCut);
+  return conclude(flow, gateway, app, answer, body.isCut);
 }
 
 /** The client is gone: that is on record, and nobody is told anything any more. */
@@ -76,7 +76,13 @@ function describe({ exchange, head }: Flow, { text, isCut }: HeldBody): Inspecte
   };
 }
 
-function conclude(flow: Flow, app: App, answer: WafAnswer, isCut: boolean): Refusal | undefined {
+function conclude(
+  flow: Flow,
+  gateway: Gateway,
+  app: App,
+  answer: WafAnswer,
+  isCut: boolean,
+): Refusal | undefined {
   const profile = profileOf(app);
   const { report } = answer;
   if (report === undefined) {
@@ -84,7 +90,9 @@ function conclude(flow: Flow, app: App, answer: WafAnswer, isCut: boolean): Refu
     return profile.isBlocking ? refuse('inspection-unavailable', `waf: ${answer.detail}`) : undefined;
   }
   flow.inspections = { ...flow.inspections, waf: outcomeOf(flow, report, profile, isCut) };
-  if (!profile.isBlocking || report.score < profile.threshold) return undefined;
+  if (report.score < profile.threshold) return undefined;
+  gateway.wafFindings.note(flow, profile, report.score);
+  if (!profile.isBlocking) return undefined;
   return refuse('request-suspicious', `score ${report.score} of ${profile.threshold}: ${summaryOf(report)}`);
 }
 
