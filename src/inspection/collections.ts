@@ -68,6 +68,13 @@ export class RequestCollections {
     return items;
   }
 
+  /** Why nothing of a body that is there was read. */
+  get unread(): 'encoded' | 'opaque' | undefined {
+    if (this.request.body === '' || this.#body.processor !== '' || this.#body.args.length > 0)
+      return undefined;
+    return this.#body.anomalies.has('90002') ? 'encoded' : 'opaque';
+  }
+
   /** Whether a collection is one that there is, if only as an empty one. */
   static knows(collection: string): boolean {
     return collections.has(collection);

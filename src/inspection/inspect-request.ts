@@ -60,7 +60,8 @@ class Transaction {
       this.#findings.push({ id, message: anomalies[id] });
       score += anomalyScore;
     }
-    return { score, findings: this.#findings };
+    const { unread } = this.#collections;
+    return { score, findings: this.#findings, ...(unread === undefined ? {} : { unread }) };
   }
 
   /** Also does what the rule says is to be done when it matches: each time, as ModSecurity does. */

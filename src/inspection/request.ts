@@ -18,6 +18,8 @@ export interface InspectionReport {
   /** The sum over what was found, as the rules weigh it. */
   readonly score: number;
   readonly findings: readonly Finding[];
+  /** Why the body told the rules nothing: it is packed, or of a type that is not read. */
+  readonly unread?: 'encoded' | 'opaque';
 }
 
 export interface Finding {

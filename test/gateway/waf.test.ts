@@ -210,12 +210,37 @@ describe('an ordinary request', () => {
   ] as [string, Asked][])('%s reaches an application that blocks as it was sent', async (_, request) => {
     for (const ask of [overHttp1, overHttp2]) {
       const { status, text, record } = await ask('blocks', request);
+      const isRead = request.method !== 'PUT';
       expect([status, JSON.parse(text)]).toMatchObject([
         200,
         { url: request.path ?? '/', body: request.body ?? '' },
       ]);
-      expect(wafOf(record)).toEqual({ state: 'done' });
+      expect(wafOf(record)).toEqual(isRead ? { state: 'done' } : { state: 'partly', why: 'opaque' });
     }
+  });
+
+  it('of two sides that talk at once begins before it has ended, and its record says that it was not read', async () => {
+    const from = lab.recorder.records.length;
+    const before = upstream.requests.length;
+    const session = await alice.session({ servername: hostOf('blocks') });
+    const stream = session.request(
+      {
+        ':method': 'POST',
+        ':scheme': 'https',
+        ':authority': hostOf('blocks'),
+        ':path': '/service/talk',
+        'content-type': 'application/grpc+proto',
+        'proxy-authorization': `Bearer ${await alice.token()}`,
+      },
+      { endStream: false },
+    );
+    stream.write('first');
+    await expect.poll(() => upstream.requests.length, { timeout: 25_000 }).toBe(before + 1);
+    stream.end('last');
+    stream.resume();
+    const record = await recordOf('blocks', from);
+    expect([wafOf(record), record.outcome?.bytesIn]).toEqual([{ state: 'partly', why: 'opaque' }, 9]);
+    session.destroy();
   });
 
   it('to an application that asks for nothing is not looked at', async () => {
@@ -278,9 +303,11 @@ describe('a body', () => {
       fields: { 'content-type': 'application/json' },
       body: '{"a":1,}',
     });
-    expect([encoded, broken].map(({ status, record }) => [status, wafOf(record)?.found])).toEqual([
-      [403, ['90002']],
-      [403, ['90001']],
+    expect(
+      [encoded, broken].map(({ status, record }) => [status, wafOf(record)?.found, wafOf(record)?.why]),
+    ).toEqual([
+      [403, ['90002'], 'encoded'],
+      [403, ['90001'], undefined],
     ]);
   });
 

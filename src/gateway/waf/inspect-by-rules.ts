@@ -6,12 +6,16 @@ import type { InspectedRequest, InspectionReport } from '../../inspection/reques
 import { passTrailers } from '../answer-headers.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
+import { valueOf } from '../raw-fields.ts';
 import { BodyRefused } from '../request-body.ts';
 import { holdBody } from './hold-body.ts';
 import type { HeldBody } from './hold-body.ts';
 import { profileOf } from './waf-profile.ts';
 import type { WafProfile } from './waf-profile.ts';
 import type { WafAnswer } from './waf.ts';
+
+/** Calls whose two sides talk at once: to wait for the end of one would be to wait for ever. No rule reads their bodies. */
+const streamed = /^application\/grpc(?:\+|;|$)/i;
 
 /** How many different messages a record keeps. */
 const maxMessages = 8;
@@ -31,7 +35,8 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
   const { exchange, head } = flow;
   if (head === undefined) throw new TypeError('flow was not read');
   let body: HeldBody | undefined = { text: '', isCut: false };
-  if (exchange.hasBody && head.contentLength !== 0) {
+  const isStreamed = streamed.test(valueOf(head.forwardable, 'content-type') ?? '');
+  if (exchange.hasBody && head.contentLength !== 0 && !isStreamed) {
     const { heldBytes, maxInspectedBytes, settings } = gateway;
     if (exchange.expectsContinue) exchange.sendContinue();
     try {
@@ -42,12 +47,12 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
       return endOfClient(flow, gateway);
     }
     if (body === undefined)
-      return conclude(flow, gateway, app, { failure: 'unavailable', detail: 'too much is held' }, false);
+      return conclude(flow, gateway, app, { failure: 'unavailable', detail: 'too much is held' });
   }
   const profile = profileOf(app);
   const answer = await gateway.waf.inspect(describe(flow, body), profile);
   if (exchange.isClosed) return endOfClient(flow, gateway);
-  return conclude(flow, gateway, app, answer, body.isCut);
+  return conclude(flow, gateway, app, answer, body.isCut ? 'too-large' : isStreamed ? 'opaque' : undefined);
 }
 
 /** The client is gone: that is on record, and nobody is told anything any more. */
@@ -81,7 +86,7 @@ function conclude(
   gateway: Gateway,
   app: App,
   answer: WafAnswer,
-  isCut: boolean,
+  beyond?: 'too-large' | 'opaque',
 ): Refusal | undefined {
   const profile = profileOf(app);
   const { report } = answer;
@@ -89,7 +94,7 @@ function conclude(
     flow.inspections = { ...flow.inspections, waf: { state: 'not-done', why: answer.failure } };
     return profile.isBlocking ? refuse('inspection-unavailable', `waf: ${answer.detail}`) : undefined;
   }
-  flow.inspections = { ...flow.inspections, waf: outcomeOf(flow, report, profile, isCut) };
+  flow.inspections = { ...flow.inspections, waf: outcomeOf(flow, report, profile, beyond) };
   if (report.score < profile.threshold) return undefined;
   gateway.wafFindings.note(flow, profile, report.score);
   if (!profile.isBlocking) return undefined;
@@ -100,9 +105,9 @@ function outcomeOf(
   { exchange }: Flow,
   report: InspectionReport,
   { threshold }: WafProfile,
-  isCut: boolean,
+  beyond: 'too-large' | 'opaque' | undefined,
 ): InspectionOutcome {
-  const why = exchange.upgrade !== undefined ? 'upgraded' : isCut ? 'too-large' : undefined;
+  const why = exchange.upgrade !== undefined ? 'upgraded' : (report.unread ?? beyond);
   const state = why === undefined ? ({ state: 'done' } as const) : ({ state: 'partly', why } as const);
   if (report.findings.length === 0) return state;
   const messages = [...new Set(report.findings.map(({ message }) => message))];
