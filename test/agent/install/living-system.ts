@@ -38,7 +38,7 @@ umount root`;
 /** What systemd expects of a container (https://systemd.io/CONTAINER_INTERFACE); settings of the kernel are read only. */
 const boot = `set -e
 echo $$ > "$1/cgroup/$2/cgroup.procs"
-exec nsenter "--net=/run/netns/$3" unshare --mount --pid --uts --ipc --cgroup --fork --kill-child sh -c '
+exec nsenter "--net=/run/netns/$3" setpriv --pdeathsig KILL unshare --mount --pid --uts --ipc --cgroup --fork --kill-child sh -c '
 set -e
 cd "$1"
 mount -t overlay overlay -o lowerdir=/,upperdir=changes,workdir=work root
@@ -107,9 +107,21 @@ export async function bootLivingSystem(shared: readonly [string, string]): Promi
   ip('link', 'set', cable, 'up');
   ip('-n', network.name, 'addr', 'add', `${ownAddress}/24`, 'dev', 'eth0');
   ip('-n', network.name, 'link', 'set', 'eth0', 'up');
+  // Should this process be killed, they go with it.
   const holder = spawn(
-    'unshare',
-    ['--mount', 'sh', '-c', `${layers}\necho there\nexec sleep infinity`, 'sh', directory, group],
+    'setpriv',
+    [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      `${layers}\necho there\nexec sleep infinity`,
+      'sh',
+      directory,
+      group,
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   await once(holder.stdout, 'data');
