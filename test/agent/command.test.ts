@@ -6,13 +6,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { findLockHolder } from '../../agent/state/lock.ts';
 import { formatEnrollmentToken } from '../../src/contract/enrollment-token.ts';
 import { startControlServer } from './lab/control-server.ts';
 import { curl } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
 import type { World } from './lab/world.ts';
+
+// Each test starts several processes, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 const main = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 
