@@ -60,10 +60,18 @@ function reasonOf(inspector: Inspector, content: Content, facts: FlowFacts): Uni
 const reasonOfTunnel = ({ app, request }: FlowFacts): UninspectedReason =>
   app?.protocol !== 'http' ? 'opaque' : request?.method === 'CONNECT' ? 'in-its-requests' : 'upgraded';
 
-/** Of each combination of reasons: there are few, and nearly every flow has one of them. */
+/** Texts of flows that no inspector saw: one for each combination of reasons, of which there are few. */
 const unseenTexts = new Map<string, string>();
+const unseenByAll = (why: UninspectedReason): string =>
+  asciiJson(Object.fromEntries(inspectors.map((inspector) => [inspector, notDone(why)])));
+/** Of nearly all. */
+const withoutApplication = unseenByAll('no-application');
+const withoutInspection = unseenByAll('not-configured');
 
 function unseen(content: Content, facts: FlowFacts): string {
+  const { app } = facts;
+  if (app === undefined || content === 'credentials') return withoutApplication;
+  if (app.inspect === undefined) return withoutInspection;
   const reasons = inspectors.map((inspector) => [inspector, reasonOf(inspector, content, facts)] as const);
   const key = reasons.join(' ');
   const known = unseenTexts.get(key);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { FlowFacts } from '../../src/domain/flow.ts';
 import { linesIn, problemsOf, recordsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
-import { allowedFacts, answered, connection, refused } from './samples.ts';
+import { allowedFacts, answered, connection, monday, refused } from './samples.ts';
 
 const anyText = oneof(
   string({ unit: 'binary' }),
@@ -52,7 +52,32 @@ test('whatever a client writes, its record is one line of printable ASCII that f
       recorder.request(withoutApp, { ...refused, detail });
       recorder.tunnelClosed(withoutApp, { ...refused, refusal: detail });
       recorder.authentication(withoutApp, { ...refused, detail });
-      count += 4;
+      recorder.tunnelTraffic(facts, {
+        since: monday,
+        at: monday + 60_000,
+        bytesIn: 1,
+        bytesOut: 2,
+        totalIn: 3,
+        totalOut: 4,
+      });
+      recorder.session(facts, { kind: 'close', outcome: { ...refused, refusal: detail } });
+      recorder.finding({
+        id: method,
+        rule: authority,
+        title: path,
+        description: detail,
+        severity: 'high',
+        state: 'new',
+        at: monday,
+        firstSeenAt: monday,
+        lastSeenAt: monday,
+        user: userAgent,
+        device: serial,
+        app: os,
+        flows: [serverName],
+        counts: { [detail]: 1 },
+      });
+      count += 7;
       await whenWritten(recorder);
     }),
     { numRuns: 150 },

@@ -12,8 +12,15 @@ import type { ClientIdentity, Target } from './target.ts';
 const posternScript = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const postern = [process.execPath, posternScript];
 
-/** Postern as an operator starts it: `init`, `serve` with one worker, `apply`, a laptop enrolled over the API. */
-export async function startPostern(directory: string, upstreamPort: number): Promise<Target> {
+/**
+ * Postern as an operator starts it: `init`, `serve` with one worker, `apply`, a laptop enrolled over the API. `server` is
+ * what to run in the place of `postern`.
+ */
+export async function startPostern(
+  directory: string,
+  upstreamPort: number,
+  server: readonly string[] = postern,
+): Promise<Target> {
   const data = join(directory, 'data');
   const env: NodeJS.ProcessEnv = { ...process.env, POSTERN_CONTEXT: join(directory, 'context.yaml') };
   await run([...postern, 'init', '--data', data, '--domain', 'example.org'], env);
@@ -29,19 +36,19 @@ export async function startPostern(directory: string, upstreamPort: number): Pro
   await writeFile(config, String(settings));
 
   // The core of the measured is for the worker alone; what runs beside it lives with the load.
-  const server = await start(cores.load, [...postern, 'serve', '--config', config, '--workers', '1'], {
+  const serving = await start(cores.load, [...server, 'serve', '--config', config, '--workers', '1'], {
     ready: /^ready.*$/m,
     env,
   });
   const portOf = (what: string): number =>
-    Number(new RegExp(`${what}[ =]\\S*?:(\\d+)`).exec(server.output)?.[1]);
+    Number(new RegExp(`${what}[ =]\\S*?:(\\d+)`).exec(serving.output)?.[1]);
   const controlPort = portOf('control');
   env['POSTERN_SERVER'] = `https://localhost:${controlPort}`;
   const resources = join(directory, 'resources.yaml');
   await writeFile(resources, resourcesFor(upstreamPort));
   await run([...postern, 'apply', '-f', resources], env);
   const client = await enrollLaptop(controlPort, join(directory, 'context.yaml'), env);
-  const workers = descendants(server.pid, 'src/gateway/worker');
+  const workers = descendants(serving.pid, 'worker.ts');
   if (workers.length !== 1) throw new Error(`expected one worker, found ${workers.length}`);
   pin(workers, cores.measured);
   return {
@@ -50,7 +57,7 @@ export async function startPostern(directory: string, upstreamPort: number): Pro
     port: portOf('gateway'),
     client,
     pids: workers,
-    stop: server.stop,
+    stop: serving.stop,
   };
 }
 

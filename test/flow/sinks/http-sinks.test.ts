@@ -321,7 +321,7 @@ describe('loki', () => {
     expect(
       streams.map(({ stream }) => stream).toSorted((a, b) => Number(a['class']) - Number(b['class'])),
     ).toEqual(
-      ['3002', '4001', '4002'].map((uid) => ({
+      ['2004', '3002', '3004', '4001', '4002', '4014'].map((uid) => ({
         service_name: 'postern',
         class: uid,
         gateway: 'gateway.example.org',
