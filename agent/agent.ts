@@ -85,8 +85,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   try {
     const api = createDeviceApi(settings.control);
     const stopping = new AbortController();
+    let kept = loadSignIn(paths.signIn);
     const reload = (): void => {
-      if (loadSignIn(paths.signIn) === undefined) {
+      kept = loadSignIn(paths.signIn);
+      if (kept === undefined) {
         keeper.hold();
         carrier.signedOut();
       } else {
@@ -109,8 +111,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
           language: options.language,
           signal: stopping.signal,
         }),
-      keep: (kept) => {
-        saveSignIn(paths.signIn, kept);
+      keep: (made) => {
+        saveSignIn(paths.signIn, made);
         reload();
       },
       onFailure: (reason) => {
@@ -121,6 +123,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ...options,
       api,
       signIn: () => loadSignIn(paths.signIn)?.signIn,
+      signInEndsAt: () => kept?.expiresAt,
       onSignInNeeded: (wish) => keeper.needed(wish),
       device: settings.device,
       domain: settings.domain,

@@ -30,6 +30,7 @@ import { recoverToken } from './recover-token.ts';
 import type { Recovery } from './recover-token.ts';
 import { refreshToken } from './refresh-token.ts';
 import type { Resolve } from './resolve-host.ts';
+import { createSignInRenewal } from './renew-sign-in.ts';
 import { createSessionSet } from './session-set.ts';
 import { createStateKeeper } from './state-keeper.ts';
 import { runUpkeep } from './upkeep.ts';
@@ -43,6 +44,8 @@ export interface CarrierOptions {
   readonly posture: PostureProvider;
   /** What is kept of the user's sign-in, as it is now. */
   readonly signIn: () => string | undefined;
+  /** Epoch seconds at which it ends. */
+  readonly signInEndsAt: () => number | undefined;
   /** Called whenever something was refused for want of one, or of a better one. */
   readonly onSignInNeeded: (wish: SignInWish) => void;
   readonly clock: Clock;
@@ -280,6 +283,13 @@ export function createCarrier(options: CarrierOptions): Carrier {
         sessions.crowding.beat();
       };
       signal.addEventListener('abort', stop, { once: true });
+      const renewSignIn = createSignInRenewal({
+        clock,
+        endsAt: options.signInEndsAt,
+        hasFlows: () => sessions.all().some((session) => session.openFlows() > 0),
+        ask: () => options.onSignInNeeded({}),
+      });
+      renewSignIn();
       const upkeep = runUpkeep({
         clock,
         signal,
@@ -291,6 +301,7 @@ export function createCarrier(options: CarrierOptions): Carrier {
           for (const session of sessions.all()) void session.checkAlive(timings.pingTimeoutMs);
           dropIdleLanes(keeping);
           recovery.preferNearer();
+          renewSignIn();
         },
         refreshToken: (identity) => refreshToken(keeping, identity, signal),
         renew,

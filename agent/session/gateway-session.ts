@@ -36,6 +36,8 @@ export interface GatewaySession extends GatewayTarget {
   isUsable(): boolean;
   /** Streams that are open. */
   openStreams(): number;
+  /** Those of them that are no probes, and the tunnels on lines of their own. */
+  openFlows(): number;
   /** Whether the gateway takes one more stream on it at once. */
   hasRoom(): boolean;
   /** Keeps room for a flow that is about to be opened, for the rest of this turn. */
@@ -91,6 +93,7 @@ export function wrapSession(
 ): GatewaySession {
   let open = 0;
   let reserved = 0;
+  let flows = 0;
   let leavingSeen = false;
   let draining = false;
   let failure: Error | undefined;
@@ -153,6 +156,7 @@ export function wrapSession(
     localAddress: socket.localAddress,
     isUsable: () => !leavingSeen && !session.closed && !session.destroyed,
     openStreams: () => open,
+    openFlows: () => flows + lines.inUse(),
     hasRoom: () => {
       const most = session.remoteSettings.maxConcurrentStreams ?? Infinity;
       return open + reserved < Math.max(1, most - reservedStreams);
@@ -164,7 +168,12 @@ export function wrapSession(
     isSilent: () => watch.isSilent(),
     isBusyWithBulk: () => watch.isBusyWithBulk(),
     roundTripMs: () => roundTripMs,
-    open: openStream,
+    open: (headers, streamOptions) => {
+      const stream = openStream(headers, streamOptions);
+      flows += 1;
+      stream.once('close', () => (flows -= 1));
+      return stream;
+    },
     lines: {
       prepare: () => lines.prepare(),
       take: () => {

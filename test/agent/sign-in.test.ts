@@ -8,7 +8,8 @@ import { listenOnLoopback } from '../../agent/sign-in/loopback-listener.ts';
 import { openBrowser } from '../../agent/sign-in/open-browser.ts';
 import { buildProblem } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { curl } from './lab/proxy-client.ts';
+import { createFakeClock } from './lab/fake-clock.ts';
+import { connectThrough, curl, readUntil } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
 import type { World } from './lab/world.ts';
 
@@ -29,20 +30,23 @@ async function get(url: string, headers: Record<string, string> = {}) {
 }
 
 /** A control plane that begins and completes sign-ins; the person signs in at once. */
-function letSignIn(): { addresses: string[]; prompt: Parameters<World['startLaptop']>[0] } {
+function letSignIn(
+  begunUntil = Math.floor(Date.now() / 1000) + 600,
+  expiresAt = Math.floor(Date.now() / 1000) + 3600,
+): { addresses: string[]; prompt: Parameters<World['startLaptop']>[0] } {
   const addresses: string[] = [];
   world.control.instead.set('/v1/device/sign-in', async ({ body }) => {
     const { redirectUri } = body as { redirectUri: string };
     const query = new URLSearchParams({ state: 'the-state', redirect_uri: redirectUri });
     const authorizationUrl = `https://login.example.org/auth?${query.toString()}`;
-    return { transaction: 't', authorizationUrl, expiresAt: Math.floor(Date.now() / 1000) + 600 };
+    return { transaction: 't', authorizationUrl, expiresAt: begunUntil };
   });
   world.control.instead.set('/v1/device/sign-in/complete', async () => ({
     signIn: 'sealed',
     user: 'alice@example.org',
     at: 1,
     mfa: true,
-    expiresAt: Math.floor(Date.now() / 1000) + 3600,
+    expiresAt,
   }));
   const signInPrompt = {
     showAddress: (url: string) => {
@@ -95,6 +99,39 @@ it.each([
     expect(await ask()).toMatchObject({ output: 'grants here' });
   },
 );
+
+it('is asked for anew before it ends where flows are open, and none of them notices; nobody is asked otherwise', async () => {
+  const startedAt = Date.now();
+  const endsIn = (seconds: number): number => Math.floor(startedAt / 1000) + seconds;
+  saveSignIn(world.paths.signIn, { signIn: 'first', user: 'alice@example.org', expiresAt: endsIn(3600) });
+  const { addresses, prompt } = letSignIn(endsIn(4000), endsIn(40_000));
+  const echo = 'ledger.apps.example.org:5432';
+  world.gateway.tunnels.set(echo, await world.serve((socket) => socket.pipe(socket)));
+  const clock = createFakeClock(startedAt);
+  const laptop = await world.startLaptop({ ...prompt, clock });
+  await laptop.reach('connected');
+  // A quarter of an hour is left, and nothing open.
+  await clock.whenSleeping(15_000);
+  clock.advance(2_760_000);
+  await world.control.request('/v1/device/token', 2);
+  await clock.whenSleeping(15_000);
+  expect(addresses).toEqual([]);
+
+  const { socket } = await connectThrough(laptop.port, echo);
+  clock.advance(15_000);
+  expect((await world.control.request('/v1/device/sign-in')).body).toMatchObject({ flow: 'code' });
+  const shown = async (nth: number): Promise<unknown> =>
+    (await world.control.request('/v1/device/token', nth)).body;
+  expect([await shown(2), await shown(3)]).toMatchObject([{ signIn: 'first' }, { signIn: 'sealed' }]);
+  for (const word of ['still;', 'here;']) {
+    await clock.whenSleeping(15_000);
+    clock.advance(15_000);
+    socket.write(word);
+    expect(await readUntil(socket, ';')).toBe(word);
+  }
+  expect([addresses.length, laptop.view().state]).toEqual([1, 'connected']);
+  socket.destroy();
+});
 
 it('asks when the control plane wants a sign-in, tells programs so meanwhile, and connects when someone signed in', async () => {
   world.control.refuse('/v1/device/token', 'sign-in-required');

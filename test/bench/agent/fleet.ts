@@ -46,6 +46,7 @@ for (let index = 0; index < count; index += 1) {
     cached: undefined,
     posture: provider,
     signIn: () => undefined,
+    signInEndsAt: () => undefined,
     onSignInNeeded: () => undefined,
     clock: systemClock,
     random: Math.random,
