@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AgentError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
@@ -83,6 +84,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const lock = takeLock(paths.lock);
   if ('heldBy' in lock) throw new AgentError(1, 'agent-runs', { pid: lock.heldBy.pid });
   try {
+    // Whoever held the lock until now may have left: what was read before is of no device any more.
+    if (!existsSync(paths.key)) throw new AgentError(2, 'not-enrolled', { directory: options.directory });
     const api = createDeviceApi(settings.control);
     const stopping = new AbortController();
     let kept = loadSignIn(paths.signIn);

@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import { AgentError } from '../agent-error.ts';
 import { writeFilesAtomically } from '../state/atomic-file.ts';
@@ -8,6 +10,9 @@ import type { StatePaths } from '../state/state-directory.ts';
 import { findTpm } from './find-tpm.ts';
 import type { Tpm } from './find-tpm.ts';
 import { isTpmKey } from './tpm-key.ts';
+
+/** Beginning of the directory of its own that root makes for the time of one start. */
+const rootsOwn = join(tmpdir(), 'postern-openssl-');
 
 /** Of OpenSSL in Node, which reads the section `nodejs_conf`, once, when it starts. */
 const opensslSettings = ({
@@ -32,16 +37,25 @@ activate = 1
  * Where the key is in a TPM, replaces this process by itself with an OpenSSL that can use it: providers are chosen before
  * any of our code runs. The same pid, arguments and streams, so whoever started it notices nothing. Returns where there
  * is nothing to do, or that was done.
+ * @param asRootAgain for a command that has to be root later: what the owner of the state directory wrote is then not
+ *   read by OpenSSL, which would run what it names.
  * @throws AgentError
  */
-export async function restartWithTpm(paths: StatePaths): Promise<void> {
+export async function restartWithTpm(paths: StatePaths, asRootAgain?: () => void): Promise<void> {
   const key = readOwnedFile(paths.key, 'secret');
-  const file = resolve(paths.openssl);
-  if (key === undefined || !isTpmKey(key) || process.env['OPENSSL_CONF'] === file) return;
-  becomeOwner();
+  if (key === undefined || !isTpmKey(key)) return;
+  const inUse = process.env['OPENSSL_CONF'] ?? '';
+  if (inUse.startsWith(rootsOwn)) {
+    asRootAgain?.();
+    return rmSync(dirname(inUse), { recursive: true, force: true });
+  }
+  if (inUse === resolve(paths.openssl)) return;
+  if (asRootAgain === undefined) becomeOwner();
+  else asRootAgain();
   const content = opensslSettings(await findOwn());
-  if (readOwnedFile(paths.openssl, 'public') !== content)
-    writeFilesAtomically([{ path: paths.openssl, content }]);
+  const isRoot = asRootAgain !== undefined && process.geteuid?.() === 0;
+  const file = isRoot ? join(mkdtempSync(rootsOwn), 'openssl.cnf') : resolve(paths.openssl);
+  if (isRoot || readOwnedFile(file, 'public') !== content) writeFilesAtomically([{ path: file, content }]);
   // The stack would write each refusal of the TPM to standard error, beside what we say of it.
   startAnew({ TSS2_LOG: 'all+none', ...process.env, OPENSSL_CONF: file });
 }

@@ -1,5 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { systemClock } from '../../agent/clock.ts';
+import { forgetDevice } from '../../agent/state/forget-device.ts';
 import { loadSessionCache } from '../../agent/state/session-cache.ts';
 import { createFakeClock } from './lab/fake-clock.ts';
 import { ask, connectThrough, readAll, readUntil } from './lab/proxy-client.ts';
@@ -408,6 +411,24 @@ it('does not take another server for the gateway, though it has a certificate of
   const view = await laptop.reach('gateway-unreachable');
   expect(view.reason).toContain('other.example.org');
   expect(world.gateway.requests).toEqual([]);
+});
+
+it('does not start on a device that left while it was starting', async () => {
+  world = await makeWorld();
+  // Something of somebody else's keeps the directory.
+  writeFileSync(join(world.paths.directory, 'note'), '');
+  const posture = postureOf();
+  const starting = world.startLaptop({
+    posture: {
+      ...posture,
+      measure: async () => {
+        await forgetDevice(world.paths.directory, systemClock, async () => undefined);
+        return posture.measure();
+      },
+    },
+  });
+  await expect(starting).rejects.toMatchObject({ key: 'not-enrolled' });
+  expect(readdirSync(world.paths.directory)).toEqual(['note']);
 });
 
 it('releases the state directory when it stops', async () => {
