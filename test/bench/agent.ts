@@ -79,7 +79,9 @@ try {
   for (const [name, measure] of Object.entries(parts)) {
     if (flags.only !== undefined && !flags.only.includes(name)) continue;
     console.log(`Measuring: ${name}`);
-    rows.push(...(await measure(stage)));
+    const measured = await measure(stage);
+    for (const { key, value, unit } of measured) console.log(`  ${key}: ${value.toPrecision(3)} ${unit}`);
+    rows.push(...measured);
   }
   rows.push(
     rowOf(
@@ -92,7 +94,8 @@ try {
 } finally {
   await stage.stop();
   await source.stop();
+  // Also what was measured before something went wrong.
+  reportRows(rows, flags.json);
 }
-reportRows(rows, flags.json);
 const left = descendants(process.pid);
 if (left.length > 0) throw new Error(`left behind: processes ${left.join(' ')}`);

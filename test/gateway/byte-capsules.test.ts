@@ -14,6 +14,8 @@ import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
 
 const gatewayName = 'gateway.example.org';
 const payroll = 'payroll.apps.example.org';
+/** A machine may be busy. */
+const patient = { timeout: 20_000 };
 let lab: LabGateway;
 let alice: LabLaptop;
 let mallory: LabLaptop;
@@ -109,9 +111,9 @@ describe('connect-tcp', () => {
     // In pieces, so that a head is in two of them.
     const two = data('two');
     asked.socket.write(two.subarray(0, 5));
-    await expect.poll(() => heard.text()).toBe('220 ready\r\none');
+    await expect.poll(() => heard.text(), patient).toBe('220 ready\r\none');
     asked.socket.write(two.subarray(5));
-    await expect.poll(() => heard.text()).toBe('220 ready\r\nonetwo');
+    await expect.poll(() => heard.text(), patient).toBe('220 ready\r\nonetwo');
     expect(heard.isOver()).toBe(false);
     asked.socket.write(finalCapsule);
     await heard.closed;
@@ -147,7 +149,7 @@ describe('connect-tcp', () => {
     const heard = listen(asked);
     const fresh = await alice.token({ now: Math.floor(lab.clock.now / 1000) + 1 });
     asked.socket.write(Buffer.concat([tokenCapsule(fresh), data('on')]));
-    await expect.poll(() => heard.text()).toBe('220 ready\r\non');
+    await expect.poll(() => heard.text(), patient).toBe('220 ready\r\non');
     await lab.recorder.next(({ kind }) => kind === 'authentication', from + 2);
     // Another laptop's: bound to another certificate.
     asked.socket.write(tokenCapsule(await mallory.token()));
@@ -166,12 +168,12 @@ describe('connect-tcp', () => {
     const leftHeard = listen(await ask(other, targetOf(payroll, 7000), await other.token()));
     lab.clock.now += 590_000;
     kept.socket.write(Buffer.concat([tokenCapsule(await one.token()), data('on, ')]));
-    await expect.poll(() => keptHeard.text()).toBe('220 ready\r\non, ');
+    await expect.poll(() => keptHeard.text(), patient).toBe('220 ready\r\non, ');
     lab.clock.now += 20_000;
     await leftHeard.closed;
     expect(await recordOf(other, from)).toMatchObject({ outcome: { refusal: 'token-expired' } });
     kept.socket.write(data('still here'));
-    await expect.poll(() => keptHeard.text()).toBe('220 ready\r\non, still here');
+    await expect.poll(() => keptHeard.text(), patient).toBe('220 ready\r\non, still here');
     kept.socket.destroy();
   });
 
