@@ -11,6 +11,7 @@ import type {
 } from '../contract/ipc.ts';
 import { createFlowRecorder, heartbeatMs } from '../flow/recorder.ts';
 import type { SpoolingFlowRecorder } from '../flow/recorder.ts';
+import { warmCedar } from '../policy/cedar.ts';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createIpcDialer } from '../routing/ipc-dialer.ts';
 import type { IpcDialer } from '../routing/ipc-dialer.ts';
@@ -75,6 +76,7 @@ async function start(message: WorkerStart): Promise<void> {
     onFailure: (error) => log.error({ err: error }, 'flow records not written'),
   });
   const dialer = createIpcDialer({ send, timeoutMs: settings.limits.dialTimeoutMs });
+  warmCedar();
   const gateway = buildGateway({
     settings,
     snapshot,
