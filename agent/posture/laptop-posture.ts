@@ -10,6 +10,7 @@ import { buildPosture, watchByMeasuring } from './posture-provider.ts';
 import type { Findings, PostureProvider } from './posture-provider.ts';
 import { publishedFindingsFile, readPublishedFinding } from './published-findings.ts';
 import { runTrusted } from './run-trusted.ts';
+import type { RunOptions } from './run-trusted.ts';
 import { createSystemFiles, glanceAt } from './system-files.ts';
 
 /** How often we look whether something changed. */
@@ -32,6 +33,9 @@ function systemContext(packetFilterVersion: () => number): (clock: Clock) => Che
   });
 }
 
+/** Nobody waits for the end of such a run (see keep-finding.ts), so neither does a command that has said all it had to. */
+const longRun = (timeoutMs: number): RunOptions => ({ timeoutMs, holdsProcess: false });
+
 /** A check as it is made by whoever we run as: what only root can tell, the helper has published, where one runs. */
 function asWhoWeAre(criterion: PostureCheck['criterion'], check: PlatformCheck): PlatformCheck {
   const { limitMs } = check;
@@ -43,7 +47,7 @@ function asWhoWeAre(criterion: PostureCheck['criterion'], check: PlatformCheck):
         ? undefined
         : await readPublishedFinding(context.files, criterion, context.now);
       const run: CheckContext['run'] = (path, args, options) =>
-        context.run(path, args, { ...(limitMs === undefined ? {} : { timeoutMs: limitMs }), ...options });
+        context.run(path, args, { ...(limitMs === undefined ? {} : longRun(limitMs)), ...options });
       return published ?? check.check({ ...context, run });
     },
     async glance(context) {

@@ -42,6 +42,8 @@ export interface RunOptions {
   /** Some programs answer on standard error. */
   readonly withErrors?: boolean;
   readonly timeoutMs?: number;
+  /** Whether a command of ours waits for the program before it ends; it does unless told otherwise. */
+  readonly holdsProcess?: boolean;
 }
 
 const maxOutputBytes = 8 * 1024 * 1024;
@@ -52,7 +54,7 @@ export async function runTrusted(
   args: readonly string[],
   options: RunOptions & { readonly timeoutMs: number },
 ): Promise<string> {
-  const { as, environment, input, timeoutMs, withErrors = false } = options;
+  const { as, environment, input, timeoutMs, withErrors = false, holdsProcess = true } = options;
   const real = await checkTrusted(path);
   const isOther = as !== undefined && as.uid !== process.geteuid?.();
   return new Promise((resolve, reject) => {
@@ -62,13 +64,12 @@ export async function runTrusted(
       {
         env: { LC_ALL: 'C', ...environment },
         cwd: '/',
-        timeout: timeoutMs,
-        killSignal: 'SIGKILL',
         maxBuffer: maxOutputBytes,
         windowsHide: true,
         ...(isOther ? as : {}),
       },
       (error, output, errors) => {
+        clearTimeout(timer);
         if (error === null) return resolve(withErrors ? `${output}${errors}` : output);
         if (error.killed === true) return reject(new Error(`${path} took too long`));
         const [said = ''] = errors.trim().split('\n');
@@ -76,11 +77,16 @@ export async function runTrusted(
         reject(new Error(`${path} failed (${String(code)})${said === '' ? '' : `: ${said.slice(0, 120)}`}`));
       },
     );
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    if (!holdsProcess)
+      for (const handle of [child, child.stdout, child.stderr, child.stdin, timer]) letGo(handle);
     // It may have ended without reading.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input ?? '');
   });
 }
+
+const letGo = (handle: unknown): void => (handle as { unref?: () => void } | null)?.unref?.();
 
 /** A trusted program that runs until the signal aborts, for its standard output. */
 export async function spawnTrusted(
