@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { dataDirectory } from '../contract/data-directory.ts';
-import type { RedisSettings, Settings } from '../contract/settings.ts';
+import type { RedisSettings } from '../contract/redis-settings.ts';
+import type { Settings } from '../contract/settings.ts';
 import { findLedgerProblems } from '../control/ledger-rules.ts';
 import { dataPathOf } from '../control/open-data-directory.ts';
 import { copyLedger, CopyRefused } from '../ledger/copy-ledger.ts';

@@ -191,7 +191,7 @@ ledger:
 #     facility: local0
 #     # Syslog acknowledges nothing: what was written so long before a connection broke is written again.
 #     resendSeconds: 5
-#     # Also: elasticsearch, splunk, loki; and the formats ecs and cef.
+#     # Also: elasticsearch, splunk, loki, redis, nats.
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 

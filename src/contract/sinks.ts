@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import type { Static, TProperties } from 'typebox';
+import { RedisSettings } from './redis-settings.ts';
 
 /** `sinks` of the settings: where flow records are delivered to. Files are relative to the settings file. */
 const strict = { additionalProperties: false } as const;
@@ -186,12 +187,51 @@ export const LokiSinkSettings = sinkOf('loki', {
 });
 export type LokiSinkSettings = Static<typeof LokiSinkSettings>;
 
+/** A stream in Redis, under the key `{PREFIX}:records`. */
+export const RedisSinkSettings = sinkOf('redis', {
+  redis: RedisSettings,
+  /** About so many entries stay in the stream; all without it. */
+  maxEntries: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 })),
+});
+export type RedisSinkSettings = Static<typeof RedisSinkSettings>;
+
+/** A stream of NATS JetStream that takes the subjects `SUBJECT.CLASS`. */
+export const NatsSinkSettings = sinkOf('nats', {
+  servers: Type.Array(
+    Type.String({
+      pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$',
+      description: 'HOST:PORT, an IPv6 address in brackets',
+    }),
+    { minItems: 1, maxItems: 16 },
+  ),
+  /** Plain TCP without it. */
+  tls: Type.Optional(SinkTls),
+  subject: Type.String({
+    pattern: '^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$',
+    maxLength: 200,
+    description: 'words with dots between them, such as postern.records',
+  }),
+  /** `credentialsFile`: as `nsc` writes it, with the JWT and seed of a user. */
+  auth: Type.Optional(
+    Type.Union([
+      Type.Object({ tokenFile: FilePath }, strict),
+      Type.Object({ credentialsFile: FilePath }, strict),
+      Password,
+    ]),
+  ),
+  /** How long an acknowledgement may take. */
+  timeoutSeconds: Type.Integer({ minimum: 1, maximum: 600 }),
+});
+export type NatsSinkSettings = Static<typeof NatsSinkSettings>;
+
 export const SinkSettings = Type.Union([
   FileSinkSettings,
   SyslogSinkSettings,
   ElasticsearchSinkSettings,
   SplunkSinkSettings,
   LokiSinkSettings,
+  RedisSinkSettings,
+  NatsSinkSettings,
 ]);
 export type SinkSettings = Static<typeof SinkSettings>;
 

@@ -1,15 +1,23 @@
+import type { RedisSettings } from '../contract/redis-settings.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ShapeProblem } from '../domain/check-shape.ts';
 
 /** What the shape alone cannot say of the settings `ledger`: which of them go together. */
-export function findLedgerProblems({ ledger }: Settings): ShapeProblem[] {
-  if (ledger === undefined || !('redis' in ledger)) return [];
-  const { url, sentinels, master, cluster, username, sentinelUsername, caFile, waitForReplicas } =
-    ledger.redis;
-  const { passwordFile, sentinelPasswordFile } = ledger.redis;
+export const findLedgerProblems = ({ ledger }: Settings): ShapeProblem[] =>
+  ledger === undefined || !('redis' in ledger)
+    ? []
+    : findRedisProblems(ledger.redis).map((problem) => ({
+        ...problem,
+        path: ['ledger', 'redis', ...problem.path],
+      }));
+
+/** The same of any Redis in the settings; paths are relative to it. */
+export function findRedisProblems(redis: RedisSettings): ShapeProblem[] {
+  const { url, sentinels, master, cluster, username, sentinelUsername, caFile, waitForReplicas } = redis;
+  const { passwordFile, sentinelPasswordFile } = redis;
   const problems: ShapeProblem[] = [];
   const add = (key: string, message: string): void =>
-    void problems.push({ path: ['ledger', 'redis', ...(key === '' ? [] : [key])], message });
+    void problems.push({ path: key === '' ? [] : [key], message });
 
   if ([url, sentinels, cluster].filter((each) => each !== undefined).length !== 1)
     add('', 'needs exactly one of `url`, `sentinels` (with `master`) and `cluster`');

@@ -5,7 +5,7 @@ import { Settings } from '../contract/settings.ts';
 import { findSinkProblems } from '../flow/sinks/sink-rules.ts';
 import { checkShape, formatPath } from '../domain/check-shape.ts';
 import type { ShapeProblem } from '../domain/check-shape.ts';
-import { findLedgerProblems } from './ledger-rules.ts';
+import { findLedgerProblems, findRedisProblems } from './ledger-rules.ts';
 
 /** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
 export class SettingsError extends Error {
@@ -79,10 +79,7 @@ function findProblems(value: unknown, document: Document, lines: LineCounter, na
           ...findLedgerProblems(value as Settings),
           ...findTwinGateways(value as Settings),
           ...findScepProblems(value as Settings),
-          ...findSinkProblems((value as Settings).sinks ?? []).map((problem) => ({
-            ...problem,
-            path: ['sinks', ...problem.path],
-          })),
+          ...findSinksProblems(value as Settings),
         ];
   const found = wrong.map(({ path, message }) => {
     const { line } = lines.linePos(positionOf(document, path.map(String)));
@@ -105,6 +102,19 @@ function findScepProblems({ scep, managedDevices }: Settings): ShapeProblem[] {
     ? [{ path: ['scep'], message: 'needs `managedDevices: true`, whose authority it gives certificates of' }]
     : [];
 }
+
+const findSinksProblems = ({ sinks = [] }: Settings): ShapeProblem[] =>
+  [
+    ...findSinkProblems(sinks),
+    ...sinks.flatMap((sink, index) =>
+      sink.type === 'redis'
+        ? findRedisProblems(sink.redis).map((problem) => ({
+            ...problem,
+            path: [index, 'redis', ...problem.path],
+          }))
+        : [],
+    ),
+  ].map((problem) => ({ ...problem, path: ['sinks', ...problem.path] }));
 
 /** Where a key stands, or the nearest thing above it that stands somewhere. */
 function positionOf(document: Document, path: readonly string[]): number {

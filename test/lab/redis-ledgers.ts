@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { RedisSettings } from '../../src/contract/settings.ts';
+import type { RedisSettings } from '../../src/contract/redis-settings.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';
 import type { RedisAddress } from '../../src/ledger/redis/redis-address.ts';

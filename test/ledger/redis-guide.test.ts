@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { RedisSettings } from '../../src/contract/settings.ts';
+import type { RedisSettings } from '../../src/contract/redis-settings.ts';
 import { redisCheck } from '../../src/doctor/checks/redis.ts';
 import { genesisHead } from '../../src/ledger/chain.ts';
 import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';

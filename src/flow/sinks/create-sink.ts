@@ -1,4 +1,6 @@
 import { createLokiSink } from './loki-sink.ts';
+import { createNatsSink } from './nats-sink.ts';
+import { createRedisSink } from './redis-sink.ts';
 import { createSplunkSink } from './splunk-sink.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
 import { createElasticsearchSink } from './elasticsearch-sink.ts';
@@ -20,5 +22,9 @@ export function createSink(resolved: ResolvedSink): Sink {
       return createSplunkSink(settings, resolved);
     case 'loki':
       return createLokiSink(settings, resolved);
+    case 'redis':
+      return createRedisSink(settings, resolved);
+    case 'nats':
+      return createNatsSink(settings, resolved);
   }
 }

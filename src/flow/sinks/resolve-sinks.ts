@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
+import { LedgerUnavailable } from '../../ledger/ledger.ts';
+import { readRedisAddress } from '../../ledger/redis/redis-address.ts';
 import type { SinkSettings, SinkTls } from '../../contract/sinks.ts';
 import type { ResolvedSink, ResolvedTls } from './resolved-sink.ts';
 
@@ -41,12 +43,15 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
       case 'syslog':
       case 'elasticsearch':
       case 'splunk':
-      case 'loki': {
+      case 'loki':
+      case 'nats': {
         const tls = resolveTls(settings.tls, read);
         const problem = tls === undefined ? undefined : findTlsProblem(tls);
         if (problem !== undefined) problems.push(`sink ${settings.name}: tls: ${problem}`);
-        const secret = read(secretFileOf(settings), true)?.split(/\r?\n/, 1)[0];
-        if (secret !== undefined && !/^[ -~]+$/.test(secret))
+        const text = read(secretFileOf(settings), true);
+        const isWhole = settings.type === 'nats' && 'credentialsFile' in (settings.auth ?? {});
+        const secret = isWhole ? text : text?.split(/\r?\n/, 1)[0];
+        if (secret !== undefined && !(isWhole ? /^[\n\r -~]+$/ : /^[ -~]+$/).test(secret))
           problems.push(
             `sink ${settings.name}: ${secretFileOf(settings)} does not begin with a line of printable ASCII`,
           );
@@ -56,6 +61,14 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
           ...(secret === undefined ? {} : { secret }),
         };
       }
+      case 'redis':
+        try {
+          return { settings, redis: readRedisAddress(settings.redis, directory) };
+        } catch (error) {
+          if (!(error instanceof LedgerUnavailable)) throw error;
+          problems.push(`sink ${settings.name}: ${error.message}`);
+          return { settings };
+        }
     }
   });
   if (problems.length > 0) throw new SinkFilesError(problems);
@@ -67,7 +80,9 @@ function secretFileOf(settings: SinkSettings): string | undefined {
   if ('tokenFile' in settings) return settings.tokenFile;
   const auth = 'auth' in settings ? settings.auth : undefined;
   if (auth === undefined) return undefined;
-  return 'passwordFile' in auth ? auth.passwordFile : 'apiKeyFile' in auth ? auth.apiKeyFile : auth.tokenFile;
+  if ('passwordFile' in auth) return auth.passwordFile;
+  if ('apiKeyFile' in auth) return auth.apiKeyFile;
+  return 'tokenFile' in auth ? auth.tokenFile : auth.credentialsFile;
 }
 
 type Read = (path: string | undefined, isSecret: boolean) => string | undefined;

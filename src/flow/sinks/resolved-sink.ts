@@ -1,3 +1,4 @@
+import type { RedisAddress } from '../../ledger/redis/redis-address.ts';
 import type { SinkSettings } from '../../contract/sinks.ts';
 
 /** A sink with its files read, as its process gets it. Holds secrets: never log it. */
@@ -6,6 +7,7 @@ export interface ResolvedSink {
   readonly tls?: ResolvedTls;
   /** Password, token or key of the one whom the receiver knows. */
   readonly secret?: string;
+  readonly redis?: RedisAddress;
 }
 
 export interface ResolvedTls {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { RedisSettings } from '../../contract/settings.ts';
+import type { RedisSettings } from '../../contract/redis-settings.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 
 export interface RedisNode {

@@ -40,12 +40,12 @@ test.each([
   [
     `  - { name: a, type: flie, ${common} }`,
     [
-      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, not text "flie"; did you mean file?',
+      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, redis, nats, not text "flie"; did you mean file?',
     ],
   ],
   [
     `  - { name: a, ${common} }`,
-    ['sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki)'],
+    ['sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki, redis, nats)'],
   ],
   [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
   [`  - ${file}\n  - ${file}`, ['sinks[1].name: a is listed twice']],
@@ -70,6 +70,20 @@ test.each([
       'sinks[0].url: must be https: records and secrets would pass in clear',
       'sinks[0].tls: is for https, and the URL is http',
       'sinks[0].format: must be ecs or ocsf: documents are JSON',
+    ],
+  ],
+  [
+    `  - { name: a, type: redis, ${common}, redis: { prefix: postern, username: u } }`,
+    [
+      'sinks[0].redis: needs exactly one of `url`, `sentinels` (with `master`) and `cluster`',
+      'sinks[0].redis.username: needs `passwordFile` beside it',
+    ],
+  ],
+  [
+    `  - { name: a, type: nats, ${common}, servers: [nats.example.org], subject: 'a.*', timeoutSeconds: 5 }`,
+    [
+      'sinks[0].servers[0]: "nats.example.org" does not fit: HOST:PORT, an IPv6 address in brackets',
+      'sinks[0].subject: "a.*" does not fit: words with dots between them, such as postern.records',
     ],
   ],
   [`  - { name: a, type: loki, ${common}, url: 'http://127.0.0.1:3100', timeoutSeconds: 5 }`, []],
