@@ -83,7 +83,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       deliveries.push(
         startDelivery({
           settings,
-          sink: createSink(resolved),
+          sink: await createSink(resolved),
           reader,
           cursor: openCursorFile(join(sinkDirectory, `${name}.cursor`)),
           positions,

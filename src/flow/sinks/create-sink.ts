@@ -1,30 +1,26 @@
-import { createLokiSink } from './loki-sink.ts';
-import { createNatsSink } from './nats-sink.ts';
-import { createRedisSink } from './redis-sink.ts';
-import { createSplunkSink } from './splunk-sink.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
-import { createElasticsearchSink } from './elasticsearch-sink.ts';
-import { createFileSink } from './file-sink.ts';
 import type { Sink } from './sink.ts';
-import { createSyslogSink } from './syslog-sink.ts';
 
-/** The sink of its settings. It connects to nothing before it is given something to send. */
-export function createSink(resolved: ResolvedSink): Sink {
+/**
+ * The sink of its settings. It connects to nothing before it is given something to send. What it is made of is loaded only
+ * here: nobody pays with memory for the client library of a receiver that he does not have.
+ */
+export async function createSink(resolved: ResolvedSink): Promise<Sink> {
   const { settings, tls } = resolved;
   switch (settings.type) {
     case 'file':
-      return createFileSink(settings);
+      return (await import('./file-sink.ts')).createFileSink(settings);
     case 'syslog':
-      return createSyslogSink(settings, tls);
+      return (await import('./syslog-sink.ts')).createSyslogSink(settings, tls);
     case 'elasticsearch':
-      return createElasticsearchSink(settings, resolved);
+      return (await import('./elasticsearch-sink.ts')).createElasticsearchSink(settings, resolved);
     case 'splunk':
-      return createSplunkSink(settings, resolved);
+      return (await import('./splunk-sink.ts')).createSplunkSink(settings, resolved);
     case 'loki':
-      return createLokiSink(settings, resolved);
+      return (await import('./loki-sink.ts')).createLokiSink(settings, resolved);
     case 'redis':
-      return createRedisSink(settings, resolved);
+      return (await import('./redis-sink.ts')).createRedisSink(settings, resolved);
     case 'nats':
-      return createNatsSink(settings, resolved);
+      return (await import('./nats-sink.ts')).createNatsSink(settings, resolved);
   }
 }

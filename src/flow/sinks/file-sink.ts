@@ -37,6 +37,8 @@ export function createFileSink(settings: FileSinkSettings, clock: () => number =
     const handle = await open(path, 'a+', fileMode);
     try {
       const { ino, birthtimeMs } = await handle.stat();
+      // Whatever the server's umask, which keeps its other files from everybody.
+      if (found === undefined) await handle.chmod(fileMode);
       const size = await cutUnfinished(handle);
       await syncDirectory(dirname(path));
       current = { handle, inode: ino, since: size === 0 ? clock() : birthtimeMs, size };

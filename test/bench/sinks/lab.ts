@@ -1,0 +1,76 @@
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { linesIn } from '../../lab/flow-records.ts';
+
+const worker = fileURLToPath(new URL('./recording-worker.ts', import.meta.url));
+
+export interface BenchDirectories {
+  readonly root: string;
+  readonly flows: string;
+  readonly sinks: string;
+  remove(): Promise<void>;
+}
+
+export function makeDirectories(): BenchDirectories {
+  const root = mkdtempSync(join(tmpdir(), 'postern-bench-sinks-'));
+  const [flows, sinks] = [join(root, 'flows'), join(root, 'sinks')];
+  for (const directory of [flows, sinks]) mkdirSync(directory);
+  return { root, flows, sinks, remove: () => rm(root, { recursive: true }) };
+}
+
+export const startWorker = (flows: string, number: number, perSecond: number, count?: number): ChildProcess =>
+  fork(
+    worker,
+    [flows, 'bench', String(number), String(perSecond), ...(count === undefined ? [] : [String(count)])],
+    {
+      execArgv: [],
+      stdio: 'ignore',
+    },
+  );
+
+/** A line as a name for its record: worker and sequence. */
+export function nameOf(line: string): string {
+  const [, sequence = '?'] = /"sequence":(\d+)/.exec(line) ?? [];
+  const [, number = '?'] = /"worker":(\d+)/.exec(line) ?? [];
+  return `${number}:${sequence}`;
+}
+
+export const recordedIn = (flows: string): string[] => linesIn(flows).map(nameOf);
+
+export async function until(isSo: () => boolean, everyMs = 20): Promise<void> {
+  while (!isSo()) await pause(everyMs);
+}
+
+/** Whether a sink's receiver has acknowledged all of these chains. */
+export function hasAcknowledged(sinks: string, name: string, last: ReadonlyMap<string, number>): boolean {
+  let text: string;
+  try {
+    text = readFileSync(join(sinks, `${name}.cursor`), 'utf8');
+  } catch {
+    return false;
+  }
+  const { streams } = JSON.parse(text) as { streams: Record<string, { sequence?: number }> };
+  const reached = new Map(
+    Object.entries(streams).map(([stream, { sequence = 0 }]) => [
+      String(Number(stream.split('-')[1])),
+      sequence,
+    ]),
+  );
+  return [...last].every(([number, sequence]) => (reached.get(number) ?? 0) >= sequence);
+}
+
+/** The last sequence of each worker. */
+export function lastOf(names: readonly string[]): Map<string, number> {
+  const last = new Map<string, number>();
+  for (const name of names) {
+    const [number = '', sequence = '0'] = name.split(':');
+    last.set(number, Math.max(last.get(number) ?? 0, Number(sequence)));
+  }
+  return last;
+}
