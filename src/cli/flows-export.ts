@@ -1,13 +1,16 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { dataDirectory } from '../contract/data-directory.ts';
 import { sinkFormats } from '../contract/sinks.ts';
 import type { SinkFormat } from '../contract/sinks.ts';
 import { formats } from '../flow/formats/format.ts';
 import { readPeriod } from '../flow/shipper/read-period.ts';
 import type { Gap } from '../flow/shipper/spool-item.ts';
 import { exitCodes } from './cli-error.ts';
-import { addDataOption, cannotReadRecords, flowDirectory } from './flow-directory.ts';
+import { addDataOption, cannotReadRecords, recordData } from './flow-directory.ts';
 import { parseMoment } from './moment.ts';
 
 interface ExportOptions {
@@ -34,16 +37,19 @@ export function registerFlowsExport(group: Command): void {
     .addHelpText(
       'after',
       `
-The records of one worker come in their order, those of several one worker after the other. What is missing is named on standard error.
+The records of one worker come in their order, those of several one worker after the other; the access log is worker 0. What is missing is named on standard error.
 
 Examples:
   postern flows export --since 24h > yesterday.jsonl
   postern flows export --format cef --since 2026-11-01 --until 2026-12-01 --data /var/lib/postern | gzip > november.cef.gz`,
     )
     .action(async (options: ExportOptions) => {
-      const directory = await flowDirectory(options.data);
+      const data = await recordData(options.data);
+      const directory = join(data, dataDirectory.flows);
+      const accesses = join(data, dataDirectory.accessLog);
+      const directories = existsSync(accesses) ? [directory, accesses] : [directory];
       try {
-        if (!(await exportPeriod(directory, options))) process.exitCode = exitCodes.no;
+        if (!(await exportPeriod(directories, options))) process.exitCode = exitCodes.no;
       } catch (error) {
         throw cannotReadRecords(directory, error);
       }
@@ -51,13 +57,13 @@ Examples:
 }
 
 /** @returns whether nothing is missing but what retention removed */
-async function exportPeriod(directory: string, options: ExportOptions): Promise<boolean> {
+async function exportPeriod(directories: readonly string[], options: ExportOptions): Promise<boolean> {
   const format = formats[options.format];
   let isWhole = true;
   let isWanted = true;
   // Nobody reads any more, as behind `head`.
   process.stdout.once('error', () => (isWanted = false));
-  for await (const item of readPeriod(directory, options)) {
+  for await (const item of readPeriod(directories, options)) {
     if (!isWanted) break;
     if (item.kind === 'record') {
       const text = options.format === 'ocsf' ? item.line.toString('utf8') : format(item.record);

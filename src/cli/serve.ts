@@ -72,6 +72,7 @@ async function serve(options: ServeOptions): Promise<number> {
     configFile,
     settings,
     flowDirectory: join(data, dataDirectory.flows),
+    accessDirectory: join(data, dataDirectory.accessLog),
     sinkDirectory: join(data, dataDirectory.sinks),
     sinks: readSinks(settings, configFile),
     role: options.role,

@@ -15,6 +15,8 @@ export interface SuperviseOptions {
   readonly settings: Settings;
   /** Absolute; `flows` in the data directory. */
   readonly flowDirectory: string;
+  /** Absolute; `access` in the data directory, where the control process records. */
+  readonly accessDirectory: string;
   /** Absolute; `sinks` in the data directory. */
   readonly sinkDirectory: string;
   /** Where this server's records are delivered to. */
@@ -43,12 +45,16 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     };
   }
   const hasWorkers = role !== 'control';
-  const { flowDirectory, sinkDirectory, sinks } = options;
+  const { flowDirectory, accessDirectory, sinkDirectory, sinks } = options;
+  // A user who is not the control process's may not read what that one records.
+  const hasAccess = runAs === undefined;
   const isShipping = hasWorkers && sinks.length > 0;
   let reserved: ReturnType<typeof reservePort>;
   try {
     if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
-    if (isShipping) prepareFlowDirectory(options.sinkDirectory, runAs);
+    if (isShipping) prepareFlowDirectory(sinkDirectory, runAs);
+    // For who watches it from the start.
+    if (isShipping && hasAccess) prepareFlowDirectory(accessDirectory, undefined);
     // The workers' own user could not share a port with us.
     if (hasWorkers && gateway.port === 0 && runAs === undefined) reserved = reservePort(gateway.listen);
   } catch (error) {
@@ -67,7 +73,7 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     ...(isShipping
       ? {
           shipping: {
-            flowDirectory,
+            recordDirectories: hasAccess ? [flowDirectory, accessDirectory] : [flowDirectory],
             sinkDirectory,
             sinks,
             domain: settings.domain,

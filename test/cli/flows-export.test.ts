@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import { linesIn, segmentsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, answered, monday } from '../flow/samples.ts';
-import { makeDirectory } from '../flow/shipper/shipping.ts';
+import { createAccessRecorder } from '../../src/flow/access-recorder.ts';
+import { makeDirectory, origin } from '../flow/shipper/shipping.ts';
 import { runPostern } from './run-postern.ts';
 
 /** A data directory with one record an hour, in segments of their own. */
@@ -41,6 +42,27 @@ test('prints the records of a period as they are on disk, in ECS, or in CEF', as
   expect((await exported(data, '--format', 'cef', '--since', '2026-01-05T13:00:00Z')).lines).toEqual([
     expect.stringMatching(/^CEF:0\|Postern\|Postern\|.* cn1=6 cn1Label=Sequence /),
   ]);
+});
+
+test('has the access log too', async () => {
+  const { data, flows } = await recorded(1);
+  const accesses = join(data, 'access');
+  mkdirSync(accesses);
+  const recorder = createAccessRecorder({ directory: accesses, origin, bootId: 'boot-1', now: () => monday });
+  await recorder.record({
+    id: 'r-1',
+    at: monday,
+    actor: 'api-key:ci',
+    roles: ['soc'],
+    address: '192.0.2.7',
+    operation: 'GET /v1/devices',
+    target: {},
+    count: 1,
+  });
+  recorder.close();
+  const { lines } = await exported(data);
+  expect(lines.toSorted()).toEqual([...linesIn(flows), ...linesIn(accesses)].toSorted());
+  expect(lines).toHaveLength(2);
 });
 
 test('names what is missing and exits 1, prints the rest all the same', async () => {

@@ -21,7 +21,7 @@ export interface ShipperProcess {
 }
 
 export function createShipperProcess(parts: {
-  readonly flowDirectory: string;
+  readonly recordDirectories: readonly string[];
   readonly sinkDirectory: string;
   readonly sinks: readonly ResolvedSink[];
 }): ShipperProcess {

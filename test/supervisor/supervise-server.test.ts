@@ -25,6 +25,7 @@ const optionsOf = (hub: Hub, more: Partial<Settings> = {}) => ({
   configFile: '/nowhere/postern.yaml',
   settings: settingsOf(more),
   flowDirectory: join(hub.directory, 'flows'),
+  accessDirectory: join(hub.directory, 'access'),
   sinkDirectory: join(hub.directory, 'sinks'),
   sinks: [],
   role: 'all' as const,

@@ -2,26 +2,23 @@ import { join } from 'node:path';
 import { lineHash } from '../chain.ts';
 import { readChainLink } from '../read-chain-link.ts';
 import { readLinesBackwards } from '../read-backwards.ts';
-import { parseHeadName, segmentName } from '../segment-names.ts';
+import { segmentName } from '../segment-names.ts';
 import { chainBeginning } from './position.ts';
 import type { Position, Positions } from './position.ts';
 import type { ListedStream } from './spool-listing.ts';
 
 /** The places behind all that is recorded by now. @throws what the file system throws */
-export async function findEnds(
-  directory: string,
-  streams: readonly ListedStream[],
-): Promise<Map<string, Position>> {
+export async function findEnds(streams: readonly ListedStream[]): Promise<Map<string, Position>> {
   const ends = new Map<string, Position>();
   for (const listed of streams) {
-    const end = await findEnd(directory, listed);
+    const end = await findEnd(listed);
     if (end !== undefined) ends.set(listed.name, end);
   }
   return ends;
 }
 
 /** Undefined where nothing is recorded yet. */
-async function findEnd(directory: string, { stream, segments }: ListedStream): Promise<Position | undefined> {
+async function findEnd({ directory, stream, segments }: ListedStream): Promise<Position | undefined> {
   for (const segment of segments.toReversed())
     for await (const { bytes, start } of readLinesBackwards(join(directory, segmentName(stream, segment))))
       return {
@@ -38,13 +35,15 @@ async function findEnd(directory: string, { stream, segments }: ListedStream): P
  * beginning, since twice is better than never. `onMoved` hears of each.
  */
 export async function confirmPositions(
-  directory: string,
+  streams: readonly ListedStream[],
   positions: Positions,
   onMoved: (stream: string) => void,
 ): Promise<Map<string, Position>> {
   const confirmed = new Map<string, Position>();
   for (const [name, position] of positions) {
-    if (await isThere(directory, name, position)) confirmed.set(name, position);
+    const listed = streams.find((stream) => stream.name === name);
+    // Of one that is gone the reader declares what there may have been.
+    if (listed === undefined || (await isThere(listed, position))) confirmed.set(name, position);
     else {
       onMoved(name);
       confirmed.set(name, { ...chainBeginning, segment: position.segment, sequence: undefined });
@@ -53,9 +52,7 @@ export async function confirmPositions(
   return confirmed;
 }
 
-async function isThere(directory: string, name: string, position: Position): Promise<boolean> {
-  const stream = parseHeadName(`${name}.head`);
-  if (stream === undefined) return false;
+async function isThere({ directory, stream }: ListedStream, position: Position): Promise<boolean> {
   if (position.offset === 0) return true;
   const path = join(directory, segmentName(stream, position.segment));
   try {

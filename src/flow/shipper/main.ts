@@ -19,7 +19,7 @@ const send = (message: ShipperMessage): void => {
 };
 
 async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): Promise<Shipper> {
-  const { flowDirectory, sinkDirectory, sinks, domain, bootId, logLevel } = message;
+  const { recordDirectories, sinkDirectory, sinks, domain, bootId, logLevel } = message;
   const log = pino({ level: logLevel, base: { process: 'sinks' } }, pino.destination({ fd: 2, sync: true }));
   let shipper: Shipper | undefined;
   const report = (): void => {
@@ -29,7 +29,7 @@ async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): 
     );
   };
   shipper = await startShipper({
-    flowDirectory,
+    recordDirectories,
     sinkDirectory,
     sinks,
     origin: { productVersion: packageFile.version, domain },

@@ -5,7 +5,7 @@ import type { ResolvedSink } from '../sinks/resolved-sink.ts';
 export type SupervisorToShipper =
   | {
       readonly type: 'start';
-      readonly flowDirectory: string;
+      readonly recordDirectories: readonly string[];
       /** Of its cursors; the only directory that it writes to, but for those of file sinks. */
       readonly sinkDirectory: string;
       readonly sinks: readonly ResolvedSink[];

@@ -6,6 +6,7 @@ import type { Position } from './position.ts';
 import { memberOf } from './spool-item.ts';
 import type { SpoolItem } from './spool-item.ts';
 import { createSpoolListing } from './spool-listing.ts';
+import type { ListedStream } from './spool-listing.ts';
 import { createSpoolReader } from './spool-reader.ts';
 
 export interface Period {
@@ -17,14 +18,17 @@ export interface Period {
 const limits = { records: 1000, bytes: 1024 * 1024 };
 
 /**
- * What a spool has of a period, by the `time` of the records: each chain in its order. Gaps are told too, and what is no
+ * What some directories have of a period, by the `time` of the records: each chain in its order. Gaps are told too, and what is no
  * record. What is recorded while it reads may be among it.
  * @throws what the file system throws
  */
-export async function* readPeriod(directory: string, { since, until }: Period): AsyncIterable<SpoolItem> {
-  const listing = createSpoolListing(directory);
-  const reader = createSpoolReader({ directory, listing, bootId: '' });
-  if (since !== undefined) reader.reset(await skipOlder(directory, since));
+export async function* readPeriod(
+  directories: readonly string[],
+  { since, until }: Period,
+): AsyncIterable<SpoolItem> {
+  const listing = createSpoolListing(directories);
+  const reader = createSpoolReader({ listing, bootId: '' });
+  if (since !== undefined) reader.reset(await skipOlder(await listing.streams(), since));
   for (;;) {
     const reading = await reader.read(limits);
     if (reading === undefined) return;
@@ -38,9 +42,9 @@ export async function* readPeriod(directory: string, { since, until }: Period): 
 }
 
 /** Begins each chain with the first segment that was written to in the period. */
-async function skipOlder(directory: string, since: number): Promise<Map<string, Position>> {
+async function skipOlder(streams: readonly ListedStream[], since: number): Promise<Map<string, Position>> {
   const positions = new Map<string, Position>();
-  for (const { name, stream, segments } of await createSpoolListing(directory).streams()) {
+  for (const { name, directory, stream, segments } of streams) {
     let segment = segments[0] ?? 0;
     for (const next of segments) {
       segment = next;

@@ -19,7 +19,8 @@ export interface ShipperLog {
 }
 
 export interface ShipperOptions {
-  readonly flowDirectory: string;
+  /** Of chains: of the workers, and of the control process. */
+  readonly recordDirectories: readonly string[];
   /** Of the cursors, and of what receivers refuse; ours alone. */
   readonly sinkDirectory: string;
   readonly sinks: readonly ResolvedSink[];
@@ -30,7 +31,7 @@ export interface ShipperOptions {
   readonly onChange?: () => void;
 }
 
-/** Delivers the flow records of a server to all its sinks, none of which waits for another. */
+/** Delivers the records of a server to all its sinks, none of which waits for another. */
 export interface Shipper {
   health(): Promise<readonly SinkHealth[]>;
   /** Delivers what is there by now, within a time, and leaves the cursors on disk. */
@@ -41,18 +42,23 @@ const lookAgain = { ms: 15_000, unwatchedMs: 1000 };
 
 /** @throws what the file system throws where the spool or a cursor cannot be read. */
 export async function startShipper(options: ShipperOptions): Promise<Shipper> {
-  const { flowDirectory, sinkDirectory, origin, bootId, log } = options;
-  const listing = createSpoolListing(flowDirectory);
+  const { recordDirectories, sinkDirectory, origin, bootId, log } = options;
+  const listing = createSpoolListing(recordDirectories);
   const deliveries: Delivery[] = [];
   // Before the first look: what is written in between is seen by one of them.
-  const watching = watchDirectory(
-    flowDirectory,
-    (isAboutNames) => {
-      if (isAboutNames) listing.outdate();
-      for (const delivery of deliveries) delivery.notice();
-    },
-    lookAgain,
+  const watching = recordDirectories.map((directory) =>
+    watchDirectory(
+      directory,
+      (isAboutNames) => {
+        if (isAboutNames) listing.outdate();
+        for (const delivery of deliveries) delivery.notice();
+      },
+      lookAgain,
+    ),
   );
+  const unwatch = (): void => {
+    for (const each of watching) each.close();
+  };
 
   async function positionsOf({ settings }: ResolvedSink): Promise<Positions> {
     const { name, from } = settings;
@@ -63,11 +69,10 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       return new Map();
     }
     if (saved !== undefined)
-      return confirmPositions(flowDirectory, saved, (stream) =>
+      return confirmPositions(await listing.streams(), saved, (stream) =>
         log.warn({ sink: name, stream }, 'cursor does not fit the spool, delivering that segment again'),
       );
-    const positions =
-      from === 'now' ? await findEnds(flowDirectory, await listing.streams()) : new Map<string, Position>();
+    const positions = from === 'now' ? await findEnds(await listing.streams()) : new Map<string, Position>();
     // So that `now` is the first start and not each one before something was delivered.
     await cursor.save(positions);
     return positions;
@@ -78,7 +83,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const { settings } = resolved;
       const { name } = settings;
       const positions = await positionsOf(resolved);
-      const reader = createSpoolReader({ directory: flowDirectory, listing, bootId });
+      const reader = createSpoolReader({ listing, bootId });
       reader.reset(positions);
       deliveries.push(
         startDelivery({
@@ -101,7 +106,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       );
     }
   } catch (error) {
-    watching.close();
+    unwatch();
     for (const delivery of deliveries) await delivery.stop(0);
     throw error;
   }
@@ -110,7 +115,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     async health() {
       const isOpen = ({ name }: ListedStream): boolean =>
         deliveries.some(({ acknowledged }) => acknowledged.get(name)?.isOver !== true);
-      const ends = await findEnds(flowDirectory, (await listing.streams()).filter(isOpen));
+      const ends = await findEnds((await listing.streams()).filter(isOpen));
       return deliveries.map((delivery) => ({
         ...delivery.health(),
         lagRecords: countBetween(delivery.acknowledged, ends),
@@ -118,7 +123,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     },
     async stop(withinMs) {
       await Promise.all(deliveries.map((delivery) => delivery.stop(withinMs)));
-      watching.close();
+      unwatch();
     },
   };
 }

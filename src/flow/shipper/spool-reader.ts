@@ -32,7 +32,6 @@ export interface SpoolReader {
 }
 
 export interface SpoolReaderOptions {
-  readonly directory: string;
   readonly listing: SpoolListing;
   /** Of the server that runs: what other boots left is not written to any more. */
   readonly bootId: string;
@@ -42,7 +41,7 @@ export interface SpoolReaderOptions {
 const certainlyOverMs = 600_000;
 
 export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
-  const { directory, listing } = options;
+  const { listing } = options;
   let positions = new Map<string, Position>();
   /** Which chain is first in turn, so that a busy one does not keep the others back. */
   let turn = 0;
@@ -52,7 +51,7 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     listed: ListedStream,
     limits: ReadLimits,
   ): Promise<{ items: SpoolItem[]; position: Position; bytes: number }> {
-    const { stream, segments } = listed;
+    const { stream, segments, directory } = listed;
     const items: SpoolItem[] = [];
     let position = positions.get(listed.name) ?? chainBeginning;
     let bytes = 0;
@@ -98,7 +97,10 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     return { items, position, bytes };
   }
 
-  async function isOver({ stream, segments }: ListedStream, { sequence }: Position): Promise<boolean> {
+  async function isOver(
+    { stream, segments, directory }: ListedStream,
+    { sequence }: Position,
+  ): Promise<boolean> {
     const head = parseHead(await readText(join(directory, headName(stream))));
     if (head?.isClosed === true) return head.sequence === sequence;
     if (stream.bootId === options.bootId) return false;

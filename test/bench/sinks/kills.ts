@@ -27,7 +27,7 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
   const receivers = await startReceivers(directories.root);
   const archive = archivePath(directories.root);
   const shipper = createShipperProcess({
-    flowDirectory: flows,
+    recordDirectories: [flows],
     sinkDirectory: sinks,
     sinks: receivers.map(({ sink }) => sink),
   });

@@ -39,7 +39,7 @@ export async function measureMemory(records: number): Promise<MemoryRow[]> {
       resendSeconds: 3600,
     };
     const shipper = createShipperProcess({
-      flowDirectory: flows,
+      recordDirectories: [flows],
       sinkDirectory: sinks,
       sinks: [{ settings }],
     });

@@ -18,7 +18,7 @@ export async function measureThroughput(records: number): Promise<ThroughputRow[
   const rows: ThroughputRow[] = [];
   for (const { sink } of receivers) {
     const { name } = sink.settings;
-    const shipper = createShipperProcess({ flowDirectory: flows, sinkDirectory: sinks, sinks: [sink] });
+    const shipper = createShipperProcess({ recordDirectories: [flows], sinkDirectory: sinks, sinks: [sink] });
     shipper.start();
     await until(() => hasAcknowledged(sinks, name, new Map()), 5);
     const began = performance.now();

@@ -18,6 +18,7 @@ const { code } = await superviseServer({
   configFile: values.config,
   settings,
   flowDirectory: join(data, 'flows'),
+  accessDirectory: join(data, 'access'),
   sinkDirectory: join(data, 'sinks'),
   sinks: [],
   role: 'all',

@@ -28,7 +28,7 @@ test('killed at any moment under load, it leaves no receiver without a record', 
   };
   const file = fileSink(sinks, { batch: { maxRecords: 50, maxKilobytes: 128 } });
   const shipper = createShipperProcess({
-    flowDirectory: flows,
+    recordDirectories: [flows],
     sinkDirectory: sinks,
     sinks: [{ settings: file }, { settings: syslog }],
   });

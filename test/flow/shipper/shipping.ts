@@ -33,13 +33,13 @@ export interface Shipping extends Shipper {
 
 /** A shipper over a spool, in this process. */
 export async function ship(
-  flowDirectory: string,
+  records: string | readonly string[],
   sinkDirectory: string,
   sinks: readonly (ResolvedSink | SinkSettings)[],
 ): Promise<Shipping> {
   const troubles: object[] = [];
   const shipper = await startShipper({
-    flowDirectory,
+    recordDirectories: [records].flat(),
     sinkDirectory,
     sinks: sinks.map((sink) => ('settings' in sink ? sink : { settings: sink })),
     origin,
