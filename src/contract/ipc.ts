@@ -164,6 +164,8 @@ export type ControlToWorker =
   | { readonly type: 'ask-posture'; readonly device: DeviceId }
   /** How far this machine's clock is from another one's, for the records. */
   | { readonly type: 'clock'; readonly clock: ClockOffset }
+  /** How the sinks of records do, for the heartbeat. */
+  | { readonly type: 'sink-health'; readonly sinks: readonly SinkHealth[] }
   | { readonly type: 'gateway-certificate'; readonly certificatePem: string; readonly keyPem: string }
   | { readonly type: 'assertion-key'; readonly kid: string; readonly privateKeyPem: string };
 

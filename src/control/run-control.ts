@@ -448,6 +448,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
             return;
           case 'sink-health':
             sinks = message.sinks;
+            desk.broadcast({ type: 'sink-health', sinks });
             return;
         }
       },

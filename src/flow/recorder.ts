@@ -1,4 +1,5 @@
 import type { ClockOffset } from '../contract/ipc.ts';
+import type { SinkHealth } from '../contract/sinks.ts';
 import type { FlowClass, FlowFacts, FlowRecorder } from '../domain/flow.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { FlowId } from '../domain/ids.ts';
@@ -46,7 +47,7 @@ export interface SpoolingFlowRecorder extends FlowRecorder {
   /** Records that the operating system has taken since the start. */
   written(): number;
   /** That this worker lives; to be called every `heartbeatMs`. */
-  heartbeat(clock: ClockOffset): void;
+  heartbeat(clock: ClockOffset, sinks: readonly SinkHealth[]): void;
   /** For an operator's numbers. */
   readonly room: {
     readonly isFull: boolean;
@@ -153,7 +154,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
       else write(draftOf, facts, outcome, true);
     },
     finding,
-    heartbeat(clock) {
+    heartbeat(clock, sinks) {
       tellDrops();
       void space.look();
       const { bytes, freeBytes } = space;
@@ -163,7 +164,11 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
           at: now(),
           stream: streamName(spool.stream),
           spool: { waiting, bytes, freeBytes },
-          sinks: [],
+          sinks: sinks.map(({ name, lagRecords, lagSeconds }) => ({
+            name,
+            records: lagRecords,
+            seconds: lagSeconds,
+          })),
           clock,
         }),
       );

@@ -9,6 +9,7 @@ import type {
   WorkerStart,
   WorkerToControl,
 } from '../contract/ipc.ts';
+import type { SinkHealth } from '../contract/sinks.ts';
 import { createFlowRecorder, heartbeatMs } from '../flow/recorder.ts';
 import type { SpoolingFlowRecorder } from '../flow/recorder.ts';
 import { warmCedar } from '../policy/cedar.ts';
@@ -40,6 +41,7 @@ const usualFreeBytes = 256 * 1024 * 1024;
 let running: Running | undefined;
 /** As the control process measured it last. */
 let clock: ClockOffset = { offsetMs: null, against: null };
+let sinks: readonly SinkHealth[] = [];
 let log = pino({ base: { process: 'worker' } }, pino.destination({ fd: 2, sync: true }));
 
 const send = (message: WorkerMessage): void => {
@@ -117,8 +119,8 @@ async function start(message: WorkerStart): Promise<void> {
       },
     });
   }, countersEveryMs).unref();
-  recorder.heartbeat(clock);
-  setInterval(() => recorder.heartbeat(clock), heartbeatMs).unref();
+  recorder.heartbeat(clock, sinks);
+  setInterval(() => recorder.heartbeat(clock, sinks), heartbeatMs).unref();
   log.info({ port, sequence: gateway.counters().sequence }, 'worker accepts connections');
 }
 
@@ -156,6 +158,9 @@ function fromControl(message: ControlToWorker): void {
       return gateway.setCertificate(message.certificatePem, message.keyPem);
     case 'clock':
       clock = message.clock;
+      return;
+    case 'sink-health':
+      sinks = message.sinks;
       return;
     case 'assertion-key':
       return gateway.setAssertionKey(message.kid, message.privateKeyPem);

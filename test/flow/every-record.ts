@@ -90,8 +90,8 @@ export function recordEveryKind(recorder: SpoolingFlowRecorder): number {
     () => recorder.session({ ...unauthenticated, subject }, { kind: 'renew', at: monday + 9 }),
     () => recorder.session({ ...unauthenticated, subject }, { kind: 'close', outcome: answered }),
     () => recorder.session(anonymous, { kind: 'close', outcome: { ...refused, refusal: 'grant-ended' } }),
-    () => recorder.heartbeat({ offsetMs: null, against: null }),
-    () => recorder.heartbeat({ offsetMs: -12, against: 'redis' }),
+    () => recorder.heartbeat({ offsetMs: null, against: null }, []),
+    () => recorder.heartbeat({ offsetMs: -12, against: 'redis' }, []),
     () => recorder.finding(finding),
     () =>
       recorder.finding({

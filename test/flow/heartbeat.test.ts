@@ -13,7 +13,17 @@ describe('a heartbeat', () => {
     recorder.request(allowedFacts, answered);
     await whenWritten(recorder);
     recorder.request(allowedFacts, answered);
-    recorder.heartbeat({ offsetMs: 7, against: 'redis' });
+    recorder.heartbeat({ offsetMs: 7, against: 'redis' }, [
+      {
+        name: 'soc',
+        type: 'syslog',
+        lagRecords: 12,
+        lagSeconds: 3,
+        delivered: 4,
+        refused: 0,
+        problem: 'no answer',
+      },
+    ]);
     await whenWritten(recorder);
     const [, , beat] = recordsIn(directory);
     expect(beat?.metadata.sequence).toBe(3);
@@ -22,7 +32,7 @@ describe('a heartbeat', () => {
       boot: 'boot-1',
       worker: 1,
       spool: { waiting: 1, bytes: expect.any(Number), freeBytes: expect.any(Number) },
-      sinks: [],
+      sinks: [{ name: 'soc', records: 12, seconds: 3 }],
       clock: { offsetMs: 7, against: 'redis' },
     });
     const spool = beat?.unmapped.postern['spool'] as { bytes: number; freeBytes: number };
@@ -37,7 +47,7 @@ describe('a heartbeat', () => {
     recorder.request(allowedFacts, answered);
     now += 600_000;
     for (const wait of [30_000, 30_000, 80_000, 91_000, 30_000]) {
-      recorder.heartbeat(noClock);
+      recorder.heartbeat(noClock, []);
       now += wait;
     }
     recorder.close();

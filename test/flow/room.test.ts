@@ -64,10 +64,10 @@ describe('the room that records may take', () => {
     for (let n = 0; n < 5; n += 1) recorder.request(allowedFacts, answered);
     recorder.request(deniedFacts, refused);
     recorder.tunnelOpened(allowedFacts);
-    recorder.heartbeat(noClock);
-    recorder.heartbeat(noClock);
+    recorder.heartbeat(noClock, []);
+    recorder.heartbeat(noClock, []);
     recorder.request(allowedFacts, answered);
-    recorder.heartbeat(noClock);
+    recorder.heartbeat(noClock, []);
     expect(recorder.room.dropped).toEqual({ requests: 6, tunnels: 0 });
     rmSync(old);
     await vi.waitUntil(() => !recorder.room.isFull, { timeout: 20_000 });

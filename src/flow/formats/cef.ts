@@ -18,7 +18,7 @@ const extension: readonly (readonly [key: string, ...sources: readonly Source[]]
   ['externalId', at('metadata', 'uid')],
   ['cat', at('class_name')],
   ['act', at('action')],
-  ['outcome', ({ status_id: id }) => (id === 1 ? 'success' : id === 2 ? 'failure' : undefined)],
+  ['outcome', outcomeOf],
   ['reason', at('status_code')],
   ['msg', at('message'), at('status_detail')],
   ['dvchost', postern('gateway')],
@@ -88,6 +88,12 @@ function firstOf(record: FlowRecord, sources: readonly Source[]): string | undef
     if (value !== undefined) return value;
   }
   return undefined;
+}
+
+/** Of a finding the status is how far someone has looked into it. */
+function outcomeOf({ class_uid: classUid, status_id: status }: FlowRecord): string | undefined {
+  if (classUid === 2004) return undefined;
+  return status === 1 ? 'success' : status === 2 ? 'failure' : undefined;
 }
 
 function requestUrl(record: FlowRecord): string | undefined {

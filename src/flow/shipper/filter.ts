@@ -1,6 +1,6 @@
 import type { SinkFilter } from '../../contract/sinks.ts';
 import { severityNames } from '../../contract/sinks.ts';
-import { memberOf, textOf } from './spool-item.ts';
+import { textOf } from './spool-item.ts';
 import type { FlowRecord } from './spool-item.ts';
 
 export type RecordFilter = (record: FlowRecord) => boolean;
@@ -28,6 +28,9 @@ export function createFilter(filter: SinkFilter | undefined): RecordFilter {
   oneOf(users, ['unmapped', 'postern', 'user'], ['actor', 'user', 'name'], ['user', 'name']);
   oneOf(devices, ['unmapped', 'postern', 'device'], ['device', 'uid']);
   if (only === 'refusals')
-    tests.push((record) => record['status_id'] === 2 || memberOf(record, 'action_id') === 2);
+    // Of a finding the status is how far someone has looked into it.
+    tests.push(
+      (record) => record['action_id'] === 2 || (record['class_uid'] !== 2004 && record['status_id'] === 2),
+    );
   return (record) => tests.every((test) => test(record));
 }
