@@ -33,7 +33,7 @@ export async function measureMemory(records: number): Promise<MemoryRow[]> {
     return (server.address() as AddressInfo).port;
   };
   const rows: MemoryRow[] = [];
-  const measure = async (receiver: string, isReading: boolean): Promise<void> => {
+  const measure = async (receiver: string, isReading: boolean, spooled: number): Promise<void> => {
     const settings = {
       ...syslogSettings(receiver.replaceAll(' ', '-'), await listen(isReading)),
       resendSeconds: 3600,
@@ -51,18 +51,18 @@ export async function measureMemory(records: number): Promise<MemoryRow[]> {
     rows.push({
       receiver,
       records_waiting: shipper.health?.[0]?.lagRecords ?? 0,
-      spool_megabytes: Math.round((records * 3.2) / 1024),
+      spool_megabytes: Math.round((spooled * 3.2) / 1024),
       resident_megabytes: peak,
     });
     await shipper.kill();
   };
   const few = startWorker(flows, 1, 1000, 10);
   await once(few, 'exit');
-  await measure('nothing to do', true);
+  await measure('nothing to do', true, 10);
   const many = startWorker(flows, 2, 20_000, records);
   await once(many, 'exit');
-  await measure('reads', true);
-  await measure('never reads', false);
+  await measure('reads', true, records);
+  await measure('never reads', false, records);
   for (const socket of sockets) socket.destroy();
   await directories.remove();
   return rows;
