@@ -21,7 +21,7 @@ beforeAll(async () => {
       labApp('grants', [grants.url]),
       labApp('payroll', [payroll.url], { protocol: 'tcp', ports: [7000] }),
     ],
-    limits: { idleConnectionTimeoutMs: 300 },
+    limits: { idleConnectionTimeoutMs: 800 },
   });
   alice = await lab.laptop('alice@example.org');
 });
@@ -44,6 +44,19 @@ it('closes a connection that has been idle for too long, in HTTP/1.1 and HTTP/2'
   const session = await alice.session();
   const ended = once(session, 'close');
   await http2Request(session, { ':path': '/', ':authority': host, ...token });
+  await ended;
+});
+
+it('leaves a session open that says by PINGs that its laptop is there, and closes one that says nothing', async () => {
+  const alive = await alice.session();
+  let pongs = 0;
+  const ping = (): void => void alive.ping((error) => void (error === null && ((pongs += 1), ping())));
+  ping();
+  for (let silence = 0; silence < 2; silence += 1) await once(await alice.session(), 'close');
+  expect(alive.closed).toBe(false);
+  expect(pongs).toBeGreaterThan(0);
+  const ended = once(alive, 'close');
+  alive.destroy();
   await ended;
 });
 

@@ -61,6 +61,8 @@ export function createHttp2Sessions(settings: Settings, handle: (exchange: Excha
           if (!session.destroyed) session.ping(postureSignal, () => undefined);
         };
       }
+      // Node counts a PING as a sign of life only where somebody listens: without it, quiet laptops would be cut and return.
+      session.on('ping', () => undefined);
       session.setTimeout(limits.idleConnectionTimeoutMs, () => {
         if (connection.grants.size === 0) session.close();
       });
