@@ -50,12 +50,13 @@ it('opens none for flows that are short', async () => {
   world = await makeWorld();
   world.gateway.apps.set(grants, (stream) => {
     stream.respond({ ':status': 200 });
-    stream.end(chunk);
+    // All of them together are less than what counts as much, however fast they come.
+    stream.end(chunk.subarray(0, 8192));
   });
   const laptop = await world.startLaptop({ random: () => 0 });
   await laptop.reach('connected');
   for (let count = 0; count < 20; count += 1)
-    expect((await ask(laptop.port, `http://${grants}/`)).body).toHaveLength(chunk.length);
+    expect((await ask(laptop.port, `http://${grants}/`)).body).toHaveLength(8192);
   expect(world.gateway.sessions).toHaveLength(1);
 });
 

@@ -169,6 +169,7 @@ describe('connect-tcp', () => {
     lab.clock.now += 590_000;
     kept.socket.write(Buffer.concat([tokenCapsule(await one.token()), data('on, ')]));
     await expect.poll(() => keptHeard.text(), patient).toBe('220 ready\r\non, ');
+    await lab.recorder.tokensAccepted(3, from);
     lab.clock.now += 20_000;
     await leftHeard.closed;
     expect(await recordOf(other, from)).toMatchObject({ outcome: { refusal: 'token-expired' } });

@@ -69,6 +69,8 @@ export interface LabRecorder extends FlowRecorder {
   readonly directory: string;
   /** The first record that fits, there already or still to come. @param from how many of those that are there to pass over. */
   next(fits: (record: Recorded) => boolean, from?: number): Promise<Recorded>;
+  /** So many tokens were verified, and what hangs on it is done, for which the record has to be on the disk. */
+  tokensAccepted(count: number, from: number): Promise<void>;
   /** While true nothing is written, as on a full disk. */
   isFull: boolean;
   /** What is not let in any more because records have all the room that they may take. */
@@ -118,6 +120,12 @@ function createLabRecorder(): LabRecorder {
         };
         waiting.add(look);
       }),
+    async tokensAccepted(count, from) {
+      const isToken = ({ kind, facts }: Recorded): boolean =>
+        kind === 'authentication' && facts.subject !== undefined;
+      await this.next(() => records.slice(from).filter(isToken).length >= count);
+      await new Promise<void>((resolve) => written.whenSynced(resolve));
+    },
     request(facts, outcome) {
       written.request(facts, outcome);
       add('request', facts, outcome);
