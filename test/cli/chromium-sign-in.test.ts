@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Identity } from '../control/control-lab.ts';
+import { trustAuthorities } from '../lab/chromium.ts';
 import { startBrowserLab } from './browser-lab.ts';
 import type { BrowserLab } from './browser-lab.ts';
 
@@ -88,16 +89,7 @@ describe.skipIf(reason !== '')(
 
 /** The store that Chromium on Linux reads: authorities to trust, and the key with its certificate. */
 async function giveCertificates(home: string, client: Identity, trust: readonly string[]): Promise<void> {
-  const store = join(home, '.pki', 'nssdb');
-  await mkdir(store, { recursive: true });
-  const certutil = (...args: string[]): void =>
-    void execFileSync('/usr/bin/certutil', ['-d', `sql:${store}`, ...args]);
-  certutil('-N', '--empty-password');
-  for (const [index, pem] of trust.entries()) {
-    const file = join(home, `authority-${index}.pem`);
-    await writeFile(file, pem);
-    certutil('-A', '-n', `authority-${index}`, '-t', 'C,,', '-i', file);
-  }
+  const store = await trustAuthorities(home, trust);
   const [key, chain, bundle] = [join(home, 'device.key'), join(home, 'device.crt'), join(home, 'device.p12')];
   await writeFile(key, client.keyPem, { mode: 0o600 });
   await writeFile(chain, client.chainPem);
@@ -115,5 +107,5 @@ async function giveCertificates(home: string, client: Identity, trust: readonly 
     '-name',
     'device',
   ]);
-  execFileSync('/usr/bin/pk12util', ['-d', `sql:${store}`, '-i', bundle, '-W', 'lab', '-K', '']);
+  execFileSync('/usr/bin/pk12util', ['-d', store, '-i', bundle, '-W', 'lab', '-K', '']);
 }

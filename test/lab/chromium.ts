@@ -34,9 +34,8 @@ interface Reply {
   readonly error?: { readonly message: string };
 }
 
-/** @param trust authorities of the web servers that it meets, as PEM. */
-export async function startChromium(trust: readonly string[]): Promise<Chromium> {
-  const home = await mkdtemp(join(tmpdir(), 'postern-chromium-'));
+/** Fills the store that Chromium on Linux reads in this home. @returns the store, as its tools name it. */
+export async function trustAuthorities(home: string, trust: readonly string[]): Promise<string> {
   const store = join(home, '.pki', 'nssdb');
   await mkdir(store, { recursive: true });
   const certutil = (...args: string[]): void =>
@@ -47,6 +46,13 @@ export async function startChromium(trust: readonly string[]): Promise<Chromium>
     await writeFile(file, pem);
     certutil('-A', '-n', `authority-${index}`, '-t', 'C,,', '-i', file);
   }
+  return `sql:${store}`;
+}
+
+/** @param trust authorities of the web servers that it meets, as PEM. */
+export async function startChromium(trust: readonly string[]): Promise<Chromium> {
+  const home = await mkdtemp(join(tmpdir(), 'postern-chromium-'));
+  await trustAuthorities(home, trust);
   const browser = spawn(
     '/usr/bin/chromium',
     [

@@ -1,12 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { findFreePort } from '../../../src/control/free-port.ts';
+import { keepServer } from './kept-server.ts';
 
 export const natsMissing =
   spawnSync('nats-server', ['--version']).status === 0 ? '' : ' (skipped: apt-get install nats-server)';
@@ -25,40 +22,15 @@ export async function startNats(config = ''): Promise<NatsServer> {
   const port = await findFreePort('127.0.0.1');
   const file = join(directory, 'nats.conf');
   writeFileSync(file, `listen: 127.0.0.1:${port}\njetstream { store_dir: "${directory}/data" }\n${config}\n`);
-  let child: ChildProcess;
-  const start = async (): Promise<void> => {
-    child = spawn('nats-server', ['-c', file], { stdio: 'ignore' });
-    while (!(await accepts(port))) {
-      if (child.exitCode !== null) throw new Error(`nats-server ended with ${child.exitCode}`);
-      await pause(20);
-    }
-  };
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exit;
-  };
-  await start();
+  const server = keepServer(port, () => spawn('nats-server', ['-c', file], { stdio: 'ignore' }));
+  await server.start();
   return {
     port,
-    kill,
-    restart: start,
+    kill: server.kill,
+    restart: server.start,
     async stop() {
-      await kill();
+      await server.kill();
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

@@ -3,11 +3,11 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, globSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findFreePort } from '../../../src/control/free-port.ts';
+import { accepts } from './kept-server.ts';
 
 /** A server of a test's own: a free port of loopback, and a directory that goes with it. */
 export interface LabProgram {
@@ -52,13 +52,7 @@ async function launch(
   child.once('exit', (code) => (failed = `ended with ${String(code)}`));
   for (;;) {
     if (failed !== undefined) throw new Error(`${program} ${failed}`);
-    const socket = connect(port, '127.0.0.1');
-    const isUp = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (isUp) break;
+    if (await accepts(port)) break;
     // Not listening yet, and there is nothing to be told by.
     await pause(50);
   }

@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { keepServer } from './kept-server.ts';
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 /** Stands behind a suite's title where the program is missing. */
@@ -80,25 +80,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   ];
   writeFileSync(file('redis.conf'), `${settings.join('\n')}\n`);
 
-  let child: ChildProcess;
-  const start = async (): Promise<void> => {
-    const mode = options.sentinel === true ? ['--sentinel'] : [];
-    child = spawn('redis-server', [file('redis.conf'), ...mode], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    for (;;) {
-      if (child.exitCode !== null) throw new Error(`redis-server did not start:\n${output}`);
-      if (await accepts(port)) return;
-      await pause(20);
-    }
-  };
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exit;
-  };
-  await start();
+  const mode = options.sentinel === true ? ['--sentinel'] : [];
+  const server = keepServer(port, () =>
+    spawn('redis-server', [file('redis.conf'), ...mode], { stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+  await server.start();
   return {
     port,
     directory,
@@ -108,27 +94,15 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
       const { stdout, stderr } = spawnSync('redis-cli', [...common, ...args], { encoding: 'utf8' });
       return `${stdout}${stderr}`.trimEnd();
     },
-    freeze: () => void child.kill('SIGSTOP'),
-    thaw: () => void child.kill('SIGCONT'),
-    kill,
-    restart: start,
+    freeze: () => server.signal('SIGSTOP'),
+    thaw: () => server.signal('SIGCONT'),
+    kill: server.kill,
+    restart: server.start,
     async stop() {
-      await kill();
+      await server.kill();
       rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const done = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => done(true));
-    socket.once('error', () => done(false));
-  });
 }
 
 /** Masters without replicas, each with a third of the slots. */

@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { findFreePort } from '../../../src/control/free-port.ts';
+import { keepServer } from './kept-server.ts';
 
 const rsyslog = '/usr/sbin/rsyslogd';
 /** As a package it excludes rsyslog, so that it may also be only unpacked: `.ci/run` does so. */
@@ -89,21 +87,8 @@ async function startReceiver(
   const directory = mkdtempSync(join(tmpdir(), 'postern-syslog-'));
   const port = await findFreePort('127.0.0.1');
   writeFileSync(join(directory, 'config'), configFor(directory, port));
-  let child: ChildProcess;
-  const start = async (): Promise<void> => {
-    child = launch(directory);
-    while (!(await accepts(port))) {
-      if (child.exitCode !== null) throw new Error(`the receiver ended with ${child.exitCode}`);
-      await pause(20);
-    }
-  };
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exit;
-  };
-  await start();
+  const server = keepServer(port, () => launch(directory));
+  await server.start();
   return {
     port,
     directory,
@@ -116,13 +101,13 @@ async function startReceiver(
         return { priority, host, program, processId, messageId, uid, text: rest.join(separator) };
       });
     },
-    kill,
+    kill: server.kill,
     async restart() {
       for (const file of ['pid', 'persist', 'control']) rmSync(join(directory, file), { force: true });
-      await start();
+      await server.start();
     },
     async stop() {
-      await kill();
+      await server.kill();
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -156,15 +141,3 @@ export const startSyslogBy = (
   configFor: (directory: string, port: number) => string,
 ): Promise<SyslogReceiver> =>
   startReceiver(configFor, program === 'rsyslog' ? launchRsyslog : launchSyslogNg);
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
