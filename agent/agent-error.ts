@@ -18,10 +18,19 @@ export class AgentError extends Error {
   }
 }
 
-/** The most telling line of an error of Node's, for a message or a log field: its code if it has one. */
+/**
+ * What an error of Node's says, for a message or a log field: without the places in OpenSSL's sources, and without Node's
+ * advice to those who write programs, which would send the person at the laptop the wrong way.
+ */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // Node tries several addresses of one name and reports them together, with an empty message of its own.
   if (error instanceof AggregateError && error.errors.length > 0) return describeError(error.errors[0]);
-  return error.message === '' ? error.name : error.message;
+  const said = error.message.replace(openSslLine, '$1').replace(adviceToProgrammers, '').trim();
+  return said === '' ? error.name : said;
 }
+
+/** `THREAD:error:CODE:LIBRARY:FUNCTION:REASON:FILE:LINE:DATA`, see ERR_print_errors(3). */
+const openSslLine = /[0-9A-F]+:error:[0-9A-F]+:[^:\n]*:[^:\n]*:([^:\n]+):[^:\n]*:\d+:[^\n]*/g;
+const adviceToProgrammers =
+  /; if the root CA is installed locally, try running Node\.js with --use-system-ca/;

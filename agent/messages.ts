@@ -31,12 +31,16 @@ const catalog = {
     fr: "D'autres peuvent écrire dans le répertoire d'état {directory}. Vérifiez son contenu, puis lancez `chmod 700`.",
   },
   'file-unreadable': {
-    en: '{file} cannot be read.',
-    fr: '{file} est illisible.',
+    en: '{file} cannot be read ({reason}). It has to be a plain file that belongs to the user of the agent, as its directory does.',
+    fr: "{file} est illisible ({reason}). Ce doit être un fichier ordinaire appartenant à l'utilisateur de l'agent, comme son répertoire.",
   },
   'file-exposed': {
     en: '{file} is open to other users. Run `chmod 600` on it; a key that others could read should be replaced.',
     fr: "{file} est accessible à d'autres. Lancez `chmod 600` ; une clé que d'autres ont pu lire doit être remplacée.",
+  },
+  'file-not-ours': {
+    en: '{file} belongs to another user. Look how that came about, then give it to the user of the agent with `chown`.',
+    fr: "{file} appartient à un autre utilisateur. Cherchez pourquoi, puis rendez-le à l'utilisateur de l'agent avec `chown`.",
   },
   'settings-invalid': {
     en: '{file} is not valid: {problems}. Mend that, or enroll this laptop anew with `postern-agent enroll --force URL TOKEN`.',

@@ -1,4 +1,4 @@
-import { AgentError } from '../agent-error.ts';
+import { AgentError, describeError } from '../agent-error.ts';
 import { explainKey, KeyUnusable } from '../keys/client-context.ts';
 import { ControlForeign, ControlRefused, ControlUnable, ControlUnreachable } from './control-client.ts';
 
@@ -16,7 +16,7 @@ export function explainControlError(error: unknown, url: string): unknown {
     return new AgentError(3, 'control-unable', { url, code, title }, error);
   }
   if (error instanceof KeyUnusable) return explainKey(error);
-  const values = { url, reason: (error as Error).message };
+  const values = { url, reason: describeError(error) };
   if (error instanceof ControlForeign)
     return new AgentError(3, error.isProven ? 'control-not-understood' : 'control-foreign', values, error);
   if (error instanceof ControlUnreachable) return new AgentError(3, 'control-unreachable', values, error);

@@ -8,7 +8,7 @@ import { explainControlError } from '../control/explain-control-error.ts';
 import { createDeviceKey } from '../keys/new-key.ts';
 import type { KeyPlace } from '../keys/new-key.ts';
 import { isTpmKey } from '../keys/tpm-key.ts';
-import { writeStateFiles } from '../state/atomic-file.ts';
+import { checkRoom, writeStateFiles } from '../state/atomic-file.ts';
 import { findLockHolder } from '../state/lock.ts';
 import { defaultProxyPort, formatSettings } from '../state/settings-file.ts';
 import type { AgentSettings, ChosenSettings } from '../state/settings-file.ts';
@@ -61,6 +61,7 @@ export async function enrollDevice(options: EnrollOptions): Promise<Enrolled> {
     throw new AgentError(1, 'already-enrolled', { directory: options.directory });
   }
 
+  checkRoom(options.directory);
   const authorityPem = await pinAuthority(origin, parts.rootFingerprint, options.timeoutMs ?? 15_000);
   const { keyPem, csrPem } = await createDeviceKey(options.key ?? 'file');
   const answer = await askForCertificate(origin.origin, authorityPem, options.token, csrPem);

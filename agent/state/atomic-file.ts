@@ -70,5 +70,24 @@ export function writeStateFiles(directory: string, files: readonly FileToWrite[]
   }
 }
 
+/** More than what an enrollment writes: four files, of which none reaches this. */
+const roomForEach = 8192;
+
+/**
+ * Whether an enrollment could be written: tried for real, and taken away again. Asked before a token is spent that serves
+ * once. @throws AgentError
+ */
+export function checkRoom(directory: string): void {
+  const suffix = randomBytes(6).toString('hex');
+  const trials = [0, 1, 2, 3].map((each) => join(directory, `room-${each}.${suffix}.tmp`));
+  try {
+    for (const trial of trials) writeNew(trial, ' '.repeat(roomForEach), undefined);
+  } catch (error) {
+    throw stateUnwritable(directory, error);
+  } finally {
+    for (const trial of trials) rmSync(trial, { force: true });
+  }
+}
+
 export const stateUnwritable = (directory: string, error: unknown): AgentError =>
   new AgentError(2, 'state-unwritable', { directory, reason: describeError(error) }, error);

@@ -39,7 +39,7 @@ export type FleetSettings = Static<typeof FleetSettings>;
  */
 export function loadFleetSettings(path: string): FleetSettings {
   const text = readOwnedFile(path, 'public', 'root-too');
-  if (text === undefined) throw new AgentError(2, 'file-unreadable', { file: path });
+  if (text === undefined) throw new AgentError(2, 'file-unreadable', { file: path, reason: 'there is none' });
   const parsed = parseYamlSettings(FleetSettings, text);
   if (parsed.ok) return Object.freeze(parsed.value);
   const problems = parsed.problems.join('; ');

@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { AgentError } from '../agent-error.ts';
+import { AgentError, describeError } from '../agent-error.ts';
 
 const maxBytes = 1024 * 1024;
 
@@ -17,17 +17,20 @@ export function readOwnedFile(
     handle = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new AgentError(2, 'file-unreadable', { file: path }, error);
+    throw new AgentError(2, 'file-unreadable', { file: path, reason: describeError(error) }, error);
   }
   try {
     const found = fstatSync(handle);
     const self = process.geteuid?.();
     const forbidden = kind === 'secret' ? 0o077 : 0o022;
-    if (!found.isFile() || found.size > maxBytes) throw new AgentError(2, 'file-unreadable', { file: path });
-    const isOwned = found.uid === self || (owner === 'root-too' && found.uid === 0);
-    if (self !== undefined && (!isOwned || (found.mode & forbidden) !== 0)) {
-      throw new AgentError(2, 'file-exposed', { file: path });
+    if (!found.isFile() || found.size > maxBytes) {
+      const reason = found.isFile() ? `${found.size} bytes` : 'not a plain file';
+      throw new AgentError(2, 'file-unreadable', { file: path, reason });
     }
+    const isOwned = found.uid === self || (owner === 'root-too' && found.uid === 0);
+    if (self !== undefined && !isOwned) throw new AgentError(2, 'file-not-ours', { file: path });
+    if (self !== undefined && (found.mode & forbidden) !== 0)
+      throw new AgentError(2, 'file-exposed', { file: path });
     return readFileSync(handle, 'utf8');
   } finally {
     closeSync(handle);

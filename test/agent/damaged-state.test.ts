@@ -108,6 +108,8 @@ describe.skipIf(!canMount)(
         expect([code, out]).toEqual([2, 'filler\n']);
         expect(err).toContain(`${disk} cannot be written`);
         expect(err).toContain('ENOSPC');
+        // The token serves once: it is still there for the next try.
+        expect(world.control.requests.map(({ path }) => path)).not.toContain('/v1/enroll');
       },
     );
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentError } from '../../agent/agent-error.ts';
+import { message } from '../../agent/messages.ts';
 import { systemClock } from '../../agent/clock.ts';
 import { writeFilesAtomically } from '../../agent/state/atomic-file.ts';
 import { forgetDevice, forgetWord } from '../../agent/state/forget-device.ts';
@@ -41,6 +43,16 @@ const keyOf = (action: () => unknown): string => {
     action();
   } catch (error) {
     if (error instanceof AgentError) return error.key;
+    throw error;
+  }
+  return 'accepted';
+};
+
+const said = (action: () => unknown): string => {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof AgentError) return message('en', error.key, error.values);
     throw error;
   }
   return 'accepted';
@@ -110,6 +122,20 @@ describe('files', () => {
     symlinkSync(join(parent, 'real'), join(parent, 'link'));
     expect(keyOf(() => readOwnedFile(join(parent, 'link'), 'secret'))).toBe('file-unreadable');
     expect(readOwnedFile(join(parent, 'nothing'), 'secret')).toBeUndefined();
+  });
+
+  it('that cannot be read say why, and what they have to be', () => {
+    symlinkSync(parent, join(parent, 'looped'));
+    mkdirSync(join(parent, 'folder'));
+    expect(said(() => readOwnedFile(join(parent, 'looped'), 'secret'))).toMatch(/ELOOP.*belongs to the user/);
+    expect(said(() => readOwnedFile(join(parent, 'folder'), 'secret'))).toContain('not a plain file');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('of another user are said to be so [needs root]', () => {
+    const path = join(parent, 'file');
+    writeFileSync(path, 'x', { mode: 0o600 });
+    chownSync(path, 12_345, 12_345);
+    expect(said(() => readOwnedFile(path, 'secret'))).toMatch(/belongs to another user.*chown/);
   });
 
   it('are written all or none, and nothing is left of a write that failed', () => {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { array, assert, constantFrom, double, nat, property, string, uint8Array } from 'fast-check';
+import { describeError } from '../../agent/agent-error.ts';
 import { startStopwatch } from '../../agent/clock.ts';
 import { languageOf } from '../../agent/language.ts';
 import { message, messageKeys, stateMessage } from '../../agent/messages.ts';
@@ -31,6 +32,24 @@ it('has every sentence in both languages, with the same values in them', () => {
   }
   expect(message('en', 'agent-runs', { pid: 7 })).toContain('7');
   expect([stateMessage('fr', 'connected'), stateMessage('fr', 'odd')]).toEqual(['connecté', 'odd']);
+});
+
+it.each([
+  [
+    'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca',
+    'self-signed certificate',
+  ],
+  [
+    '4083BBC5127F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/openssl/ssl/record/methods/tlsany_meth.c:78:\n',
+    'wrong version number',
+  ],
+  [
+    'write EPROTO 40F:error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:../deps/rec_layer_s3.c:908:SSL alert number 40\n',
+    'write EPROTO ssl/tls alert handshake failure',
+  ],
+  ['connect ECONNREFUSED 127.0.0.1:8443', 'connect ECONNREFUSED 127.0.0.1:8443'],
+])('says of an error what a person can use: %s', (thrown, expected) => {
+  expect(describeError(new Error(thrown))).toBe(expected);
 });
 
 it('takes a problem document for what it is, and nothing in it may redraw a terminal', () => {
