@@ -276,6 +276,8 @@ export function createCarrier(options: CarrierOptions): Carrier {
         if (found.state === 'sign-in-required') state.set(found.state, found);
       }),
     run: async (signal) => {
+      // Nobody would tell those below of an end that came before them.
+      if (signal.aborted) return;
       stopping = signal;
       const keeping = keepingUntil(signal);
       const stop = (): void => {
