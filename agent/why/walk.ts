@@ -83,23 +83,26 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
     if (step === 'policy') return { outcome: 'ok', text: text('policy-allows', { user }) };
     return { outcome: 'ok', text: text('connector-good') };
   }
-  function describeUpTo(step: WhyStep): Map<WhyStep, Found> {
+  function describeTunnel(): Found {
     const { gateway, probe } = status;
+    // A laptop that is not let in has no session, and so nobody was asked.
+    if (gateway === undefined || !(probe.gateway.ok || probe.gateway.code !== undefined))
+      return { outcome: 'unknown', text: text('tunnel-not-tried') };
     const standby = standbyText(status, language);
+    return {
+      outcome: 'ok',
+      text: text(standby === undefined ? 'tunnel-up' : 'tunnel-up-and-standby', {
+        gateway: gatewayText(gateway, language),
+        ms: Math.round(probe.gateway.ms ?? 0),
+        standby: standby ?? '',
+      }),
+    };
+  }
+  function describeUpTo(step: WhyStep): Map<WhyStep, Found> {
     const all: [WhyStep, Found][] = [
       ['name', found.get('name') ?? { outcome: 'unknown' }],
       ['captive-portal', { outcome: 'ok', text: text('no-portal') }],
-      [
-        'tunnel',
-        {
-          outcome: 'ok',
-          text: text(standby === undefined ? 'tunnel-up' : 'tunnel-up-and-standby', {
-            gateway: gateway === undefined ? '' : gatewayText(gateway, language),
-            ms: Math.round(probe.gateway.ms ?? 0),
-            standby: standby ?? '',
-          }),
-        },
-      ],
+      ['tunnel', describeTunnel()],
       [
         'certificate',
         { outcome: 'ok', text: text('certificate-good', { time: timeText(status.certificateExpiresAt) }) },

@@ -67,6 +67,10 @@ export const whyWords = {
     en: "Open {url} in a browser and sign in there. It belongs to the network: never give it your organization's password. Postern connects by itself afterwards.",
     fr: 'Ouvrez {url} dans un navigateur et connectez-vous. Cette page est celle du réseau : ne lui donnez jamais le mot de passe de votre organisation. Postern se connecte ensuite de lui-même.',
   },
+  'tunnel-not-tried': {
+    en: 'not tried: what follows keeps this laptop from having one',
+    fr: "pas essayé : ce qui suit empêche cet ordinateur d'en avoir un",
+  },
   'tunnel-up': { en: '{gateway} answers ({ms} ms)', fr: '{gateway} répond ({ms} ms)' },
   'tunnel-up-and-standby': {
     en: '{gateway} answers ({ms} ms); to take over: {standby}',
@@ -88,8 +92,8 @@ export const whyWords = {
   'token-good': { en: 'for {user}, until {time}', fr: "pour {user}, jusqu'au {time}" },
   'posture-good': { en: 'all checks are in order', fr: 'tous les contrôles sont bons' },
   'posture-not-in-the-way': {
-    en: 'not all in order, but that is not in the way of {app}: {criteria}',
-    fr: "pas entièrement en ordre, mais cela n'empêche pas {app} : {criteria}",
+    en: 'nothing of it is in the way of {app}; missing or unknown: {criteria}',
+    fr: "rien n'y empêche {app} ; manquant ou inconnu : {criteria}",
   },
   'posture-at-fault': {
     en: '{app} asks for what this laptop does not have: {criteria}',

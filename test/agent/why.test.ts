@@ -99,7 +99,9 @@ it('says that posture is not in order where the application does not ask for it,
   probe(200, { app: 'grants', allowed: true, connected: false });
   const report = await why('grants');
   expect([report.ok, outcomes(report)]).toEqual([true, 'ooooooouu']);
-  expect(report.steps[5]?.text).toContain('not in the way of grants: Disk encrypted');
+  expect(report.steps[5]?.text).toContain(
+    'nothing of it is in the way of grants; missing or unknown: Disk encrypted',
+  );
 });
 
 it.each([
@@ -145,6 +147,17 @@ it.each([
   const report = await why('grants');
   expect([report.failed, outcomes(report)]).toEqual([step, expected]);
   expect(stepThatFailed(report)?.code).toBe(code);
+});
+
+it('names no gateway that answers to a laptop which is not let in, and so has no session', async () => {
+  await connect();
+  for (const path of ['/v1/device/token', '/v1/device/config']) world.control.refuse(path, 'device-revoked');
+  world.gateway.refuseAll = 'device-revoked';
+  for (const session of world.gateway.sessions) session.destroy();
+  await laptop.reach('revoked');
+  const report = await why('grants');
+  expect([report.failed, outcomes(report)]).toEqual(['certificate', 'ooufuuuuu']);
+  expect(report.steps[2]?.text).toContain('not tried');
 });
 
 it('tells a laptop without a network from a gateway that is away', async () => {
