@@ -169,14 +169,19 @@ function readCookies(value: string): Pair[] {
     });
 }
 
-/** Of these the last ones stay empty: there is no memory of addresses and no map of the world. */
-const collections = new Set([
+/** Arguments of a request, by all the ways in which rules name them. */
+export const argumentCollections: ReadonlySet<string> = new Set([
   'ARGS',
   'ARGS_NAMES',
   'ARGS_GET',
   'ARGS_GET_NAMES',
   'ARGS_POST',
   'ARGS_POST_NAMES',
+]);
+
+/** Of these the last ones stay empty: there is no memory of addresses and no map of the world. */
+const collections = new Set([
+  ...argumentCollections,
   'ARGS_COMBINED_SIZE',
   'REQUEST_COOKIES',
   'REQUEST_COOKIES_NAMES',

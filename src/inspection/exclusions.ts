@@ -1,6 +1,7 @@
+import { argumentCollections } from './collections.ts';
 import type { Item } from './collections.ts';
 import type { Exclusion } from './request.ts';
-import { readVariables } from './seclang/rule-text.ts';
+import { isSelected, readVariables } from './seclang/rule-text.ts';
 import type { VariableText } from './seclang/rule-text.ts';
 
 type RuleLike = { readonly id: number; readonly tags: readonly string[] };
@@ -18,15 +19,6 @@ interface TargetExclusion {
   readonly concerns: Test;
   readonly isOut: (item: Item) => boolean;
 }
-
-const argumentCollections = new Set([
-  'ARGS',
-  'ARGS_NAMES',
-  'ARGS_GET',
-  'ARGS_GET_NAMES',
-  'ARGS_POST',
-  'ARGS_POST_NAMES',
-]);
 
 /** @param path of the request, as received. */
 export function readExclusions(exclusions: readonly Exclusion[], path: string): Exclusions {
@@ -82,7 +74,6 @@ const tagTest =
     tags.includes(tag);
 
 const itemTest =
-  ({ name, selector, isPattern }: VariableText) =>
+  (variable: VariableText) =>
   ({ collection, key }: Item): boolean =>
-    collection === name &&
-    (selector === undefined || (isPattern ? new RegExp(selector, 'i').test(key) : selector === key));
+    collection === variable.name && isSelected(variable, key);

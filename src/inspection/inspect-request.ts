@@ -5,6 +5,7 @@ import { readExclusions } from './exclusions.ts';
 import type { Exclusions } from './exclusions.ts';
 import type { Finding, InspectedRequest, InspectionProfile, InspectionReport } from './request.ts';
 import type { Pipeline, Rule, RuleSet } from './rule-set.ts';
+import { isSelected } from './seclang/rule-text.ts';
 import type { VariableText } from './seclang/rule-text.ts';
 
 /** Asks every rule about a request. Pure: nothing is remembered from one request to the next. */
@@ -213,13 +214,3 @@ const nothing: readonly Item[] = [{ collection: '', key: '', name: '', value: ''
 const scores = /^(?:inbound_)?anomaly_score_pl[1-4]$/;
 
 const nameOf = ({ collection, name }: Item): string => (name === '' ? collection : `${collection}:${name}`);
-
-const patterns = new Map<string, RegExp>();
-
-function isSelected({ selector, isPattern }: VariableText, key: string): boolean {
-  if (selector === undefined) return true;
-  if (!isPattern) return key === selector;
-  let pattern = patterns.get(selector);
-  if (pattern === undefined) patterns.set(selector, (pattern = new RegExp(selector, 'i')));
-  return pattern.test(key);
-}

@@ -35,6 +35,18 @@ export function readVariables(text: string): VariableText[] {
   });
 }
 
+/** Made once each, for the rules name the same few again and again. */
+const patterns = new Map<string, RegExp>();
+
+/** Whether a member of a collection, by its key, is one of those that the variable names. */
+export function isSelected({ selector, isPattern }: VariableText, key: string): boolean {
+  if (selector === undefined) return true;
+  if (!isPattern) return key === selector;
+  let pattern = patterns.get(selector);
+  if (pattern === undefined) patterns.set(selector, (pattern = new RegExp(selector, 'i')));
+  return pattern.test(key);
+}
+
 export function readOperator(text: string): OperatorText {
   const match = /^(!?)@([A-Za-z0-9]+)(?:\s+(.*))?$/s.exec(text);
   if (match === null)
