@@ -25,6 +25,8 @@ export interface Child<Sent> {
   /** Closes the channel, which ends a connector; others end when told. */
   disconnect(): void;
   kill(): void;
+  /** Waits for the end of one that was told to end, and kills it after so many milliseconds. Resolves when it is gone. */
+  endWithin(milliseconds: number): Promise<void>;
   readonly ended: Promise<ChildEnd>;
 }
 
@@ -89,6 +91,11 @@ export function startChild<Sent, Received>(command: Command, hooks: ChildHooks<R
       if (process_.connected) process_.disconnect();
     },
     kill: () => void process_.kill('SIGKILL'),
+    async endWithin(milliseconds) {
+      const timer = setTimeout(() => void process_.kill('SIGKILL'), milliseconds);
+      await ended;
+      clearTimeout(timer);
+    },
     ended,
   };
 }

@@ -123,9 +123,7 @@ export function startConnector(
     async end() {
       clearInterval(idle);
       child.disconnect();
-      const timer = setTimeout(() => child.kill(), endTimeoutMs);
-      await child.ended;
-      clearTimeout(timer);
+      await child.endWithin(endTimeoutMs);
     },
   };
 }

@@ -142,12 +142,8 @@ export function createControlKeeper(parts: ControlKeeperParts): ControlKeeper {
     async drain(timeoutMs) {
       isEnding = true;
       clearTimeout(restart);
-      if (child === undefined) return;
-      const last = child;
-      last.send({ type: 'drain' });
-      const timer = setTimeout(() => last.kill(), timeoutMs);
-      await last.ended;
-      clearTimeout(timer);
+      child?.send({ type: 'drain' });
+      await child?.endWithin(timeoutMs);
     },
     kill() {
       isEnding = true;

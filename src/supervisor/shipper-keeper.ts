@@ -59,12 +59,8 @@ export function createShipperKeeper(parts: ShipperKeeperParts): ShipperKeeper {
     async drain(withinMs) {
       isEnding = true;
       clearTimeout(restart);
-      const last = child;
-      if (last === undefined) return;
-      last.send({ type: 'drain', withinMs });
-      const timer = setTimeout(() => last.kill(), withinMs + lastMs);
-      await last.ended;
-      clearTimeout(timer);
+      child?.send({ type: 'drain', withinMs });
+      await child?.endWithin(withinMs + lastMs);
     },
     kill() {
       isEnding = true;
