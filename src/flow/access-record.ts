@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { ocsfVersion } from './envelope.ts';
+import { metadataObject } from './envelope.ts';
 import type { Origin, Place } from './envelope.ts';
 import { asciiJson, bound, textLimits } from './safe-text.ts';
 
@@ -42,16 +42,7 @@ export function formatAccess(access: Access, place: Place, origin: Origin, chain
     time: Math.trunc(access.at),
     severity_id: 1,
     status_id: 1,
-    metadata: {
-      version: ocsfVersion,
-      product: { name: 'Postern', vendor_name: 'Postern', version: origin.productVersion },
-      tenant_uid: origin.domain,
-      profiles: ['host'],
-      uid: place.uid,
-      sequence: place.sequence,
-      logged_time: place.loggedTime,
-      correlation_uid: id,
-    },
+    metadata: metadataObject(origin, ['host'], place, id),
     actor: { user: { name: actor, uid: actor, groups: access.roles.map((name) => ({ name })) } },
     src_endpoint: isIP(access.address) === 0 ? { name: 'unknown' } : { ip: access.address },
     api: {

@@ -1,7 +1,7 @@
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import type { Chain } from './access-record.ts';
 import { entityActivity } from './entity-activity.ts';
-import { ocsfVersion } from './envelope.ts';
+import { metadataObject } from './envelope.ts';
 import type { Origin, Place } from './envelope.ts';
 import type { ChangeRecord } from './schema/control.ts';
 import { asciiJson, bound, textLimits } from './safe-text.ts';
@@ -12,7 +12,7 @@ export function formatChange(
   entry: LedgerEntry,
   event: ControlEvent,
   place: Place,
-  { productVersion, domain }: Origin,
+  origin: Origin,
   chain: Chain,
 ): string {
   const { activity, entity, user, device, state, reason } = entityActivity(event);
@@ -29,16 +29,12 @@ export function formatChange(
     time: entry.at,
     severity_id: 1,
     status_id: 1,
-    metadata: {
-      version: ocsfVersion,
-      product: { name: 'Postern', vendor_name: 'Postern', version: productVersion },
-      tenant_uid: domain,
-      profiles: ['host'],
-      uid: uuidV7Of(entry.at, entry.hash),
-      sequence: place.sequence,
-      logged_time: place.loggedTime,
-      correlation_uid: `ledger:${entry.sequence}`,
-    },
+    metadata: metadataObject(
+      origin,
+      ['host'],
+      { ...place, uid: uuidV7Of(entry.at, entry.hash) },
+      `ledger:${entry.sequence}`,
+    ),
     actor: { user: { name: bound(entry.actor, textLimits.host), ...actorType(entry.actor) } },
     entity: {
       ...entity,

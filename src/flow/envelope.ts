@@ -7,7 +7,7 @@ import { reasonsOf } from './reasons.ts';
 import { asciiJson, asciiMembers, quote } from './safe-text.ts';
 import { formatVerdict } from './verdict.ts';
 
-export const ocsfVersion = '1.8.0';
+const ocsfVersion = '1.8.0';
 
 /** What is fixed for a class and its activity, as JSON members. */
 export interface Activity {
@@ -27,7 +27,7 @@ export function activityOf(
   className: string,
   activityId: number,
   activityName: string,
-  { productVersion, domain }: Origin,
+  origin: Origin,
 ): Activity {
   const isNetwork = classUid !== 3002;
   return {
@@ -40,13 +40,47 @@ export function activityOf(
       type_uid: classUid * 100 + activityId,
     }),
     metadata: asciiMembers({
-      version: ocsfVersion,
-      product: { name: 'Postern', vendor_name: 'Postern', version: productVersion },
-      tenant_uid: domain,
+      ...originMembers(origin),
       profiles: ['host', ...(isNetwork ? ['network_proxy'] : []), 'security_control'],
     }),
   };
 }
+
+interface OriginMembers {
+  readonly version: typeof ocsfVersion;
+  readonly product: { readonly name: 'Postern'; readonly vendor_name: 'Postern'; readonly version: string };
+  readonly tenant_uid: string;
+}
+
+/** The first members of `metadata`, the same in each record of an installation. */
+export const originMembers = ({ productVersion, domain }: Origin): OriginMembers => ({
+  version: ocsfVersion,
+  product: { name: 'Postern', vendor_name: 'Postern', version: productVersion },
+  tenant_uid: domain,
+});
+
+interface Metadata<Profiles> extends OriginMembers {
+  readonly profiles: Profiles;
+  readonly uid: string;
+  readonly sequence: number;
+  readonly logged_time: number;
+  readonly correlation_uid: string;
+}
+
+/** `metadata` of a record that is rare enough to be built as an object. */
+export const metadataObject = <Profiles extends readonly string[] | []>(
+  origin: Origin,
+  profiles: Profiles,
+  { uid, sequence, loggedTime }: Pick<Place, 'uid' | 'sequence' | 'loggedTime'>,
+  correlation: string,
+): Metadata<Profiles> => ({
+  ...originMembers(origin),
+  profiles,
+  uid,
+  sequence,
+  logged_time: loggedTime,
+  correlation_uid: correlation,
+});
 
 /** What is known of a record before it has its place in the chain. */
 export interface Draft {

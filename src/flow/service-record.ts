@@ -1,5 +1,5 @@
 import type { Recorder } from './context.ts';
-import { ocsfVersion } from './envelope.ts';
+import { metadataObject } from './envelope.ts';
 import type { Origin, Place } from './envelope.ts';
 import { asciiJson } from './safe-text.ts';
 
@@ -40,16 +40,7 @@ export function formatServiceRecord(
     time: Math.trunc(record.time),
     severity_id: record.severityId,
     status_id: record.statusId,
-    metadata: {
-      version: ocsfVersion,
-      product: { name: 'Postern', vendor_name: 'Postern', version: origin.productVersion },
-      tenant_uid: origin.domain,
-      profiles: record.profiles,
-      uid: place.uid,
-      sequence: place.sequence,
-      logged_time: place.loggedTime,
-      correlation_uid: record.correlation,
-    },
+    metadata: metadataObject(origin, record.profiles, place, record.correlation),
     ...record.members,
     unmapped: {
       postern: {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { ocsfVersion } from '../envelope.ts';
+import { originMembers } from '../envelope.ts';
 import type { Origin } from '../envelope.ts';
 import { streamName } from '../segment-names.ts';
 import type { FlowRecord, Gap } from './spool-item.ts';
@@ -29,9 +29,7 @@ export function buildGapRecord(gap: Gap, sink: string, origin: Origin, now: numb
     status_id: 1,
     message,
     metadata: {
-      version: ocsfVersion,
-      product: { name: 'Postern', vendor_name: 'Postern', version: origin.productVersion },
-      tenant_uid: origin.domain,
+      ...originMembers(origin),
       profiles: [],
       uid,
       logged_time: now,
