@@ -66,7 +66,7 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
       records.giveUp();
       return Promise.resolve(false);
     }
-    if (!records.write(format)) return Promise.resolve(false);
+    if (records.write(format) === 0) return Promise.resolve(false);
     return new Promise((resolve) => {
       const give = (isWritten: boolean): void => {
         clearTimeout(timer);

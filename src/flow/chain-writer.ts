@@ -5,10 +5,10 @@ import { createUuidV7 } from './uuid.ts';
 /** Gives each record its place in the chain: number, id, time and the hash of the one before. */
 export interface ChainWriter {
   /**
-   * Formats a record for the next place and appends it. False when it was given up; the next one that is taken says how
-   * many were. @throws what `format` throws, after counting it as given up
+   * Formats a record for the next place and appends it. The bytes that it takes, 0 when it was given up; the next one that
+   * is taken says how many were. @throws what `format` throws, after counting it as given up
    */
-  write(format: (place: Place) => string): boolean;
+  write(format: (place: Place) => string): number;
   /** Counts one that nobody even tried to write. */
   giveUp(): void;
   readonly sequence: number;
@@ -26,7 +26,7 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
     },
     write(format) {
       const loggedTime = Math.trunc(now());
-      let isTaken = false;
+      let bytes = 0;
       try {
         const place = {
           uid: createUuidV7(loggedTime),
@@ -35,14 +35,15 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
           lost,
           previous: spool.head,
         };
-        isTaken = spool.append(format(place));
+        const line = format(place);
+        if (spool.append(line)) bytes = line.length + 1;
       } finally {
-        if (isTaken) {
+        if (bytes > 0) {
           sequence += 1;
           lost = 0;
         } else lost += 1;
       }
-      return isTaken;
+      return bytes;
     },
   };
 }

@@ -96,12 +96,10 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
   function append(format: Parameters<typeof chain.write>[0], isUrgent: boolean): void {
     try {
-      const wrote = (line: string): string => {
-        space.wrote(line.length + 1);
-        return line;
-      };
-      if (chain.write((place) => wrote(format(place))))
-        spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
+      const bytes = chain.write(format);
+      if (bytes === 0) return;
+      space.wrote(bytes);
+      spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
     } catch (error) {
       options.onFailure?.(error as Error);
     }
