@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { quietArguments } from '../lab/chromium.ts';
 import { findFreePort } from '../../src/control/free-port.ts';
 import { labApp } from '../lab/gateway.ts';
 import { startApplication } from '../lab/app-server.ts';
@@ -229,15 +230,7 @@ describe.skipIf(missing !== '')(
       async (way) => {
         const profile = join(home, `profile-${way.length}`);
         seen = Promise.withResolvers();
-        const chromium = [
-          '/usr/bin/chromium',
-          '--headless=new',
-          '--no-sandbox',
-          '--disable-gpu',
-          '--disable-dev-shm-usage',
-          '--disable-background-networking',
-          `--user-data-dir=${profile}`,
-        ];
+        const chromium = ['/usr/bin/chromium', ...quietArguments(profile)];
         const url = `https://${host('grants')}:${port}/page`;
         const script = `--proxy-pac-url=http://127.0.0.1:${laptop.agent.port}/proxy.pac`;
         const args =

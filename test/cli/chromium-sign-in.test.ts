@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Identity } from '../control/control-lab.ts';
-import { trustAuthorities } from '../lab/chromium.ts';
+import { quietArguments, trustAuthorities } from '../lab/chromium.ts';
 import { startBrowserLab } from './browser-lab.ts';
 import type { BrowserLab } from './browser-lab.ts';
 
@@ -49,12 +49,7 @@ describe.skipIf(reason !== '')(
       const { stdout } = await run(
         '/usr/bin/chromium',
         [
-          '--headless=new',
-          '--no-sandbox',
-          '--disable-gpu',
-          '--disable-dev-shm-usage',
-          '--disable-background-networking',
-          `--user-data-dir=${join(home, 'profile')}`,
+          ...quietArguments(join(home, 'profile')),
           '--host-resolver-rules=MAP *.example.org 127.0.0.1',
           '--virtual-time-budget=20000',
           '--dump-dom',

@@ -34,6 +34,16 @@ interface Reply {
   readonly error?: { readonly message: string };
 }
 
+/** For a browser that shows nothing and asks nobody anything by itself. @param profile its directory. */
+export const quietArguments = (profile: string): readonly string[] => [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-dev-shm-usage',
+  '--disable-background-networking',
+  `--user-data-dir=${profile}`,
+];
+
 /** Fills the store that Chromium on Linux reads in this home. @returns the store, as its tools name it. */
 export async function trustAuthorities(home: string, trust: readonly string[]): Promise<string> {
   const store = join(home, '.pki', 'nssdb');
@@ -55,16 +65,7 @@ export async function startChromium(trust: readonly string[]): Promise<Chromium>
   await trustAuthorities(home, trust);
   const browser = spawn(
     '/usr/bin/chromium',
-    [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--disable-background-networking',
-      '--remote-debugging-port=0',
-      `--user-data-dir=${join(home, 'profile')}`,
-      'about:blank',
-    ],
+    [...quietArguments(join(home, 'profile')), '--remote-debugging-port=0', 'about:blank'],
     { env: { HOME: home, PATH: '/usr/bin:/bin' }, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   const stop = async (): Promise<void> => {
