@@ -2,8 +2,12 @@ import { startStopwatch } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { createPulse } from './pulse.ts';
 
-/** How soon after a flow began, or data last came, a session that says nothing is asked whether it is there. */
-const firstLookMs = 300;
+/**
+ * How soon after a flow began, or data was last seen, a session that says nothing is asked whether it is there. Data that
+ * came just before a gateway fell silent is seen one look later, so that two of these and the time for an answer pass
+ * before flows move: that must stay well under a second.
+ */
+const firstLookMs = 150;
 /** How long it may take to answer before another session is preferred. */
 const answerMs = 400;
 /** A silence that has been asked about is asked about more rarely the longer it lasts: a tenth of its age, at most this. */
@@ -12,9 +16,9 @@ const longestLookMs = 30_000;
 const silentLookMs = 1000;
 
 /** Between two looks, so much in one direction is a download or an upload that others should not stand behind. */
-const bulkBytes = 256 * 1024;
+const bulkBytes = 128 * 1024;
 /** And so many looks in a row: a page that loads is over by then. */
-const bulkLooks = 2;
+const bulkLooks = 4;
 /** How long after its last such look a session counts as busy with one. */
 const bulkMemorySeconds = 3;
 

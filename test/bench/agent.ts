@@ -28,7 +28,7 @@ const { values: flags } = parseArgs({
   },
 });
 const scale = flags.quick
-  ? { megabytes: 128, rounds: 3, requests: 500, kills: 2, agents: 300 }
+  ? { megabytes: 128, rounds: 3, requests: 500, kills: 1, agents: 300 }
   : { megabytes: 512, rounds: 7, requests: 5000, kills: 20, agents: 2000 };
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-bench-agent-'));
