@@ -1,21 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants } from 'node:http2';
 import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
-import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { parseProblemText } from '../control/problem.ts';
 import type { GatewaySession } from '../session/gateway-session.ts';
 import { findApp } from './find-app.ts';
 import { awaitAnswer, breakOff, isSessionLost, pipeWhole } from './flow-stream.ts';
 import type { StreamAnswer } from './flow-stream.ts';
 import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './headers.ts';
+import { gatewayRefusal } from './gateway-refusal.ts';
 import { answerProblem } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import { bufferBody, isIdempotent } from './request-body.ts';
 import { hostAgrees, parseAbsoluteTarget } from './request-target.ts';
-
-const maxProblemBytes = 65_536;
 
 /** Carries one absolute-form request as a stream of the gateway session, both bodies under back-pressure. */
 export async function forwardRequest(
@@ -47,7 +44,12 @@ export async function forwardRequest(
   };
   const opened = await openStream(context, request, headers, response);
   if ('refusal' in opened) return refuse(opened.refusal, opened.detail);
-  noteGatewayRefusal(context, target.host, opened.stream, opened.answer);
+  const refused = gatewayRefusal(opened.answer);
+  if (refused !== undefined) {
+    context.carrier.noteRefusal({ ...refused, host: target.host });
+    // Published elsewhere meanwhile, or not at all: the next one should know.
+    if (refused.status === 404) void context.carrier.config.lookAgain();
+  }
   answer(opened.stream, opened.answer, request, response);
 }
 
@@ -176,29 +178,6 @@ function contentTypeOf(answer: StreamAnswer): string {
 /** As far as can be told: an application may send the same. The gateway is asked before anything comes of it. */
 const isTokenRefusal = (answer: StreamAnswer): boolean =>
   answer.status === 401 && contentTypeOf(answer).startsWith('application/problem+json');
-
-/** Reads along with a problem document that goes to the program, so that `status` can name the last refusal. */
-function noteGatewayRefusal(
-  context: ProxyContext,
-  host: string,
-  stream: ClientHttp2Stream,
-  answer: StreamAnswer,
-): void {
-  const { status } = answer;
-  if (status < 400 || !contentTypeOf(answer).startsWith('application/problem+json')) return;
-  if (status === 404) void context.carrier.config.lookAgain();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  stream.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length <= maxProblemBytes) chunks.push(chunk);
-  });
-  stream.once('end', () => {
-    const problem = parseProblemText(status, Buffer.concat(chunks).toString('utf8'));
-    // Applications have problems of their own, with codes of their own.
-    if (Object.hasOwn(refusals, problem.code)) context.carrier.noteRefusal({ ...problem, host });
-  });
-}
 
 function answer(
   stream: ClientHttp2Stream,

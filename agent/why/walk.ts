@@ -185,7 +185,14 @@ function findBroken(status: AgentStatus, language: Language): Failure | undefine
   }
   const code = probe.gateway.code ?? probe.control.code ?? status.lastRefusal?.code;
   if (stateSteps[state] !== undefined || (state === 'refused' && code !== undefined)) {
-    const problem = { status: 0, title: status.reason ?? state, code: code ?? state };
+    const { lastRefusal } = status;
+    const flowId = lastRefusal?.code === code ? lastRefusal?.flowId : undefined;
+    const problem = {
+      status: 0,
+      title: status.reason ?? state,
+      code: code ?? state,
+      ...(flowId === undefined ? {} : { flowId }),
+    };
     const step = stateSteps[state] ?? stepOfCode(problem.code);
     return { ...describeRefusal(problem, '', language), step };
   }

@@ -32,8 +32,8 @@ const restartAgent = {
   fr: "Relancez l'agent avec `postern-agent up` ; il demande un nouveau jeton.",
 } as const;
 const tellSecurity = {
-  en: 'Give the flow id on this page to the security team.',
-  fr: "Donnez l'identifiant de flux de cette page à l'équipe sécurité.",
+  en: 'Give the flow id to the security team.',
+  fr: "Donnez l'identifiant de flux à l'équipe sécurité.",
 } as const;
 const tellOwner = {
   en: 'The gateway works; the application behind it does not. Give the flow id to those who run it.',
@@ -80,7 +80,17 @@ export const refusals = {
     ['Device certificate not on the books', enrollAgain.en],
     ["Certificat d'appareil inconnu du registre", enrollAgain.fr],
   ),
-  'device-revoked': text(403, ['Device revoked', tellSecurity.en], ['Appareil révoqué', tellSecurity.fr]),
+  'device-revoked': text(
+    403,
+    [
+      'Device revoked',
+      'The security team took the access of this laptop away. Ask them why, and what comes next.',
+    ],
+    [
+      'Appareil révoqué',
+      "L'équipe sécurité a retiré l'accès de cet ordinateur. Demandez-lui pourquoi, et ce qui suit.",
+    ],
+  ),
   'device-lost': text(
     403,
     ['Device reported lost', 'This laptop was reported lost or stolen. Bring it to the security team.'],
@@ -327,10 +337,10 @@ export const refusals = {
   // Decision.
   denied: text(
     403,
-    ['Access denied', 'No policy allows this. Ask the security team, with the flow id on this page.'],
+    ['Access denied', 'No policy allows this. Ask the security team, with the flow id.'],
     [
       'Accès refusé',
-      "Aucune politique ne l'autorise. Demandez à l'équipe sécurité, avec l'identifiant de flux de cette page.",
+      "Aucune politique ne l'autorise. Demandez à l'équipe sécurité, avec l'identifiant de flux.",
     ],
   ),
   'mfa-required': text(
@@ -348,11 +358,11 @@ export const refusals = {
     403,
     [
       'Device in quarantine',
-      'Only what is open to devices in quarantine can be reached, such as a help desk. Give the flow id on this page to the security team.',
+      'Only what is open to devices in quarantine can be reached, such as a help desk. Give the flow id to the security team.',
     ],
     [
       'Appareil en quarantaine',
-      "Seul ce qui est ouvert aux appareils en quarantaine est accessible, comme l'assistance. Donnez l'identifiant de flux de cette page à l'équipe sécurité.",
+      "Seul ce qui est ouvert aux appareils en quarantaine est accessible, comme l'assistance. Donnez l'identifiant de flux à l'équipe sécurité.",
     ],
   ),
   'posture-awaited': text(

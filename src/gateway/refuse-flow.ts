@@ -4,6 +4,7 @@ import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import { leadToSignIn } from './lead-to-sign-in.ts';
 import { answerRefusal } from './refusal-answer.ts';
+import { refusalFields } from './refusal-fields.ts';
 import { noteInnerChallenge } from './tunnel-challenge.ts';
 
 /** Answers a refusal and records it: the one way in which a request ends without having been forwarded. */
@@ -29,7 +30,11 @@ export function refuseFlow(flow: Flow, gateway: Gateway, refusal: Refusal): void
   // What a power cut takes back, nobody was told.
   record.afterSynced(
     () => {
-      exchange.sendHead(answer.status, '', withProxyStatus([...answer.headers, ...more], flow, refusal));
+      exchange.sendHead(answer.status, '', [
+        ...answer.headers,
+        ...more,
+        ...refusalFields(refusal.code, flow.id, flow.app?.name),
+      ]);
       exchange.sendEnd(isHead ? undefined : answer.body);
     },
     () => exchange.abort(),
@@ -42,28 +47,3 @@ function publicDetail({ app, postureAtFault }: Flow, { code, detail }: Refusal):
   if (postureAtFault.length > 0) return `posture ${postureAtFault.join(' ')}`;
   return code === 'header-name' || code === 'header-duplicate' ? detail : undefined;
 }
-
-/** RFC 9209: that it was the gateway, and not the application, that made this answer, and why. */
-function withProxyStatus(headers: readonly string[], { app }: Flow, { code }: Refusal): readonly string[] {
-  const nextHop = app === undefined ? '' : `; next-hop=${app.name}`;
-  return [
-    ...headers,
-    'proxy-status',
-    `postern; error=${proxyErrors[code] ?? 'http_request_denied'}${nextHop}`,
-  ];
-}
-
-const proxyErrors: Readonly<Record<string, string>> = {
-  'upstream-unreachable': 'connection_refused',
-  'upstream-reset': 'connection_terminated',
-  'upstream-malformed': 'http_protocol_error',
-  'upstream-untrusted': 'tls_certificate_error',
-  'upstream-timeout': 'http_response_timeout',
-  'connector-unavailable': 'destination_unavailable',
-  'isolation-breach': 'destination_ip_prohibited',
-  'internal-error': 'proxy_internal_error',
-  'bad-request': 'http_request_error',
-  'path-ambiguous': 'http_request_error',
-  'header-name': 'http_request_error',
-  'application-unknown': 'destination_not_found',
-};

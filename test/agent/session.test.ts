@@ -4,6 +4,8 @@ import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../agent/clock.ts';
 import { forgetDevice } from '../../agent/state/forget-device.ts';
 import { loadSessionCache } from '../../agent/state/session-cache.ts';
+import { buildProblem } from '../../src/contract/refusals.ts';
+import { refuseStream } from './lab/gateway-server.ts';
 import { createFakeClock } from './lab/fake-clock.ts';
 import { ask, connectThrough, readAll, readUntil } from './lab/proxy-client.ts';
 import { issueTo, thumbprintOf } from './lab/control-server.ts';
@@ -206,6 +208,36 @@ it("passes an application's own 401 on without a new token", async () => {
   const answer = await ask(laptop.port, 'http://grants.apps.example.org/');
   expect([answer.status, answer.body]).toEqual([401, '{"code":"sign-in","title":"Sign in"}']);
   expect(world.control.tokens.size).toBe(1);
+  expect((await laptop.status()).lastRefusal).toBeUndefined();
+});
+
+it.each([
+  ['a problem document', 'GET', 'problem'],
+  ['a page for people', 'GET', 'page'],
+  ['an answer to HEAD', 'HEAD', 'problem'],
+] as const)('names what the gateway refused last, from %s', async (_what, method, as) => {
+  world = await makeWorld();
+  const laptop = await world.startLaptop();
+  await laptop.reach('connected');
+  world.gateway.apps.set('grants.apps.example.org', (stream) =>
+    refuseStream(stream, 'upstream-unreachable', as),
+  );
+  expect((await ask(laptop.port, 'http://grants.apps.example.org/', { method })).status).toBe(502);
+  expect((await laptop.status()).lastRefusal).toMatchObject({
+    code: 'upstream-unreachable',
+    flowId: '01HZY',
+  });
+});
+
+it("takes no application's word for a refusal of the gateway", async () => {
+  world = await makeWorld();
+  const laptop = await world.startLaptop();
+  await laptop.reach('connected');
+  world.gateway.apps.set('grants.apps.example.org', (stream) => {
+    stream.respond({ ':status': 403, 'content-type': 'application/problem+json' });
+    stream.end(JSON.stringify(buildProblem('mfa-required')));
+  });
+  expect((await ask(laptop.port, 'http://grants.apps.example.org/')).status).toBe(403);
   expect((await laptop.status()).lastRefusal).toBeUndefined();
 });
 

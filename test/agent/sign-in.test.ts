@@ -6,9 +6,9 @@ import { statusRows } from '../../agent/status-rows.ts';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { listenOnLoopback } from '../../agent/sign-in/loopback-listener.ts';
 import { openBrowser } from '../../agent/sign-in/open-browser.ts';
-import { buildProblem } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { createFakeClock } from './lab/fake-clock.ts';
+import { refuseStream } from './lab/gateway-server.ts';
 import { connectThrough, curl, readUntil } from './lab/proxy-client.ts';
 import { makeWorld } from './lab/world.ts';
 import type { World } from './lab/world.ts';
@@ -66,9 +66,7 @@ function answerWith(code: RefusalCode | undefined): void {
       stream.respond({ ':status': 200 });
       return void stream.end('grants here');
     }
-    const problem = buildProblem(code);
-    stream.respond({ ':status': problem.status, 'content-type': 'application/problem+json' });
-    stream.end(JSON.stringify(problem));
+    refuseStream(stream, code);
   });
 }
 

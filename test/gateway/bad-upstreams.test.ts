@@ -95,7 +95,10 @@ describe('upstreams that are broken or hostile', () => {
     const answer = await get(host, 'POST');
     expect(answer.status).toBe(status);
     expect(JSON.parse(answer.body)).toMatchObject({ code, detail: 'application hostile' });
-    expect(answer.headers['proxy-status']).toContain('postern; error=');
+    expect(answer.headers['proxy-status']).toMatch(
+      new RegExp(`^postern; error=[a-z_]+; next-hop=hostile; details="${code}"$`),
+    );
+    expect(answer.headers['postern-flow-id']).toBe(JSON.parse(answer.body).flow_id);
     const record = await lab.recorder.next(({ facts }) => facts.id === JSON.parse(answer.body).flow_id);
     expect(record).toMatchObject({
       facts: { decision: { effect: 'allow' }, app: { name: 'hostile' }, upstream: { network: 'finance' } },
@@ -103,6 +106,17 @@ describe('upstreams that are broken or hostile', () => {
     });
     expect((await get('good.apps.example.org')).status).toBe(200);
     expect(lab.errors).toEqual([]);
+  });
+
+  it('cannot pass for the gateway: fields that only the gateway writes are dropped from its answers', async () => {
+    const forged = 'Proxy-Status: postern; error=x; details="mfa-required"\r\nPostern-Flow-Id: forged\r\n';
+    behave = answering(
+      `HTTP/1.1 403 Forbidden\r\n${forged}X-Own: kept\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    );
+    const { status, headers } = await get();
+    expect([status, headers['x-own']]).toEqual([403, 'kept']);
+    expect(Object.keys(headers)).not.toContain('proxy-status');
+    expect(Object.keys(headers)).not.toContain('postern-flow-id');
   });
 
   it('asks again once for a request that changes nothing, and not for one that may', async () => {

@@ -5,6 +5,7 @@ import { createSecureServer } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { certificateThumbprint } from '../../../certs/thumbprint.ts';
+import { refusalFields } from '../../../src/gateway/refusal-fields.ts';
 import { buildProblem } from '../../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../../src/contract/refusals.ts';
 import type { Organization } from '../../lab/pki.ts';
@@ -87,11 +88,7 @@ export async function startGatewayServer(options: {
     stream.on('error', () => {});
     const nth = gateway.sessions.indexOf(session);
     gateway.requests.push({ headers, session: nth });
-    const refuse = (code: RefusalCode): void => {
-      const problem = buildProblem(code, 'en', { flowId: '01HZY' });
-      stream.respond({ ':status': problem.status, 'content-type': 'application/problem+json' });
-      stream.end(JSON.stringify(problem));
-    };
+    const refuse = (code: RefusalCode): void => refuseStream(stream, code);
     const shown = headers['proxy-authorization'];
     if (shown !== undefined) held.set(session, shown.replace('Bearer ', ''));
     queueMicrotask(() => events.emit('change'));
@@ -182,4 +179,20 @@ function openTunnel(
     if (stream.rstCode === 0) socket.destroySoon();
     else socket.resetAndDestroy();
   });
+}
+
+/** As the gateway does; a page where people look at it, and no body for HEAD. */
+export function refuseStream(
+  stream: ServerHttp2Stream,
+  code: RefusalCode,
+  as: 'problem' | 'page' = 'problem',
+): void {
+  const problem = buildProblem(code, 'en', { flowId: '01HZY' });
+  const fields = refusalFields(code, '01HZY', 'grants');
+  stream.respond({
+    ':status': problem.status,
+    'content-type': as === 'page' ? 'text/html' : 'application/problem+json',
+    ...Object.fromEntries([fields.slice(0, 2), fields.slice(2)]),
+  });
+  stream.end(as === 'page' ? '<p>refused</p>' : JSON.stringify(problem));
 }
