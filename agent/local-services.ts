@@ -100,7 +100,7 @@ export async function startLocalServices(
     proxy = await startLocalProxy(context, proxyPort);
     proxyPort = proxy.port;
   } catch (error) {
-    throw new AgentError(2, 'port-taken', { port: proxyPort, reason: describeError(error) }, error);
+    throw new AgentError(1, 'port-taken', { port: proxyPort, reason: describeError(error) }, error);
   }
   if (isIntercepting) {
     const [host = '', port] = (settings.resolver ?? defaultResolver).split(':');

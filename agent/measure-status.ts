@@ -1,6 +1,7 @@
 import type { PostureChecks } from '../src/contract/posture.ts';
 import { describeError } from './agent-error.ts';
 import type { Clock } from './clock.ts';
+import { isTpmKey } from './keys/tpm-key.ts';
 import type { InterceptView } from './intercept/interceptor.ts';
 import type { Portal } from './portal/find-portal.ts';
 import type { PortalWatch } from './portal/portal-watch.ts';
@@ -89,6 +90,7 @@ export async function measureStatus(parts: {
     gatewaysNamed: config === undefined ? 0 : gatewaysOf(config).length,
     ...(view.tokenExpiresAt === undefined ? {} : { tokenExpiresAt: view.tokenExpiresAt }),
     certificateExpiresAt: view.certificateExpiresAt,
+    key: isTpmKey(carrier.credentials().keyPem) ? 'tpm' : 'file',
     ...(typeof posture === 'string' ? {} : { posture: describePosture(posture) }),
     ...(firewall === undefined ? {} : { firewall }),
     apps: config?.apps ?? [],

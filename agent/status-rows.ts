@@ -29,6 +29,7 @@ export function statusRows(status: AgentStatus, language: Language): [label: str
     [label('label-since'), gateway && time(gateway.since)],
     [label('label-token'), status.tokenExpiresAt === undefined ? undefined : time(status.tokenExpiresAt)],
     [label('label-certificate'), time(status.certificateExpiresAt)],
+    [label('label-key'), label(`key-${status.key}`)],
     [label('label-proxy'), status.proxy],
     ...Object.entries(posture?.checks ?? {}).map(([criterion, value], index): [string, string] => [
       index === 0 ? label('label-posture') : '',

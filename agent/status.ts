@@ -48,6 +48,8 @@ export const AgentStatus = Type.Object(
     gatewaysNamed: Type.Integer({ minimum: 0 }),
     tokenExpiresAt: Type.Optional(Seconds),
     certificateExpiresAt: Seconds,
+    /** Where the key of this laptop lies. */
+    key: Type.Enum(['tpm', 'file']),
     posture: Type.Optional(
       Type.Object({ checks: PostureChecks, reasons: Type.Record(Type.String(), Type.String()) }, strict),
     ),

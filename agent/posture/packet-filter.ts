@@ -1,9 +1,11 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Value } from 'typebox/value';
-import { spawnTrusted } from './run-trusted.ts';
+import { checkTrusted, spawnTrusted } from './run-trusted.ts';
 
 export const nft = '/usr/sbin/nft';
+/** Of util-linux, which every Debian has: ends what it runs with whoever ran it, also where that was killed. */
+const setpriv = '/usr/bin/setpriv';
 
 /** libnftables-json(5), only what is looked at. */
 const Ruleset = Type.Object({
@@ -79,7 +81,8 @@ export function refusesInIptables(output: string): boolean {
 export async function watchPacketFilter(onChange: () => void, signal: AbortSignal): Promise<void> {
   let monitor;
   try {
-    monitor = await spawnTrusted(nft, ['monitor'], signal);
+    await checkTrusted(nft);
+    monitor = await spawnTrusted(setpriv, ['--pdeathsig', 'KILL', '--', nft, 'monitor'], signal);
   } catch {
     return;
   }

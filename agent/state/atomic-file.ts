@@ -89,5 +89,13 @@ export function checkRoom(directory: string): void {
   }
 }
 
+const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO']);
+
+/** A disk that is full or failing may do better soon, and a service is started again then; a directory that is wrong stays wrong. */
 export const stateUnwritable = (directory: string, error: unknown): AgentError =>
-  new AgentError(2, 'state-unwritable', { directory, reason: describeError(error) }, error);
+  new AgentError(
+    fullCodes.has((error as NodeJS.ErrnoException).code ?? '') ? 1 : 2,
+    'state-unwritable',
+    { directory, reason: describeError(error) },
+    error,
+  );

@@ -27,6 +27,7 @@ it('shows the status at / and as JSON, measured by probes of the whole path', as
     probe: { control: { ok: true }, gateway: { ok: true } },
     gateway: { name: 'gateway.example.org', address: world.gateway.address },
     certificateExpiresAt: world.device.notAfter,
+    key: 'file' as const,
     posture: { checks: { diskEncrypted: 'unknown' }, reasons: { diskEncrypted: 'lab' } },
     apps: [{ name: 'grants' }, { name: 'ledger', ports: [5432] }],
   });
