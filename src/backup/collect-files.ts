@@ -18,7 +18,7 @@ export interface Collected {
 }
 
 /**
- * The files of a data directory, but for ledger, records (of flows and of reads) with their checkpoints, and what the server makes anew. All others are taken,
+ * The files of a data directory, but for ledger, records (of flows and of reads) with what is kept of them and their checkpoints, and what the server makes anew. All others are taken,
  * whoever put them there: settings may name them.
  */
 export async function collectFiles(directory: string): Promise<Collected> {
@@ -51,6 +51,7 @@ export async function collectFiles(directory: string): Promise<Collected> {
 
 const isMadeAnew = (path: string): boolean =>
   path === dataDirectory.flows ||
+  path === dataDirectory.keptRecords ||
   path === dataDirectory.accessLog ||
   path === dataDirectory.checkpoints ||
   path.startsWith(dataDirectory.replica) ||

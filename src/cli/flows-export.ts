@@ -7,8 +7,9 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import { sinkFormats } from '../contract/sinks.ts';
 import type { SinkFormat } from '../contract/sinks.ts';
 import { formats } from '../flow/formats/format.ts';
+import { readKept } from '../flow/kept/read-kept.ts';
 import { readPeriod } from '../flow/shipper/read-period.ts';
-import type { Gap } from '../flow/shipper/spool-item.ts';
+import type { Gap, SpoolItem } from '../flow/shipper/spool-item.ts';
 import { exitCodes } from './cli-error.ts';
 import { addDataOption, cannotReadRecords, recordData } from './flow-directory.ts';
 import { parseMoment } from './moment.ts';
@@ -49,21 +50,33 @@ Examples:
       const accesses = join(data, dataDirectory.accessLog);
       const directories = existsSync(accesses) ? [directory, accesses] : [directory];
       try {
-        if (!(await exportPeriod(directories, options))) process.exitCode = exitCodes.no;
+        const kept = join(data, dataDirectory.keptRecords);
+        if (!(await exportPeriod(readAll(directories, kept, options), options)))
+          process.exitCode = exitCodes.no;
       } catch (error) {
         throw cannotReadRecords(directory, error);
       }
     });
 }
 
+/** What is kept longer than its segments is older than all else. */
+async function* readAll(
+  directories: readonly string[],
+  kept: string,
+  period: ExportOptions,
+): AsyncIterable<SpoolItem> {
+  yield* readKept(kept, period);
+  yield* readPeriod(directories, period);
+}
+
 /** @returns whether nothing is missing but what retention removed */
-async function exportPeriod(directories: readonly string[], options: ExportOptions): Promise<boolean> {
+async function exportPeriod(items: AsyncIterable<SpoolItem>, options: ExportOptions): Promise<boolean> {
   const format = formats[options.format];
   let isWhole = true;
   let isWanted = true;
   // Nobody reads any more, as behind `head`.
   process.stdout.once('error', () => (isWanted = false));
-  for await (const item of readPeriod(directories, options)) {
+  for await (const item of items) {
     if (!isWanted) break;
     if (item.kind === 'record') {
       const text = options.format === 'ocsf' ? item.line.toString('utf8') : format(item.record);

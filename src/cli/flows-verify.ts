@@ -26,7 +26,8 @@ export function registerFlowsVerify(group: Command): void {
       `
 Each worker chains its records by hash and numbers them, and so does the access log; every ten seconds the control process signs how far each chain
 is, with a key that no worker can read. Altered, moved and removed records, chains that were written anew, ends that were cut off and missing files
-are named. It can run while the server writes, and on a copy of the data directory that holds flows/, access/ and checkpoints/.
+are named, and what was removed because its time was over. It can run while the server writes, and on a copy of the data directory that
+holds flows/, kept/, access/ and checkpoints/.
 
 Examples:
   postern flows verify --data /var/lib/postern
@@ -46,6 +47,20 @@ Examples:
     });
 }
 
+const day = (at: number): string => new Date(at).toISOString();
+
+const describeRetirement = ({
+  worker,
+  bootId,
+  startedAt,
+  sequence,
+  at,
+  before,
+  by,
+  kept,
+}: FlowReport['retirements'][number]): string =>
+  `removed when their time was over: records up to number ${sequence} of ${nameOf(worker)}, started ${day(startedAt)} (${bootId})${before === undefined ? '' : `, older than ${day(before)}`}${at === undefined ? '' : `, on ${day(at)}`}${by === undefined ? '' : ` by ${by}`}${kept === 0 ? '' : `; ${kept} of them are kept longer`}`;
+
 const nameOf = (worker: number): string => (worker === 0 ? 'access log' : `worker ${worker}`);
 
 function reportLines({
@@ -55,6 +70,7 @@ function reportLines({
   problems,
   torn,
   silences,
+  retirements,
   checkpoints,
 }: FlowReport): string[] {
   return [
@@ -62,6 +78,7 @@ function reportLines({
       ({ worker, bootId, startedAt, records: count, lastSequence, retired, lost }) =>
         `${nameOf(worker)}, started ${new Date(startedAt).toISOString()} (${bootId}): ${count} records, up to number ${lastSequence}${retired === 0 ? '' : `, ${retired} before them removed when their time was over`}${lost === 0 ? '' : `, ${lost} given up while the disk took none`}`,
     ),
+    ...retirements.map(describeRetirement),
     ...checkpoints.map(
       ({ records: of, first, last, at, hash }) =>
         `checkpoints of ${of === 'flows' ? 'flows' : 'the access log'}: ${first} to ${last}, the last one signed on ${new Date(at).toISOString()} (${hash})`,

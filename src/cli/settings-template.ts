@@ -158,6 +158,8 @@ ledger:
 #   maxBytes: 107374182400
 #   minFreeBytes: 268435456
 #   dropAtBound: []
+#   # For how many days records are kept: of what was let through, and sign-ins, refusals and findings. Without it: 90 and 365.
+#   retention: { flowsDays: 90, securityDays: 365 }
 
 # For how many days it is kept who read what over the API (docs/administration.md). Without this section: 730.
 # accessLog:

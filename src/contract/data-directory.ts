@@ -8,6 +8,8 @@ export const dataDirectory = {
   replica: 'ledger-replica.db',
   lostEntries: 'ledger-lost',
   flows: 'flows',
+  /** Of segments of flow records whose time was over, what is kept longer: out of the workers' reach. */
+  keptRecords: 'kept',
   /** `NAME.cursor`: what each sink's receiver has acknowledged; `NAME.refused`: what it will never take. */
   sinks: 'sinks',
   /** When the last backup was made, of which head, and where to: for `postern doctor`. Not in backups. */

@@ -21,6 +21,7 @@ const GatewayAddresses = Type.Array(
 );
 const Zone = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,62})$', description: 'a word' });
 
+const KeepDays = Type.Integer({ minimum: 1, maximum: 36_500 });
 const ClaimName = Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_:/.-]{0,199}$' });
 
 /** People sign in with an OpenID Connect provider. Without this section a device's user is the one who enrolled it. */
@@ -230,14 +231,24 @@ export const Settings = Type.Object(
            * they cannot be recorded.
            */
           dropAtBound: Type.Array(Type.Enum(flowClasses), { maxItems: flowClasses.length }),
+          /** How long records are kept; whole days. */
+          retention: Type.Optional(
+            Type.Object(
+              {
+                /** Of what was let through: 90 without it. */
+                flowsDays: KeepDays,
+                /** Of sign-ins, refusals and findings: 365 without it. */
+                securityDays: KeepDays,
+              },
+              strict,
+            ),
+          ),
         },
         strict,
       ),
     ),
     /** How long it is kept who read what; whole days. 730 without it. */
-    accessLog: Type.Optional(
-      Type.Object({ keepDays: Type.Integer({ minimum: 1, maximum: 36_500 }) }, strict),
-    ),
+    accessLog: Type.Optional(Type.Object({ keepDays: KeepDays }, strict)),
     /** Where flow records are delivered to, each on its own: none without it. */
     sinks: Type.Optional(Type.Array(SinkSettings, { maxItems: 32 })),
     /** How requests to applications with `inspect: [waf]` are inspected. Without it they are not. */

@@ -11,10 +11,10 @@ export interface AccessLog extends AccessRecorder {
   /** @throws RangeError for a place that is none. */
   read(query: AccessQuery): Promise<AccessPage>;
   /**
-   * Removes what was recorded before a time, in epoch milliseconds; `retiring` is awaited before a chain loses its
-   * beginning. @returns how many files that were
+   * Removes what was recorded before a time, in epoch milliseconds; it is signed before a chain loses its beginning.
+   * @returns how many files that were
    */
-  retire(before: number, retiring: Checkpointer['retiring']): Promise<number>;
+  retire(before: number, checkpointer: Pick<Checkpointer, 'retiring' | 'retiredOf'>): Promise<number>;
 }
 
 /** Opens a chain of its own in the directory, which is made where it is not there. @throws what the file system throws. */
@@ -24,6 +24,14 @@ export function openAccessLog(options: AccessRecorderOptions): AccessLog {
   return {
     ...recorder,
     read: (query) => readAccess(options.directory, query),
-    retire: (before, retiring) => retireSegments(options.directory, before, recorder.stream, retiring),
+    retire: (before, { retiring, retiredOf }) =>
+      retireSegments({
+        directory: options.directory,
+        before,
+        isWritten: ({ bootId, startedAt }) =>
+          bootId === recorder.stream.bootId && startedAt === recorder.stream.startedAt,
+        retiredOf,
+        retiring,
+      }),
   };
 }

@@ -8,6 +8,7 @@ import type { DeviceId } from '../domain/ids.ts';
 import type { ClockOffset, ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { SinkHealth } from '../contract/sinks.ts';
+import { retentionDaysOf } from '../flow/retention.ts';
 import { keyUses } from '../identity/signing-keys.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
@@ -34,6 +35,8 @@ import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { measureClock } from './clock-offset.ts';
 import { startChangeRecords } from './record-changes.ts';
+import { retireRecords } from './record-retention.ts';
+import type { RecordRetention } from './record-retention.ts';
 import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
 import { keepCertificate } from './server-certificates.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
@@ -67,7 +70,6 @@ const announceMs = 15_000;
 const measureClockMs = 60_000;
 const enforcementTimeoutMs = 2000;
 const defaultGraceDays = 30;
-const defaultAccessLogDays = 730;
 
 /**
  * Opens the data directory, keys and ledger, answers workers, and listens. With the embedded store, the role `gateway`
@@ -305,7 +307,6 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       : undefined;
     // After the log, which says at its end that it is over.
     if (accessCheckpoints !== undefined) closing.push(() => accessCheckpoints.close());
-    const accessLogDays = settings.accessLog?.keepDays ?? defaultAccessLogDays;
     const accessLog = hasApi
       ? openAccessLog({
           directory: join(data, dataDirectory.accessLog),
@@ -374,12 +375,22 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     operatorPort = operator.port;
     closing.push(() => operator.close());
 
-    const removeOldAccesses = async (): Promise<void> => {
-      if (accessLog === undefined || accessCheckpoints === undefined) return;
-      const before = clock() - accessLogDays * 86_400_000;
-      const files = await accessLog.retire(before, accessCheckpoints.retiring);
-      if (files > 0) logger.info({ files, keepDays: accessLogDays }, 'old records of access removed');
-      await accessCheckpoints.retire(before);
+    const retention: RecordRetention = {
+      data,
+      days: retentionDaysOf(settings),
+      gateway: settings.gateway.name,
+      flows:
+        flowCheckpoints === undefined
+          ? undefined
+          : {
+              checkpointer: flowCheckpoints,
+              isWritten: ({ worker, bootId }) => bootId === start.bootId && !goneWorkers.has(worker),
+            },
+      access:
+        accessLog === undefined || accessCheckpoints === undefined
+          ? undefined
+          : { checkpointer: accessCheckpoints, log: accessLog },
+      logger,
     };
     const keepHouse = async (): Promise<void> => {
       if (hasApi || isShared) await keys.rotate(now());
@@ -387,7 +398,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       await policyCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
-      await removeOldAccesses();
+      await retireRecords(retention, clock());
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));

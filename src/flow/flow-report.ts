@@ -75,6 +75,22 @@ export interface VerifiedStream {
   readonly vouched: number;
 }
 
+/** The beginning of a chain, or all of it, that was removed because its time was over, as it was signed. */
+export interface Retirement {
+  readonly worker: number;
+  readonly bootId: string;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+  /** Up to this record. */
+  readonly sequence: number;
+  /** When, as older than what, and by which server; undefined where an earlier version removed it. */
+  readonly at: number | undefined;
+  readonly before: number | undefined;
+  readonly by: string | undefined;
+  /** Records of it that are kept longer. */
+  readonly kept: number;
+}
+
 export interface FlowReport {
   readonly files: number;
   readonly records: number;
@@ -83,6 +99,8 @@ export interface FlowReport {
   readonly problems: readonly FlowProblem[];
   readonly torn: readonly TornLine[];
   readonly silences: readonly Silence[];
+  /** As far as signed checkpoints still say. */
+  readonly retirements: readonly Retirement[];
   /** Of the directories for which there are any that can be believed. */
   readonly checkpoints: readonly CheckpointSummary[];
 }

@@ -66,6 +66,8 @@ const noBounds: SpaceBounds = { maxBytes: undefined, minFreeBytes: 0 };
 const syncWithinMs = 200;
 /** Refusals and sign-ins for which nobody waits: refused handshakes, and what ended a flow that was open. */
 const syncSoonMs = 20;
+/** A segment goes when the time of its last record is over: one of a quiet worker must not gather months. */
+const segmentMs = 86_400_000;
 
 /**
  * Records the flows of one worker as chained OCSF lines in files of its own.
@@ -78,6 +80,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   const spool = openSpool({
     directory,
     stream: { worker, startedAt: Math.trunc(now()), bootId },
+    segmentMs,
     ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
     ...(options.onFailure === undefined ? {} : { onFailure: options.onFailure }),
   });

@@ -9,6 +9,25 @@ export interface RetiredPart {
   readonly segment: number;
   readonly sequence: number;
   readonly hash: string;
+  /** When that was signed, records of before when it took, and which server did it. Epoch milliseconds. */
+  readonly at?: number;
+  readonly before?: number;
+  readonly by?: string;
+  /** What of it lives on, in files of its own. */
+  readonly kept?: KeptFiles;
+}
+
+/**
+ * The files with those records of a chain that are kept longer than its segments. Each names the hash of the one before, so
+ * that the last vouches for all.
+ */
+export interface KeptFiles {
+  /** Segment that the first file which is there is of, and what that file names as the one before. */
+  readonly oldest: number;
+  readonly previous: string;
+  /** Segment that the last one is of, and its hash. */
+  readonly newest: number;
+  readonly hash: string;
 }
 
 export const formatRetired = ({ segment, sequence, hash }: RetiredPart): string =>

@@ -5,11 +5,12 @@ import type { FlowStream } from './chain.ts';
 import type { CheckpointedRecords } from './checkpoints/checkpoint.ts';
 import { readCheckpoints } from './checkpoints/read-checkpoints.ts';
 import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
-import type { FlowReport, Silence, TornLine, VerifiedStream } from './flow-report.ts';
+import type { FlowReport, Retirement, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import { parseHead } from './head.ts';
 import type { FlowHead } from './head.ts';
 import { parseRetired } from './retired.ts';
 import type { RetiredPart } from './retired.ts';
+import { verifyRetired } from './verify-retired.ts';
 import {
   headName,
   parseHeadName,
@@ -37,6 +38,8 @@ export interface VerifyOptions {
     readonly directory: string;
     readonly records: CheckpointedRecords;
     readonly keys: readonly KeyObject[];
+    /** Where records lie that are kept longer than their segments, if there are any of this kind. */
+    readonly kept?: string;
   };
 }
 
@@ -65,6 +68,7 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     problems: [...(signed?.problems ?? [])],
     torn: [] as TornLine[],
     silences: [] as Silence[],
+    retirements: [] as Retirement[],
     checkpoints: signed?.summary === undefined ? [] : [signed.summary],
   };
   const vouchedBefore = (signed?.summary?.at ?? Number.NEGATIVE_INFINITY) - vouchedWithinMs;
@@ -99,6 +103,11 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     report.problems.push(...verified.problems);
     report.torn.push(...verified.torn);
     report.silences.push(...verified.silences);
+  }
+  if (signed?.summary !== undefined && since === undefined) {
+    const found = await verifyRetired(signed.streams, directory, checkpoints?.kept);
+    report.retirements.push(...found.retirements);
+    report.problems.push(...found.problems);
   }
   return report;
 }

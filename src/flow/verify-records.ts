@@ -43,7 +43,16 @@ export async function verifyRecords(data: string, options: VerifyRecordsOptions 
     const isChecked = keys !== undefined && (await isInUse(directory, checkpoints, records));
     const report = await verifyFlows(directory, {
       ...(since === undefined ? {} : { since }),
-      ...(isChecked ? { checkpoints: { directory: checkpoints, records, keys } } : {}),
+      ...(isChecked
+        ? {
+            checkpoints: {
+              directory: checkpoints,
+              records,
+              keys,
+              ...(records === 'flows' ? { kept: join(data, dataDirectory.keptRecords) } : {}),
+            },
+          }
+        : {}),
     });
     reports.push(records === 'flows' ? report : withFolder(report, folders[records]));
   }
@@ -54,6 +63,7 @@ export async function verifyRecords(data: string, options: VerifyRecordsOptions 
     problems: reports.flatMap(({ problems }) => problems),
     torn: reports.flatMap(({ torn }) => torn),
     silences: reports.flatMap(({ silences }) => silences),
+    retirements: reports.flatMap(({ retirements }) => retirements),
     checkpoints: reports.flatMap(({ checkpoints: found }) => found),
   };
 }

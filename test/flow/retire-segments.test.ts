@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAccessRecorder } from '../../src/flow/access-recorder.ts';
 import type { AccessRecorder } from '../../src/flow/access-recorder.ts';
+import type { FlowStream } from '../../src/flow/chain.ts';
 import { retireSegments } from '../../src/flow/retire-segments.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { recordsIn, segmentsIn } from '../lab/flow-records.ts';
@@ -11,6 +12,8 @@ import { makeFlowDirectory } from './flow-directory.ts';
 import { monday } from './samples.ts';
 
 const dayMs = 86_400_000;
+const retire = (directory: string, before: number, current: FlowStream): Promise<number> =>
+  retireSegments({ directory, before, isWritten: ({ bootId }) => bootId === current.bootId });
 const directory = (): string => makeFlowDirectory();
 
 /** One record a day, each in a file of its own. */
@@ -46,14 +49,14 @@ const look = async (at: string) => {
 test('removes what is older by whole files, and the rest still verifies, also when it is written on', async () => {
   const at = directory();
   const { stream } = await record(at, 'boot-1', 0, 10);
-  expect(await retireSegments(at, monday + 4 * dayMs, stream)).toBe(4);
+  expect(await retire(at, monday + 4 * dayMs, stream)).toBe(4);
   expect(await look(at)).toEqual({ problems: [], records: 6, retired: [4] });
-  expect(await retireSegments(at, monday + 4 * dayMs, stream)).toBe(0);
-  expect(await retireSegments(at, monday + 7 * dayMs, stream)).toBe(3);
+  expect(await retire(at, monday + 4 * dayMs, stream)).toBe(0);
+  expect(await retire(at, monday + 7 * dayMs, stream)).toBe(3);
   expect(await look(at)).toEqual({ problems: [], records: 3, retired: [7] });
   expect(recordsIn(at)).toHaveLength(3);
   // The file that is being written stays, however old.
-  expect(await retireSegments(at, monday + 99 * dayMs, stream)).toBe(2);
+  expect(await retire(at, monday + 99 * dayMs, stream)).toBe(2);
   expect(await look(at)).toEqual({ problems: [], records: 1, retired: [9] });
 });
 
@@ -62,9 +65,9 @@ test('removes chains that are over with all their files, and those in which noth
   (await record(at, 'boot-1', 0, 3)).close();
   (await record(at, 'boot-2', 3, 3)).close();
   const { stream } = await record(at, 'boot-3', 4, 6);
-  await retireSegments(at, monday + 2 * dayMs, stream);
+  await retire(at, monday + 2 * dayMs, stream);
   expect(await look(at)).toEqual({ problems: [], records: 3, retired: [2, 0, 0] });
-  await retireSegments(at, monday + 4 * dayMs, stream);
+  await retire(at, monday + 4 * dayMs, stream);
   expect(readdirSync(at).filter((name) => !name.includes('boot-3'))).toEqual([]);
   expect(await look(at)).toEqual({ problems: [], records: 2, retired: [0] });
 });
@@ -72,7 +75,7 @@ test('removes chains that are over with all their files, and those in which noth
 test('still finds what was taken out, altered, or only passed off as retired', async () => {
   const at = directory();
   const { stream } = await record(at, 'boot-1', 0, 6);
-  await retireSegments(at, monday + 2 * dayMs, stream);
+  await retire(at, monday + 2 * dayMs, stream);
   const [first = '', second = ''] = segmentsIn(at);
   const text = await readFile(join(at, first), 'latin1');
   await writeFile(join(at, first), text.replace('api-key:ci', 'api-key:no'), 'latin1');
@@ -92,5 +95,5 @@ test('leaves a file that cannot be read, and all after it', async () => {
   const at = directory();
   const { stream } = await record(at, 'boot-1', 0, 6);
   writeFileSync(join(at, segmentsIn(at)[1] ?? ''), 'no record\n');
-  expect(await retireSegments(at, monday + 5 * dayMs, stream)).toBe(1);
+  expect(await retire(at, monday + 5 * dayMs, stream)).toBe(1);
 });

@@ -68,6 +68,7 @@ describe('verifying flow records', () => {
       problems: [],
       torn: [],
       silences: [],
+      retirements: [],
       checkpoints: [],
     });
   });

@@ -112,7 +112,8 @@ export async function openCheckpointLog(options: CheckpointLogOptions): Promise<
     if (!isNew) return;
     // Said for the last time at the beginning of this file: nothing of it is left.
     for (const [name, { ended, sequence, retired }] of marks)
-      if (ended && retired !== undefined && retired.sequence >= sequence) marks.delete(name);
+      if (ended && retired !== undefined && retired.sequence >= sequence && retired.kept === undefined)
+        marks.delete(name);
   }
 
   return {

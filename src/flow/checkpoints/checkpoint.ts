@@ -12,6 +12,18 @@ const strict = { additionalProperties: false } as const;
 const Sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Count = Type.Integer({ minimum: 0 });
 const End = { segment: Count, sequence: Count, hash: Sha256Hex };
+const Retired = Type.Object(
+  {
+    ...End,
+    at: Type.Optional(Count),
+    before: Type.Optional(Count),
+    by: Type.Optional(Type.String({ maxLength: 253 })),
+    kept: Type.Optional(
+      Type.Object({ oldest: Count, previous: Sha256Hex, newest: Count, hash: Sha256Hex }, strict),
+    ),
+  },
+  strict,
+);
 
 /** How far one chain was written: its last record that is known to be on disk. */
 export const StreamMark = Type.Object(
@@ -22,7 +34,7 @@ export const StreamMark = Type.Object(
     /** Nothing comes after it: its process ended. */
     ended: Type.Boolean(),
     /** The part of it that was removed because the time to keep it was over. */
-    retired: Type.Optional(Type.Object(End, strict)),
+    retired: Type.Optional(Retired),
   },
   strict,
 );

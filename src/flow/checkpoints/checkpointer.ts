@@ -29,6 +29,8 @@ export interface Checkpointer {
   tick(): Promise<void>;
   /** Signs that the beginning of a chain is about to be removed: to be awaited before it is. */
   readonly retiring: (stream: FlowStream, part: RetiredPart) => Promise<void>;
+  /** What was signed of the beginning of a chain. */
+  readonly retiredOf: (stream: FlowStream) => RetiredPart | undefined;
   /** Removes checkpoints of files that say nothing later than a time (epoch milliseconds). @returns how many files */
   retire(before: number): Promise<number>;
   /** Signs for the last time. */
@@ -82,9 +84,12 @@ export async function startCheckpointer(options: CheckpointerOptions): Promise<C
     retiring: (stream, part) =>
       inTurn(async () => {
         const name = streamName(stream);
-        const known = log.marks.get(name) ?? { stream: name, ...part, ended: false };
-        log.append([{ ...known, retired: part }], now());
+        const { segment, sequence, hash } = part;
+        const known = log.marks.get(name) ?? { stream: name, segment, sequence, hash, ended: false };
+        const at = now();
+        log.append([{ ...known, retired: { at, ...part } }], at);
       }),
+    retiredOf: (stream) => log.marks.get(streamName(stream))?.retired,
     retire: (before) => inTurn(() => log.retire(before, now())),
     async close() {
       clearInterval(timer);

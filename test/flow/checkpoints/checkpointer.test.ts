@@ -133,15 +133,20 @@ describe('checkpoints', () => {
     clock.now += 1000;
     for (let n = 0; n < 5; n += 1) await recordSome(recorder, 1);
     await checkpointer.tick();
-    const stream = { worker: 1, startedAt: monday, bootId: 'boot-1' };
-    expect(await retireSegments(flowsOf(data), monday + 500, stream, checkpointer.retiring)).toBe(1);
+    const retire = (before: number, { bootId: writing }: { bootId: string }): Promise<number> =>
+      retireSegments({
+        directory: flowsOf(data),
+        before,
+        isWritten: ({ bootId }) => bootId === writing,
+        retiring: checkpointer.retiring,
+      });
+    expect(await retire(monday + 500, { bootId: 'boot-1' })).toBe(1);
     expect(await verdictOn(data)).toEqual([]);
     recorder.close();
     await checkpointer.close();
     clock.now += 86_400_000;
     checkpointer = await openCheckpointer(data);
-    const other = { ...stream, bootId: 'boot-2' };
-    expect(await retireSegments(flowsOf(data), clock.now, other, checkpointer.retiring)).toBeGreaterThan(0);
+    expect(await retire(clock.now, { bootId: 'boot-2' })).toBeGreaterThan(0);
     expect(readdirSync(flowsOf(data))).toEqual([]);
     expect(await checkpointer.retire(clock.now + 1)).toBe(1);
     await checkpointer.close();
