@@ -5,11 +5,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
 import { noteBackup } from '../../src/backup/last-backup.ts';
 import { initData } from '../../src/cli/init-data.ts';
 import { installationOf } from '../../src/control/metrics.ts';
+import { loadCheckpointKey, startRecordCheckpoints } from '../../src/control/record-checkpoints.ts';
 import { listenOperator } from '../../src/control/operator-server.ts';
 import { backupCheck } from '../../src/doctor/checks/backup.ts';
 import { certificatesCheck } from '../../src/doctor/checks/certificates.ts';
@@ -43,23 +45,19 @@ afterEach(async () => {
   await made.remove();
 });
 
-describe('the server', () => {
-  /** The operator endpoints as a server has them. */
-  async function answer(
-    waitingFor: readonly string[],
-    version: string,
-    rootPem = made.rootPem,
-  ): Promise<void> {
-    const metrics = () =>
-      `postern_build_info{version="${version}",node="v26.0.0",installation="${installationOf(rootPem)}"} 1\n`;
-    const server = await listenOperator(
-      { notReady: () => waitingFor, troubles: () => [], sinks: () => [], metrics },
-      { host: '127.0.0.1', port: 0 },
-    );
-    closing.push(() => server.close());
-    await set(made, ['operator', 'port'], server.port);
-  }
+/** The operator endpoints as a server has them. */
+async function answer(waitingFor: readonly string[], version: string, rootPem = made.rootPem): Promise<void> {
+  const metrics = () =>
+    `postern_build_info{version="${version}",node="v26.0.0",installation="${installationOf(rootPem)}"} 1\n`;
+  const server = await listenOperator(
+    { notReady: () => waitingFor, troubles: () => [], sinks: () => [], metrics },
+    { host: '127.0.0.1', port: 0 },
+  );
+  closing.push(() => server.close());
+  await set(made, ['operator', 'port'], server.port);
+}
 
+describe('the server', () => {
   it('is told from none, from one that passes no flows, and from another installation’s', async () => {
     expect(inShort(await find(serverCheck, made))).toEqual(['hint: no server runs here by these settings']);
     await answer([], packageFile.version);
@@ -292,4 +290,34 @@ it('verifies the flow records of the last day, and no older ones', async () => {
   const long = new Date(Date.now() - 3 * 86_400_000);
   utimesSync(file, long, long);
   expect(inShort(await find(flowsCheck, made))).toEqual(['ok: whole: 0 records in 0 files of the last day']);
+});
+
+it('says when a server runs and no longer signs what is recorded, and nothing of one that does not run', async () => {
+  const directory = join(made.data, 'flows');
+  const recorder = openRecorder(directory);
+  recorder.request(allowedFacts, answered);
+  await new Promise<void>((resolve) => recorder.whenSynced(resolve));
+  const signedAt = async (at: number): Promise<void> => {
+    const checkpointer = await startRecordCheckpoints({
+      data: made.data,
+      records: 'flows',
+      key: await loadCheckpointKey(made.data, undefined),
+      lifeOf: () => 'live',
+      clock: () => at,
+      logger: pino({ level: 'silent' }),
+    });
+    await checkpointer.tick();
+    await checkpointer.close();
+  };
+  const about = async (): Promise<string[]> => inShort(await find(flowsCheck, made));
+  const long = Date.now() - 600_000;
+  await signedAt(long);
+  expect(await about()).toEqual(['ok: whole: 1 records in 1 files of the last day']);
+  await answer([], packageFile.version);
+  expect(await about()).toEqual([
+    `error: the server runs, and signs no checkpoints of its records: flows since ${new Date(long).toISOString()}`,
+  ]);
+  await signedAt(Date.now());
+  expect(await about()).toEqual(['ok: whole: 1 records in 1 files of the last day']);
+  recorder.close();
 });
