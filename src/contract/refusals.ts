@@ -406,6 +406,17 @@ export const refusals = {
     ['Wrong protocol for this application', 'Reach it by the protocol that it was published with.'],
     ['Mauvais protocole pour cette application', 'Utilisez le protocole avec lequel elle est publiée.'],
   ),
+  'protocol-unexpected': text(
+    403,
+    [
+      'Not what this application speaks',
+      'The first bytes in the tunnel were of another protocol, or for another server name, so it was closed. Use a program that is made for this application; if it is, give the flow id to the security team.',
+    ],
+    [
+      "Ce n'est pas ce que parle cette application",
+      "Les premiers octets du tunnel étaient d'un autre protocole, ou pour un autre nom de serveur ; il a été fermé. Utilisez un programme fait pour cette application ; si c'est le cas, donnez l'identifiant de flux à l'équipe sécurité.",
+    ],
+  ),
   'request-suspicious': text(
     403,
     [

@@ -33,6 +33,7 @@ export function checkApps(
     checkHealth(app, findings);
     checkUpstreams(app, network, findings);
     checkInspection(app, findings);
+    checkExpectation(app, findings);
   }
   checkSharedHosts(apps, findings);
 }
@@ -59,6 +60,27 @@ function checkInspection(app: App, { problem, warning }: Findings): void {
         problem(app, `waf.exclude[${index}].rules[${at}]`, `${rule} ends before it begins`);
     }
   }
+}
+
+function checkExpectation(app: App, { problem }: Findings): void {
+  const { protocol, protocolCheck } = app;
+  if (protocolCheck === undefined) return;
+  const { expect, serverNames } = protocolCheck;
+  if (protocol === 'http')
+    return problem(
+      app,
+      'protocolCheck',
+      'is for tunnels; what an http app gets is HTTP, as the gateway has read it',
+    );
+  if (protocol !== 'tcp' && protocol !== 'udp') {
+    if (expect !== undefined)
+      problem(app, 'protocolCheck.expect', `is already said by the protocol, which is ${protocol}`);
+  } else if (expect === undefined)
+    problem(app, 'protocolCheck', `needs \`expect\`: ${protocol} does not say what the app speaks`);
+  else if ((expect === 'dns') !== (protocol === 'udp'))
+    problem(app, 'protocolCheck.expect', `${expect} cannot be looked for in ${protocol}`);
+  if (serverNames !== undefined && protocol !== 'tls' && expect !== 'tls')
+    problem(app, 'protocolCheck.serverNames', 'are for TLS');
 }
 
 function checkPorts(app: App, { problem }: Findings): void {

@@ -2,7 +2,9 @@ import type { App } from './resources.ts';
 
 /** What can be looked for in an application's flows, by the words of its resource (`inspect`). */
 export const inspectors = ['waf', 'malware', 'dlp'] as const satisfies NonNullable<App['inspect']>;
-export type Inspector = (typeof inspectors)[number];
+/** Tunnels are looked at by one more: whether their first bytes are what the application speaks. */
+export const tunnelInspectors = [...inspectors, 'protocol'] as const;
+export type Inspector = (typeof tunnelInspectors)[number];
 
 /** Why an inspector did not see a flow, or not all of it. The SOC reads these words: to rename one breaks its searches. */
 export const uninspectedReasons = [
@@ -20,6 +22,8 @@ export const uninspectedReasons = [
   'in-its-requests',
   /** A WebSocket or another protocol after an upgrade; the request that asked for it was looked at. */
   'upgraded',
+  /** No bytes came, or too few to tell what they are. */
+  'too-few',
   /** Encrypted or encoded in a way that is not undone here. */
   'encoded',
   /** Beyond the bound up to which it looks. */

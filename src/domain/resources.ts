@@ -75,16 +75,33 @@ export const WafSettings = Type.Object(
 );
 export type WafSettings = Static<typeof WafSettings>;
 
+const HostName = Type.String({
+  description: 'lower-case ASCII DNS name',
+  pattern: '^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$',
+});
+
+export const ProtocolCheckSettings = Type.Object(
+  {
+    /** `block` cuts a tunnel that is not what it should be, and holds without it; `record` only says so. */
+    mode: Type.Optional(Type.Enum(['block', 'record'])),
+    /** What a tcp or udp application speaks, which its `protocol` does not say. */
+    expect: Type.Optional(Type.Enum(['tls', 'ssh', 'rdp', 'postgres', 'smb', 'http', 'dns'])),
+    /** Names that TLS clients may ask for beside the application's host. */
+    serverNames: Type.Optional(Type.Array(HostName, { minItems: 1, maxItems: 64 })),
+  },
+  strict,
+);
+export type ProtocolCheckSettings = Static<typeof ProtocolCheckSettings>;
+
 export const App = Type.Object(
   {
     kind: Type.Literal('App'),
     name: Name,
     network: Name,
-    host: Type.String({
-      description: 'what people type; lower-case ASCII DNS name',
-      pattern: '^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$',
-    }),
+    host: Type.String({ ...HostName, description: 'what people type; lower-case ASCII DNS name' }),
     protocol: Type.Enum(appProtocols),
+    /** Whether the first bytes of its tunnels are what it speaks, for applications other than http. */
+    protocolCheck: Type.Optional(ProtocolCheckSettings),
     ports: Type.Optional(
       Type.Array(Type.Integer({ minimum: 1, maximum: 65535 }), { minItems: 1, maxItems: 64 }),
     ),

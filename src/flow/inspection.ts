@@ -1,5 +1,7 @@
 import type { FlowFacts } from '../domain/flow.ts';
-import { inspectors } from '../domain/inspection.ts';
+import { expectationOf } from '../domain/expected-protocol.ts';
+import { inspectors, tunnelInspectors } from '../domain/inspection.ts';
+import type { App } from '../domain/resources.ts';
 import type { InspectionOutcome, Inspector, UninspectedReason } from '../domain/inspection.ts';
 import { asciiJson, bound } from './safe-text.ts';
 
@@ -13,7 +15,7 @@ export const foundLimits = { names: 32, length: 64, messages: 8, messageLength: 
 export function formatInspection(content: Content, facts: FlowFacts): string {
   const { inspections } = facts;
   if (inspections === undefined) return unseen(content, facts);
-  const outcomes = inspectors.map((inspector): [Inspector, object] => {
+  const outcomes = inspectorsOf(content).map((inspector): [Inspector, object] => {
     const outcome = inspections[inspector];
     return [
       inspector,
@@ -22,6 +24,9 @@ export function formatInspection(content: Content, facts: FlowFacts): string {
   });
   return asciiJson(Object.fromEntries(outcomes));
 }
+
+const inspectorsOf = (content: Content): readonly Inspector[] =>
+  content === 'tunnel' ? tunnelInspectors : inspectors;
 
 const notDone = (why: UninspectedReason): object => ({ state: 'not-done', why });
 
@@ -52,10 +57,15 @@ const outcomeMember = ({
 function reasonOf(inspector: Inspector, content: Content, facts: FlowFacts): UninspectedReason {
   const { app, decision } = facts;
   if (app === undefined || content === 'credentials') return 'no-application';
-  if (app.inspect?.includes(inspector) !== true) return 'not-configured';
+  const isAsked = inspector === 'protocol' ? isCheckedTunnel(app) : app.inspect?.includes(inspector);
+  if (isAsked !== true) return 'not-configured';
   if (decision?.effect !== 'allow') return 'refused-before';
+  if (inspector === 'protocol' && app.protocol !== 'http') return 'too-few';
   return content === 'tunnel' ? reasonOfTunnel(facts) : 'unavailable';
 }
+
+/** Of an http application the gateway has read each request itself. */
+const isCheckedTunnel = (app: App): boolean => app.protocol === 'http' || expectationOf(app) !== undefined;
 
 const reasonOfTunnel = ({ app, request }: FlowFacts): UninspectedReason =>
   app?.protocol !== 'http' ? 'opaque' : request?.method === 'CONNECT' ? 'in-its-requests' : 'upgraded';
@@ -64,15 +74,19 @@ const reasonOfTunnel = ({ app, request }: FlowFacts): UninspectedReason =>
 const unseenTexts = new Map<string, string>();
 const unseenByAll = (why: UninspectedReason): string =>
   asciiJson(Object.fromEntries(inspectors.map((inspector) => [inspector, notDone(why)])));
-/** Of nearly all. */
+/** Of nearly all that are no tunnels. */
 const withoutApplication = unseenByAll('no-application');
 const withoutInspection = unseenByAll('not-configured');
 
 function unseen(content: Content, facts: FlowFacts): string {
   const { app } = facts;
-  if (app === undefined || content === 'credentials') return withoutApplication;
-  if (app.inspect === undefined) return withoutInspection;
-  const reasons = inspectors.map((inspector) => [inspector, reasonOf(inspector, content, facts)] as const);
+  if (content !== 'tunnel') {
+    if (app === undefined || content === 'credentials') return withoutApplication;
+    if (app.inspect === undefined) return withoutInspection;
+  }
+  const reasons = inspectorsOf(content).map(
+    (inspector) => [inspector, reasonOf(inspector, content, facts)] as const,
+  );
   const key = reasons.join(' ');
   const known = unseenTexts.get(key);
   if (known !== undefined) return known;

@@ -36,6 +36,7 @@ const graver: Readonly<Partial<Record<RefusalCode, Verdict['severity']>>> = {
   'token-bound-elsewhere': 'High',
   'token-signature': 'Medium',
   'request-suspicious': 'Medium',
+  'protocol-unexpected': 'Medium',
   'certificate-untrusted': 'Medium',
   'certificate-unknown': 'Medium',
   'device-revoked': 'Medium',

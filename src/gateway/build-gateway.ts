@@ -23,11 +23,11 @@ import { createListener } from './listener.ts';
 import { handleExchange } from './pipeline.ts';
 import type { GatewayPorts } from './ports.ts';
 import { createFlowLog } from './record-flow.ts';
+import { createSituations } from './situations.ts';
 import { identifyDevice } from './steps/identify-device.ts';
 import { createTlsContexts } from './tls-contexts.ts';
 import { createTunnels } from './tunnel.ts';
 import { createHeldBytes } from './waf/held-bytes.ts';
-import { createWafFindings } from './waf/waf-findings.ts';
 import { noWaf } from './waf/waf.ts';
 import { createUpstreams } from './upstream/upstreams.ts';
 
@@ -103,7 +103,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     authoritiesPem: ports.upstreamAuthoritiesPem,
     now: clock,
   });
-  const wafFindings = createWafFindings({
+  const situations = createSituations({
     record: (finding) => record.finding(finding),
     newId: newFlowId,
     now: clock,
@@ -122,7 +122,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     tunnels,
     inspections: new Set(['waf']),
     waf: ports.waf ?? noWaf,
-    wafFindings,
+    situations,
     heldBytes: createHeldBytes(settings.inspection?.maxHeldBytes ?? 0),
     maxInspectedBytes: settings.inspection?.maxBodyBytes ?? 0,
     log,
@@ -211,7 +211,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   const review = setInterval(() => {
     grants.review();
     record.expire();
-    wafFindings.tellOn();
+    situations.tellOn();
     record.tellTraffic();
     http1.expire(performance.now());
   }, reviewIntervalMs);

@@ -11,9 +11,9 @@ import type { FlowLog } from './record-flow.ts';
 import type { Grants } from './grants.ts';
 import type { GatewayLog } from './ports.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
+import type { Situations } from './situations.ts';
 import type { Tunnels } from './tunnel.ts';
 import type { HeldBytes } from './waf/held-bytes.ts';
-import type { WafFindings } from './waf/waf-findings.ts';
 import type { Waf } from './waf/waf.ts';
 
 /** What the steps of the pipeline work with: one for each worker. */
@@ -34,7 +34,8 @@ export interface Gateway {
   /** Inspections that run in this worker. */
   readonly inspections: ReadonlySet<string>;
   readonly waf: Waf;
-  readonly wafFindings: WafFindings;
+  /** What inspections found, for the security team. */
+  readonly situations: Situations;
   /** Of bodies that are held back until they are inspected. */
   readonly heldBytes: HeldBytes;
   readonly maxInspectedBytes: number;

@@ -3,8 +3,11 @@ import { MalformedCapsule } from '../contract/capsules.ts';
 import { createCapsuleReader, encodeDatagram, maxDatagramBytes } from '../contract/datagram-capsules.ts';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
+import type { Expectation } from '../domain/expected-protocol.ts';
+import type { Side } from '../inspection/protocols/recognizer.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
+import { startProtocolCheck } from './protocol/protocol-check.ts';
 import type { EndedBy } from './record-flow.ts';
 import type { OpenedDatagrams } from './upstream/open-upstream.ts';
 
@@ -20,8 +23,14 @@ const usualIdleMs = 120_000;
 export function joinDatagrams(
   flow: Flow,
   gateway: Gateway,
-  { client, opened }: { client: Duplex; opened: OpenedDatagrams },
+  joined: {
+    readonly client: Duplex;
+    readonly opened: OpenedDatagrams;
+    /** What the first datagram of each side has to be. */
+    readonly expectation?: Expectation | undefined;
+  },
 ): void {
+  const { client, opened, expectation } = joined;
   const { socket, text } = opened;
   let isOver = false;
   let hasSent = false;
@@ -37,8 +46,23 @@ export function joinDatagrams(
     gateway.record.tunnelClosed(flow, endedBy, refusal);
     if (flow.grant !== undefined) gateway.grants.close(flow.grant);
   };
+  const cut = (refusal: Refusal): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(idle);
+    socket.close();
+    gateway.record.tunnelClosed(flow, 'gateway', refusal);
+    if (flow.grant !== undefined) gateway.grants.close(flow.grant);
+    // What a power cut takes back, nobody was told.
+    const tell = (): void => void client.destroy();
+    gateway.record.afterSynced(tell, tell);
+  };
+  const check = expectation && startProtocolCheck(flow, gateway, expectation, cut);
+  const isWelcome = (side: Side, payload: Buffer): boolean =>
+    check === undefined || check.isDone(side) || check.look(side, payload) !== undefined;
   const idle = setTimeout(() => end('gateway'), gateway.settings.limits.datagramIdleTimeoutMs ?? usualIdleMs);
   const capsules = createCapsuleReader((payload) => {
+    if (isOver || !isWelcome('client', payload)) return;
     flow.bytesIn += payload.length;
     idle.refresh();
     hasSent = true;
@@ -62,6 +86,7 @@ export function joinDatagrams(
   socket.on('message', (payload) => {
     hasHeard = true;
     opened.note('answered');
+    if (isOver || !isWelcome('upstream', payload)) return;
     // An upstream is not trusted to keep to what a packet can hold, nor to wait for who reads.
     if (payload.length > maxDatagramBytes || client.writableLength > maxQueuedBytes) return;
     flow.bytesOut += payload.length;

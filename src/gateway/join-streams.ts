@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
-import type { SocketInput } from '../contract/socket-input.ts';
+import type { SocketInput, TakeInput } from '../contract/socket-input.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Flow } from './flow.ts';
+import type { Expectation } from '../domain/expected-protocol.ts';
 import type { Gateway } from './gateway.ts';
+import { startProtocolCheck } from './protocol/protocol-check.ts';
 import type { EndedBy } from './record-flow.ts';
 
 interface Joined {
@@ -13,23 +15,41 @@ interface Joined {
   readonly head?: Buffer;
   /** Where the upstream's bytes come, instead of in its `data` events. */
   readonly input?: SocketInput | undefined;
+  /** What their first bytes have to be. */
+  readonly expectation?: Expectation | undefined;
 }
 
 /**
  * Joins a client and an upstream whose tunnel was opened and recorded. Bytes go both ways at the speed of who reads;
  * each side's end is passed on by itself, so that half-closed protocols work; what breaks off on one side is broken
- * off on the other and never made to look like an end. Silence is no reason to end.
+ * off on the other and never made to look like an end. Silence is no reason to end, bytes that are not what was expected
+ * are.
  */
-export function joinStreams(flow: Flow, gateway: Gateway, { client, upstream, head, input }: Joined): void {
+export function joinStreams(flow: Flow, gateway: Gateway, joined: Joined): void {
+  const { client, upstream, head, input, expectation } = joined;
   let isOver = false;
   const end = (endedBy: EndedBy, refusal?: Refusal): void => {
     if (isOver) return;
     isOver = true;
+    check?.stop();
     client.destroy();
     upstream.destroy();
     gateway.record.tunnelClosed(flow, endedBy, refusal);
     if (flow.grant !== undefined) gateway.grants.close(flow.grant);
   };
+  const cut = (refusal: Refusal): void => {
+    if (isOver) return;
+    isOver = true;
+    check?.stop();
+    client.pause();
+    upstream.destroy();
+    gateway.record.tunnelClosed(flow, 'gateway', refusal);
+    if (flow.grant !== undefined) gateway.grants.close(flow.grant);
+    // What a power cut takes back, nobody was told.
+    const tell = (): void => void client.destroy();
+    gateway.record.afterSynced(tell, tell);
+  };
+  const check = expectation && startProtocolCheck(flow, gateway, expectation, cut);
   let first: EndedBy | undefined;
 
   client.allowHalfOpen = true;
@@ -40,19 +60,31 @@ export function joinStreams(flow: Flow, gateway: Gateway, { client, upstream, he
     [client, upstream, 'client'],
     [upstream, client, 'upstream'],
   ] as const) {
+    const pass = (chunk: Buffer): void => {
+      if (side === 'client') flow.bytesIn += chunk.length;
+      else flow.bytesOut += chunk.length;
+      if (!to.write(chunk)) from.pause();
+    };
+    const passChecked = (chunk: Buffer): void => {
+      const checked = check?.look(side, chunk);
+      if (check?.isDone(side) === true) from.on('data', pass).off('data', passChecked);
+      if (checked !== undefined) pass(checked);
+    };
+    const finish = (): void => {
+      const rest = check?.end(side);
+      if (isOver) return;
+      if (rest !== undefined) pass(rest);
+      to.end();
+    };
     // With an input it says itself when it may be read on.
     if (side === 'client' || input === undefined) {
-      from.on('data', (chunk: Buffer) => {
-        if (side === 'client') flow.bytesIn += chunk.length;
-        else flow.bytesOut += chunk.length;
-        if (!to.write(chunk)) from.pause();
-      });
+      from.on('data', check === undefined ? pass : passChecked);
       to.on('drain', () => from.resume());
     }
     from.on('end', () => {
       first ??= side;
-      if (side === 'client' || input === undefined) to.end();
-      else void input.drained().then(() => to.end());
+      if (side === 'client' || input === undefined) finish();
+      else void input.drained().then(finish);
     });
     from.on('error', () => end(first ?? side));
     from.on('close', () => {
@@ -62,12 +94,21 @@ export function joinStreams(flow: Flow, gateway: Gateway, { client, upstream, he
       else end(first ?? side);
     });
   }
-  input?.use((bytes, isLent) => {
+  const take: TakeInput = (bytes, isLent) => {
     flow.bytesOut += bytes.length;
     const written = Promise.withResolvers<void>();
     const hasRoom = client.write(bytes, () => written.resolve());
     return isLent || !hasRoom ? written.promise : undefined;
-  });
+  };
+  input?.use(
+    check === undefined
+      ? take
+      : (bytes, isLent) => {
+          const checked = check.look('upstream', isLent ? Buffer.from(bytes) : bytes);
+          if (check.isDone('upstream')) input.use(take);
+          return checked === undefined ? undefined : take(checked, false);
+        },
+  );
   if (head !== undefined && head.length > 0) {
     flow.bytesOut += head.length;
     client.write(head);

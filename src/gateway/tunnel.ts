@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { refuse } from '../contract/refusals.ts';
 import type { Refusal } from '../contract/refusals.ts';
+import { expectationOf } from '../domain/expected-protocol.ts';
 import type { App } from '../domain/resources.ts';
 import type { AppCertificates } from './app-certificates.ts';
 import { openCapsuleStream } from './capsule-stream.ts';
@@ -72,7 +73,12 @@ export function createTunnels(parts: {
     openOpaque(flow, app, {
       open: ({ upstreams }) => upstreams.open(app),
       carry: (gateway, { socket, input }) =>
-        joinStreams(flow, gateway, { client: acceptBytes(flow, gateway, []), upstream: socket, input }),
+        joinStreams(flow, gateway, {
+          client: acceptBytes(flow, gateway, []),
+          upstream: socket,
+          input,
+          expectation: expectationOf(app),
+        }),
       close: ({ socket }) => void socket.destroy(),
     });
 
@@ -83,6 +89,7 @@ export function createTunnels(parts: {
         joinDatagrams(flow, gateway, {
           client: flow.exchange.accept(101, ['capsule-protocol', '?1']),
           opened,
+          expectation: expectationOf(app),
         }),
       close: ({ socket }) => void socket.close(),
     });

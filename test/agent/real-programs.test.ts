@@ -1,4 +1,8 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
+import { createServer as createTlsServer } from 'node:tls';
+import type { Server as TlsServer } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
@@ -10,6 +14,7 @@ import { quietArguments } from '../lab/chromium.ts';
 import { findFreePort } from '../../src/control/free-port.ts';
 import { labApp } from '../lab/gateway.ts';
 import { startApplication } from '../lab/app-server.ts';
+import { makeOrganization } from '../lab/pki.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { ownName, programsMissing, startPostgres, startRedis, startSshd } from '../lab/servers/programs.ts';
 import type { LabProgram } from '../lab/servers/programs.ts';
@@ -32,6 +37,7 @@ describe.skipIf(missing !== '')(
   () => {
     let web: LabServer;
     let [sshd, postgres, redis]: LabProgram[] = [];
+    let vault: TlsServer;
     let laptop: RealGateway;
     let home: string;
     let port: number;
@@ -51,6 +57,7 @@ describe.skipIf(missing !== '')(
         startRedis(),
         findFreePort('127.0.0.1'),
       ]);
+      vault = await startVault();
       const tcp = (name: string, protocol: 'ssh' | 'postgres' | 'tcp', program: LabProgram) =>
         labApp(name, [`tcp://127.0.0.1:${program.port}`], { protocol, ports: [port] });
       const apps = [
@@ -58,6 +65,10 @@ describe.skipIf(missing !== '')(
         tcp('code', 'ssh', sshd),
         tcp('ledger', 'postgres', postgres),
         tcp('cache', 'tcp', redis),
+        labApp('vault', [`tcp://127.0.0.1:${(vault.address() as AddressInfo).port}`], {
+          protocol: 'tls',
+          ports: [port],
+        }),
       ];
       laptop = await connectLaptop(apps, { intercept: 'loopback', resolver: '127.64.0.90:53' });
       await trustAuthority(home, laptop.authorityFile);
@@ -65,12 +76,13 @@ describe.skipIf(missing !== '')(
       await writeFile(join(home, 'resolv.conf'), 'nameserver 127.64.0.90\noptions timeout:5\n');
       for (;;) {
         const { intercept } = await laptop.agent.status();
-        if (intercept?.hosts.length === 4 && intercept.hosts.every(({ ports }) => ports.length === 1)) break;
+        if (intercept?.hosts.length === 5 && intercept.hosts.every(({ ports }) => ports.length === 1)) break;
       }
     });
     afterAll(async () => {
       await laptop?.close();
       web?.close();
+      vault?.close();
       for (const program of [sshd, postgres, redis]) await program?.stop();
       await rm(home, { recursive: true, force: true });
     });
@@ -195,6 +207,81 @@ describe.skipIf(missing !== '')(
       expect((await psql("select repeat('x', 1000) from generate_series(1, 3000)")).length).toBe(3_003_000);
     });
 
+    /** How its last tunnel to an application ended. */
+    const lastTunnel = async (name: string, from: number) => {
+      const { facts, outcome } = await laptop.lab.recorder.next(
+        ({ kind, facts: { app } }) => kind === 'tunnel-closed' && app?.name === name,
+        from,
+      );
+      return {
+        found: facts.inspections?.protocol?.found,
+        refusal: outcome?.refusal,
+        detail: outcome?.detail?.split(';')[0],
+      };
+    };
+    const sshTo = (name: string): Promise<string> =>
+      intercepted(
+        '/usr/bin/ssh',
+        ...['-i', `${sshd?.directory}/key`, '-p', String(port), '-o', 'BatchMode=yes'],
+        ...['-o', 'StrictHostKeyChecking=accept-new', '-o', `UserKnownHostsFile=${home}/known`],
+        ...[`${ownName}@${host(name)}`, 'echo here'],
+      );
+    const psqlTo = (name: string, sslmode: string): Promise<string> =>
+      intercepted(
+        '/usr/bin/psql',
+        ...['-At', '-c', 'select ssl from pg_stat_ssl where pid = pg_backend_pid()'],
+        `host=${host(name)} port=${port} user=alice dbname=postgres sslmode=${sslmode}`,
+      );
+    /** To the vault, as itself or as somebody else. */
+    const curlTo = (name: string, as = name): Promise<string> =>
+      plainly(
+        '/usr/bin/curl',
+        ...['--silent', '--show-error', '--insecure', '--max-time', '30'],
+        ...['--proxy', `http://127.0.0.1:${laptop.agent.port}`],
+        ...['--connect-to', `${host(as)}:${port}:${host(name)}:${port}`],
+        `https://${host(as)}:${port}/`,
+      );
+
+    it.each([
+      ['ssh', 'code', 'ssh', () => sshTo('code'), 'here\n'],
+      ['psql without TLS', 'ledger', 'postgres', () => psqlTo('ledger', 'disable'), 'f\n'],
+      ['psql with TLS', 'ledger', 'postgres', () => psqlTo('ledger', 'require'), 't\n'],
+      ['curl', 'vault', 'tls', () => curlTo('vault'), 'the vault'],
+    ])('%s is recognized at an application that speaks that', async (_what, name, found, ask, answer) => {
+      const from = laptop.lab.recorder.records.length;
+      expect(await ask()).toBe(answer);
+      expect(await lastTunnel(name, from)).toEqual({ found: [found] });
+    });
+
+    it.each([
+      ['ssh', 'vault', 'ssh', () => sshTo('vault'), 'client: no TLS handshake'],
+      ['ssh', 'ledger', 'ssh', () => sshTo('ledger'), 'client: no PostgreSQL start'],
+      ['psql', 'code', 'postgres', () => psqlTo('code', 'disable'), 'client: no SSH identification'],
+      [
+        'psql that asks for TLS',
+        'vault',
+        'postgres',
+        () => psqlTo('vault', 'require'),
+        'client: no TLS handshake',
+      ],
+      ['curl', 'ledger', 'tls', () => curlTo('ledger'), 'client: a TLS handshake without ALPN postgresql'],
+      [
+        'curl for another name',
+        'vault',
+        'tls',
+        () => curlTo('vault', 'grants'),
+        'client: a TLS handshake for another server name (grants.apps.example.org)',
+      ],
+    ])('%s is cut at the application %s, and recorded as %s', async (_what, name, found, ask, detail) => {
+      const from = laptop.lab.recorder.records.length;
+      await expect(ask()).rejects.toThrow('Command failed');
+      expect(await lastTunnel(name, from)).toEqual({
+        found: [found],
+        refusal: 'protocol-unexpected',
+        detail,
+      });
+    });
+
     it('redis-cli: sets, gets, and hears what is published', async () => {
       const cli = (...args: string[]): string[] => [
         '/usr/bin/redis-cli',
@@ -252,6 +339,21 @@ describe.skipIf(missing !== '')(
     );
   },
 );
+
+/** A service whose TLS is between it and its clients. */
+async function startVault(): Promise<TlsServer> {
+  const { chainPem, keyPem } = await (await makeOrganization()).issueGateway();
+  const server = createTlsServer({ cert: chainPem, key: keyPem }, (socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () =>
+      socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nthe vault'),
+    );
+  });
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
 
 /** The store that Chromium on Linux reads. */
 async function trustAuthority(home: string, file: string): Promise<void> {

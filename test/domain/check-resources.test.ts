@@ -23,6 +23,39 @@ describe('an app among the others', () => {
     expect(problemsOf(network(), tcp())).toEqual([]);
   });
 
+  it.each<[string, Partial<App>, string | undefined]>([
+    ['names for TLS', { protocol: 'tls', protocolCheck: { serverNames: ['a.example.org'] } }, undefined],
+    ['what it records only', { protocol: 'ssh', protocolCheck: { mode: 'record' } }, undefined],
+    ['what tcp does not say', { protocolCheck: { expect: 'smb' } }, undefined],
+    [
+      'the same twice',
+      { protocol: 'ssh', protocolCheck: { expect: 'tls' } },
+      'protocolCheck.expect: is already said by the protocol, which is ssh',
+    ],
+    [
+      'nothing',
+      { protocolCheck: { mode: 'record' } },
+      'protocolCheck: needs `expect`: tcp does not say what the app speaks',
+    ],
+    [
+      'datagrams in a stream',
+      { protocolCheck: { expect: 'dns' } },
+      'protocolCheck.expect: dns cannot be looked for in tcp',
+    ],
+    [
+      'names for what has none',
+      { protocol: 'ssh', protocolCheck: { serverNames: ['a.example.org'] } },
+      'protocolCheck.serverNames: are for TLS',
+    ],
+    [
+      'a tunnel that is none',
+      { protocol: 'http', upstreams: ['http://10.0.0.2:80'], protocolCheck: { mode: 'block' } },
+      'protocolCheck: is for tunnels; what an http app gets is HTTP, as the gateway has read it',
+    ],
+  ])('may expect of its tunnels %s', (_what, more, problem) => {
+    expect(problemsOf(network(), tcp(more))).toEqual(problem === undefined ? [] : [`App grants: ${problem}`]);
+  });
+
   it('needs a network that exists', () => {
     expect(problemsOf(app())).toEqual(['App grants: network: there is no network finance']);
   });

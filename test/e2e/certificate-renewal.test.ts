@@ -52,7 +52,7 @@ beforeAll(async () => {
   await office.addApp({ name: 'files', protocol: 'http', upstream: web.url });
   await office.addApp({
     name: 'code',
-    protocol: 'ssh',
+    protocol: 'tcp',
     ports: [22],
     upstream: `tcp://127.0.0.1:${ssh.port}`,
   });

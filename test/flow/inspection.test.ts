@@ -62,7 +62,29 @@ describe('a flow record says what was not inspected, and why', () => {
         recorder.tunnelOpened(facts({ request }));
       }),
     ).toEqual(
-      ['opaque', 'in-its-requests', 'upgraded'].map((why) => ({ waf: not(why), malware, dlp: not(why) })),
+      [
+        ['opaque', 'too-few'],
+        ['in-its-requests', 'in-its-requests'],
+        ['upgraded', 'upgraded'],
+      ].map(([why = '', first = '']) => ({ waf: not(why), malware, dlp: not(why), protocol: not(first) })),
+    );
+  });
+
+  test('of tunnels whose first bytes nobody said anything of, or that did not come so far', async () => {
+    const protocols = await inspectionOf((recorder) => {
+      recorder.tunnelOpened(facts({ app: app({ protocol: 'tcp' }), request: connect }));
+      recorder.tunnelOpened(
+        facts({ app: app({ protocol: 'tcp', protocolCheck: { expect: 'smb' } }), request: connect }),
+      );
+      recorder.tunnelClosed(
+        facts({ app: app({ protocol: 'rdp' }), request: connect, decision: deny }),
+        refused,
+      );
+      const { app: _, ...withoutApp } = allowedFacts;
+      recorder.tunnelClosed({ ...withoutApp, request: connect }, refused);
+    });
+    expect(protocols.map((one) => (one as { protocol: object }).protocol)).toEqual(
+      ['not-configured', 'too-few', 'refused-before', 'no-application'].map(not),
     );
   });
 

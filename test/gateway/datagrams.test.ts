@@ -26,6 +26,11 @@ beforeAll(async () => {
   lab = await startLabGateway({
     apps: [
       labApp('names', [`udp://127.0.0.1:${dns.port}`], { protocol: 'udp', ports: [53] }),
+      labApp('checked', [`udp://127.0.0.1:${dns.port}`], {
+        protocol: 'udp',
+        ports: [53],
+        protocolCheck: { expect: 'dns' },
+      }),
       labApp('nobody', [`udp://127.0.0.1:${closed.port}`], { protocol: 'udp', ports: [53] }),
       labApp('payroll', [tcp.url], { protocol: 'tcp', ports: [7000] }),
     ],
@@ -104,6 +109,25 @@ const closedRecord = (laptop: LabLaptop, from: number) =>
   );
 
 describe('connect-udp', () => {
+  it('carries only what is DNS where that is expected: another datagram reaches nobody', async () => {
+    const host = 'checked.apps.example.org';
+    const question = Buffer.from('1234010000010000000000000678616d706c650000010001', 'hex');
+    const session = await alice.session();
+    for (const payload of [question, Buffer.from('shell, please')]) {
+      const from = lab.recorder.records.length;
+      const { stream, answer } = await ask(session, targetOf(host, 53), await alice.token());
+      expect(answer[':status']).toBe(200);
+      const peers = dns.peers.length;
+      stream.write(encodeDatagram(payload));
+      const { outcome } = await closedRecord(alice, from);
+      // The service answers with its name before what it got, which is no DNS either.
+      const side = payload === question ? 'upstream: no DNS answer' : 'client: no DNS question';
+      expect([outcome?.refusal, outcome?.detail?.split(';')[0]]).toEqual(['protocol-unexpected', side]);
+      expect(dns.peers.length - peers).toBe(payload === question ? 1 : 0);
+    }
+    session.destroy();
+  });
+
   it('carries datagrams both ways, each whole, and records them as a UDP flow', async () => {
     const from = lab.recorder.records.length;
     const session = await alice.session();

@@ -25,6 +25,7 @@ import type {
   SessionEvent,
   TunnelTraffic,
 } from '../../src/domain/flow.ts';
+import type { Finding } from '../../src/domain/finding.ts';
 import type { UserName } from '../../src/domain/ids.ts';
 import type { Posture } from '../../src/domain/posture.ts';
 import { machineName } from '../../src/domain/subject.ts';
@@ -79,7 +80,7 @@ export interface LabRecorder extends FlowRecorder {
   close(): Promise<void>;
 }
 
-function createLabRecorder(): LabRecorder {
+function createLabRecorder(onFinding: (finding: Finding) => void): LabRecorder {
   const records: Recorded[] = [];
   const waiting = new Set<(record: Recorded) => void>();
   const directory = mkdtempSync(join(tmpdir(), 'postern-lab-'));
@@ -165,6 +166,7 @@ function createLabRecorder(): LabRecorder {
     finding(finding) {
       written.finding(finding);
       findings += 1;
+      onFinding(finding);
     },
     async close() {
       written.close();
@@ -325,6 +327,7 @@ export async function startLabGateway(options: {
   readonly upstreamAuthoritiesPem?: string;
   readonly openBrowserSession?: GatewayPorts['openBrowserSession'];
   readonly recorder?: FlowRecorder;
+  readonly onFinding?: (finding: Finding) => void;
   readonly inspection?: InspectionSettings;
   readonly waf?: Waf;
   /** Trusted beside the device authority. */
@@ -336,7 +339,7 @@ export async function startLabGateway(options: {
   const time = (): number => clock.now + (Date.now() - startedAt);
   const state = emptyState();
   const engine = createPolicyEngine();
-  const recorder = createLabRecorder();
+  const recorder = createLabRecorder(options.onFinding ?? (() => undefined));
   const dialer = createLabDialer();
   const errors: unknown[] = [];
   const warnings: unknown[] = [];

@@ -47,37 +47,39 @@ const posture = object({
   ),
 });
 
-const inspection = object(
-  Object.fromEntries(
-    inspectors.map((inspector) => [
-      inspector,
-      object(
-        {
-          state: literals(['done', 'partly', 'not-done'], 'whether it looked at the flow'),
-          why: Type.Optional(literals(uninspectedReasons, 'why not, or not at all of it')),
-          found: Type.Optional(
-            Type.Array(text(foundLimits.length, 'name of a rule or pattern'), {
-              minItems: 1,
-              maxItems: foundLimits.names,
-              description: 'what it found, by name; never what it looked at',
-            }),
-          ),
-          score: Type.Optional(count('what was found, weighed')),
-          threshold: Type.Optional(
-            Type.Integer({ minimum: 1, description: 'score from which on a request counts as an attack' }),
-          ),
-          messages: Type.Optional(
-            Type.Array(text(foundLimits.messageLength, 'sentence'), {
-              minItems: 1,
-              maxItems: foundLimits.messages,
-              description: 'what the rules say of themselves',
-            }),
-          ),
-        },
-        `what the inspector ${inspector} did`,
+const inspectorOutcome = (inspector: string) =>
+  object(
+    {
+      state: literals(['done', 'partly', 'not-done'], 'whether it looked at the flow'),
+      why: Type.Optional(literals(uninspectedReasons, 'why not, or not at all of it')),
+      found: Type.Optional(
+        Type.Array(text(foundLimits.length, 'name of a rule, pattern or protocol'), {
+          minItems: 1,
+          maxItems: foundLimits.names,
+          description: 'what it found, by name; never what it looked at',
+        }),
       ),
-    ]),
-  ),
+      score: Type.Optional(count('what was found, weighed')),
+      threshold: Type.Optional(
+        Type.Integer({ minimum: 1, description: 'score from which on a request counts as an attack' }),
+      ),
+      messages: Type.Optional(
+        Type.Array(text(foundLimits.messageLength, 'sentence'), {
+          minItems: 1,
+          maxItems: foundLimits.messages,
+          description: 'the same for people, in fixed texts',
+        }),
+      ),
+    },
+    `what the inspector ${inspector} did`,
+  );
+
+const inspection = object(
+  {
+    ...Object.fromEntries(inspectors.map((inspector) => [inspector, inspectorOutcome(inspector)])),
+    /** Of tunnels alone. */
+    protocol: Type.Optional(inspectorOutcome('protocol')),
+  },
   'what was inspected and what was not',
 );
 

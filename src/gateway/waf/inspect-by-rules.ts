@@ -8,6 +8,7 @@ import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { valueOf } from '../raw-fields.ts';
 import { BodyRefused } from '../request-body.ts';
+import type { SituationKind } from '../situations.ts';
 import { holdBody } from './hold-body.ts';
 import type { HeldBody } from './hold-body.ts';
 import { profileOf } from './waf-profile.ts';
@@ -16,6 +17,21 @@ import type { WafAnswer } from './waf.ts';
 
 /** Calls whose two sides talk at once: to wait for the end of one would be to wait for ever. No rule reads their bodies. */
 const streamed = /^application\/grpc(?:\+|;|$)/i;
+
+const rule = 'requests-suspicious';
+const blocked: SituationKind = {
+  rule,
+  title: 'Requests that look like attacks',
+  description: 'They hold what applications are attacked with, and did not reach this one.',
+  severity: 'medium',
+};
+const letThrough: SituationKind = {
+  rule,
+  title: 'Requests that look like attacks, let through',
+  description:
+    'They hold what applications are attacked with, and reached this one, which is set to detect only.',
+  severity: 'high',
+};
 
 /** How many different messages a record keeps. */
 const maxMessages = 8;
@@ -96,7 +112,10 @@ function conclude(
   }
   flow.inspections = { ...flow.inspections, waf: outcomeOf(flow, report, profile, beyond) };
   if (report.score < profile.threshold) return undefined;
-  gateway.wafFindings.note(flow, profile, report.score);
+  gateway.situations.note(flow, profile.isBlocking ? blocked : letThrough, {
+    sums: { requests: 1 },
+    highest: { highestScore: report.score },
+  });
   if (!profile.isBlocking) return undefined;
   return refuse('request-suspicious', `score ${report.score} of ${profile.threshold}: ${summaryOf(report)}`);
 }

@@ -30,6 +30,7 @@ const needed: Readonly<Record<string, string>> = {
   '/usr/bin/chromium': 'chromium',
   '/usr/bin/certutil': 'libnss3-tools',
   '/usr/bin/curl': 'curl',
+  '/usr/bin/openssl': 'openssl',
   '/usr/bin/unshare': 'util-linux',
 };
 
@@ -94,7 +95,7 @@ export async function startSshd(): Promise<LabProgram> {
   return launch(directory, port, '/usr/sbin/sshd', ['-D', '-e', '-f', join(directory, 'config')]);
 }
 
-/** PostgreSQL with the role and database `alice`, which trusts whoever reaches it. */
+/** PostgreSQL with the role and database `alice`, which trusts whoever reaches it, with TLS or without. */
 export async function startPostgres(): Promise<LabProgram> {
   const directory = await mkdtemp(join(tmpdir(), 'postern-postgres-'));
   const port = await findFreePort('127.0.0.1');
@@ -110,6 +111,11 @@ export async function startPostgres(): Promise<LabProgram> {
     stdio: 'ignore',
     cwd: directory,
   });
+  const key = join(directory, 'key.pem');
+  const certificate = join(directory, 'certificate.pem');
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const subject = ['-subj', '/CN=ledger', '-keyout', key, '-out', certificate];
+  execFileSync('/usr/bin/setpriv', [...as, '/usr/bin/openssl', ...request, ...subject], { stdio: 'ignore' });
   const serve = [
     `${postgresPrograms}/postgres`,
     '-D',
@@ -121,6 +127,7 @@ export async function startPostgres(): Promise<LabProgram> {
     '-k',
     '',
     '-F',
+    ...['ssl=on', `ssl_cert_file=${certificate}`, `ssl_key_file=${key}`].flatMap((one) => ['-c', one]),
   ];
   return launch(directory, port, '/usr/bin/setpriv', [...as, ...serve]);
 }

@@ -1,16 +1,24 @@
 import { expect, it } from 'vitest';
 import type { Finding } from '../../src/domain/finding.ts';
 import type { Flow } from '../../src/gateway/flow.ts';
-import { createWafFindings } from '../../src/gateway/waf/waf-findings.ts';
+import { createSituations } from '../../src/gateway/situations.ts';
+import type { SituationKind } from '../../src/gateway/situations.ts';
 
 const minute = 60_000;
+const blocked: SituationKind = {
+  rule: 'requests-suspicious',
+  title: 'Requests that look like attacks',
+  description: 'They did not reach the application.',
+  severity: 'medium',
+};
+const letThrough: SituationKind = { ...blocked, title: 'Let through', severity: 'high' };
 
 function start() {
   const told: Finding[] = [];
   const clock = { now: 1_800_000_000_000 };
   let ids = 0;
   let flows = 0;
-  const findings = createWafFindings({
+  const findings = createSituations({
     record: (finding) => void told.push(finding),
     newId: () => `finding-${(ids += 1)}`,
     now: () => clock.now,
@@ -24,7 +32,10 @@ function start() {
       subject: { token: { user: 'alice@example.org' } },
       exchange: { connection: { certificate: { device } } },
     };
-    findings.note(flow as unknown as Flow, { isBlocking, threshold: 5, paranoia: 1, exclusions: [] }, score);
+    findings.note(flow as unknown as Flow, isBlocking ? blocked : letThrough, {
+      sums: { requests: 1 },
+      highest: { highestScore: score },
+    });
   };
   return { told, clock, note, findings };
 }
@@ -35,10 +46,7 @@ it('tells of the first request at once, and of those after it together, a minute
   expect(told).toEqual([
     {
       id: 'finding-1',
-      rule: 'requests-suspicious',
-      title: 'Requests that look like attacks',
-      description: 'They hold what applications are attacked with, and did not reach this one.',
-      severity: 'medium',
+      ...blocked,
       state: 'new',
       at: clock.now,
       firstSeenAt: clock.now,

@@ -1,0 +1,125 @@
+import { refuse } from '../../contract/refusals.ts';
+import type { Refusal } from '../../contract/refusals.ts';
+import type { Expectation } from '../../domain/expected-protocol.ts';
+import type { InspectionOutcome } from '../../domain/inspection.ts';
+import type { Reading, Side, Unexpected } from '../../inspection/protocols/recognizer.ts';
+import { createRecognizer, guessProtocol } from '../../inspection/protocols/recognizers.ts';
+import type { Flow } from '../flow.ts';
+import type { Gateway } from '../gateway.ts';
+import type { SituationKind } from '../situations.ts';
+
+/** Looks at the first bytes of a tunnel, and has no part in it any more once they are known. */
+export interface ProtocolCheck {
+  /** Whether this side need not be looked at any more. */
+  isDone(side: Side): boolean;
+  /** Looks at what came. It may be kept, so it must not be lent. @returns what may pass now, if anything. */
+  look(side: Side, bytes: Buffer): Buffer | undefined;
+  /** Nothing more comes from this side. @returns what may pass before its end. */
+  end(side: Side): Buffer | undefined;
+  /** The tunnel is over. */
+  stop(): void;
+}
+
+const rule = 'tunnel-other-protocol';
+const cutOff: SituationKind = {
+  rule,
+  title: 'Tunnels that are not what they claim to be',
+  description: 'Their first bytes were not what the application speaks, and they were cut.',
+  severity: 'medium',
+};
+const letThrough: SituationKind = {
+  rule,
+  title: 'Tunnels that are not what they claim to be, let through',
+  description:
+    'Their first bytes were not what the application speaks; it is set to record only, so that they went on.',
+  severity: 'high',
+};
+
+/**
+ * Where an application blocks, the bytes of a side are held until they are recognized, so that an application never gets
+ * what it is not for; each side by itself, since either may wait for the other. What is held is bounded by what a protocol
+ * takes to be told, and by the time that a handshake may take.
+ * @param cut ends the tunnel. Where an application only records, it is not called.
+ */
+export function startProtocolCheck(
+  flow: Flow,
+  gateway: Gateway,
+  { protocol, isBlocking, serverNames }: Expectation,
+  cut: (refusal: Refusal) => void,
+): ProtocolCheck {
+  const { handshakeTimeoutMs } = gateway.settings.limits;
+  const recognizer = createRecognizer(protocol, serverNames);
+  const held: Record<Side, Buffer[]> = { client: [], upstream: [] };
+  const done = new Set<Side>();
+  let isOver = false;
+  const timers: Partial<Record<Side, NodeJS.Timeout>> = {};
+
+  const report = (outcome: InspectionOutcome): void => {
+    flow.inspections = { ...flow.inspections, protocol: outcome };
+  };
+  const release = (side: Side): Buffer => {
+    const bytes = Buffer.concat(held[side]);
+    held[side] = [];
+    clearTimeout(timers[side]);
+    delete timers[side];
+    return bytes;
+  };
+  const recognized = (side: Side): void => {
+    done.add(side);
+    report(
+      done.size === 2
+        ? { state: 'done', found: [protocol] }
+        : { state: 'partly', why: 'too-few', found: [protocol] },
+    );
+  };
+  const refused = (side: Side, { unexpected, about }: Unexpected, bytes: Buffer): void => {
+    const looksLike = guessProtocol(side, bytes);
+    done.add('client').add('upstream');
+    report({ state: 'done', found: [looksLike], messages: [`from the ${side}: ${unexpected}`] });
+    gateway.situations.note(flow, isBlocking ? cutOff : letThrough, {
+      sums: { tunnels: 1, [side === 'client' ? 'byClient' : 'byUpstream']: 1 },
+    });
+    if (!isBlocking) return;
+    isOver = true;
+    const what = about === undefined ? unexpected : `${unexpected} (${about})`;
+    cut(refuse('protocol-unexpected', `${side}: ${what}; expected ${protocol}, looks like ${looksLike}`));
+  };
+  const hold = (side: Side, bytes: Buffer): void => {
+    held[side].push(bytes);
+    timers[side] ??= setTimeout(
+      () => refused(side, { unexpected: 'bytes that come too slowly to be told' }, release(side)),
+      handshakeTimeoutMs,
+    );
+  };
+  const settle = (side: Side, reading: Reading, bytes: Buffer): Buffer | undefined => {
+    if (reading === 'more') {
+      if (!isBlocking) return bytes;
+      hold(side, bytes);
+      return undefined;
+    }
+    const all = held[side].length === 0 ? bytes : Buffer.concat([release(side), bytes]);
+    if (reading === 'yes') recognized(side);
+    else if (reading !== 'pass') refused(side, reading, all);
+    return isOver ? undefined : all;
+  };
+
+  return {
+    isDone: (side) => done.has(side),
+    look(side, bytes) {
+      if (isOver) return undefined;
+      return done.has(side) ? bytes : settle(side, recognizer[side](bytes), bytes);
+    },
+    end(side) {
+      if (isOver || held[side].length === 0) return undefined;
+      const bytes = release(side);
+      // An application that gives up may say so before it is one of its protocol; a client has to be one.
+      if (side === 'client') refused(side, { unexpected: 'an end before it can be told' }, bytes);
+      return isOver ? undefined : bytes;
+    },
+    stop() {
+      isOver = true;
+      release('client');
+      release('upstream');
+    },
+  };
+}
