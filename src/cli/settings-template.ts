@@ -168,7 +168,13 @@ ledger:
 # Where flow records are delivered to, beside the data directory: any number of receivers, each with a place of its own in the
 # records that only its acknowledgement moves (docs/sinks.md). Files are relative to this one.
 # sinks:
-#   - name: archive
+#   - name: search
+#     # Parquet files in the data directory, which make \`postern flows search\` fast (docs/flow-search.md).
+#     type: archive
+#     from: beginning
+#     format: ocsf
+#     flushSeconds: 30
+#   - name: copy
 #     type: file
 #     # Where it begins that never delivered: with what is recorded from now on, or at the beginning.
 #     from: beginning
@@ -193,7 +199,7 @@ ledger:
 #     facility: local0
 #     # Syslog acknowledges nothing: what was written so long before a connection broke is written again.
 #     resendSeconds: 5
-#     # Also: elasticsearch, splunk, loki, redis, nats.
+#     # Also: archive, elasticsearch, splunk, loki, redis, nats.
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 

@@ -224,6 +224,13 @@ export const NatsSinkSettings = sinkOf('nats', {
 });
 export type NatsSinkSettings = Static<typeof NatsSinkSettings>;
 
+/** Parquet files in the data directory, for `postern flows search`. */
+export const ArchiveSinkSettings = sinkOf('archive', {
+  /** Records wait so long for others that are written with them; meanwhile a search finds them in the spool. */
+  flushSeconds: Type.Integer({ minimum: 1, maximum: 3600 }),
+});
+export type ArchiveSinkSettings = Static<typeof ArchiveSinkSettings>;
+
 export const SinkSettings = Type.Union([
   FileSinkSettings,
   SyslogSinkSettings,
@@ -232,6 +239,7 @@ export const SinkSettings = Type.Union([
   LokiSinkSettings,
   RedisSinkSettings,
   NatsSinkSettings,
+  ArchiveSinkSettings,
 ]);
 export type SinkSettings = Static<typeof SinkSettings>;
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { NetworkRegistration } from '../contract/ipc.ts';
+import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import type { Command } from './child.ts';
 
 /** The programs that a supervisor starts, each a file that Node runs. Tests have their own. */
@@ -61,8 +62,21 @@ export function workerCommand(program: string, environment: NodeJS.ProcessEnv, r
   };
 }
 
-/** As the workers' user, whose records it reads; what it has to know of files is told to it. */
-export const shipperCommand = workerCommand;
+/**
+ * As the workers' user, whose records it reads; what it has to know of files is told to it. Parquet files are written by
+ * DuckDB, which is an addon: only where there is a sink of them may it load one.
+ */
+export function shipperCommand(
+  program: string,
+  environment: NodeJS.ProcessEnv,
+  sinks: readonly ResolvedSink[],
+  runAs?: RunAs,
+): Command {
+  const command = workerCommand(program, environment, runAs);
+  return sinks.some(({ settings: { type } }) => type === 'archive')
+    ? { ...command, args: [program] }
+    : command;
+}
 
 const placesOfNsenter = ['/usr/bin/nsenter', '/bin/nsenter', '/run/current-system/sw/bin/nsenter'];
 const namespaceDirectory = '/run/netns';

@@ -19,6 +19,8 @@ export interface SuperviseOptions {
   readonly accessDirectory: string;
   /** Absolute; `sinks` in the data directory. */
   readonly sinkDirectory: string;
+  /** Absolute; `archive` in the data directory. */
+  readonly archiveDirectory: string;
   /** Where this server's records are delivered to. */
   readonly sinks: readonly ResolvedSink[];
   readonly role: 'all' | 'gateway' | 'control';
@@ -45,7 +47,7 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     };
   }
   const hasWorkers = role !== 'control';
-  const { flowDirectory, accessDirectory, sinkDirectory, sinks } = options;
+  const { flowDirectory, accessDirectory, sinkDirectory, archiveDirectory, sinks } = options;
   // A user who is not the control process's may not read what that one records.
   const hasAccess = runAs === undefined;
   const isShipping = hasWorkers && sinks.length > 0;
@@ -53,6 +55,9 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
   try {
     if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
     if (isShipping) prepareFlowDirectory(sinkDirectory, runAs);
+    // Made here, since the user of the workers may not.
+    if (isShipping && sinks.some(({ settings: { type } }) => type === 'archive'))
+      prepareFlowDirectory(archiveDirectory, runAs);
     // For who watches it from the start.
     if (isShipping && hasAccess) prepareFlowDirectory(accessDirectory, undefined);
     // The workers' own user could not share a port with us.
@@ -75,6 +80,8 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
           shipping: {
             recordDirectories: hasAccess ? [flowDirectory, accessDirectory] : [flowDirectory],
             sinkDirectory,
+            archiveDirectory,
+            gateway: gateway.name,
             sinks,
             domain: settings.domain,
             logLevel: settings.log.level,

@@ -145,7 +145,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       : createShipperKeeper({
           ...tuning,
           log,
-          command: shipperCommand(programs.shipper, environment, options.runAs),
+          command: shipperCommand(programs.shipper, environment, shipping.sinks, options.runAs),
           start: { type: 'start', bootId, ...shipping },
           onHealth: (message) => control.sinkHealth(message),
         });

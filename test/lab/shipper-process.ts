@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ShipperMessage } from '../../src/contract/ipc.ts';
 import type { SinkHealth } from '../../src/contract/sinks.ts';
@@ -23,6 +24,7 @@ export interface ShipperProcess {
 export function createShipperProcess(parts: {
   readonly recordDirectories: readonly string[];
   readonly sinkDirectory: string;
+  readonly archiveDirectory?: string;
   readonly sinks: readonly ResolvedSink[];
 }): ShipperProcess {
   let child: ChildProcess | undefined;
@@ -33,7 +35,15 @@ export function createShipperProcess(parts: {
       health = undefined;
       child = fork(program, [], { execArgv: [], serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] });
       child.on('message', (message: ShipperMessage) => (health = message.sinks));
-      send({ type: 'start', ...parts, domain: 'example.org', bootId: 'boot-of-server', logLevel: 'error' });
+      send({
+        type: 'start',
+        ...parts,
+        archiveDirectory: parts.archiveDirectory ?? join(parts.sinkDirectory, 'archive'),
+        gateway: 'gateway.example.org',
+        domain: 'example.org',
+        bootId: 'boot-of-server',
+        logLevel: 'error',
+      });
     },
     get pid() {
       return child?.pid;

@@ -19,7 +19,8 @@ const send = (message: ShipperMessage): void => {
 };
 
 async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): Promise<Shipper> {
-  const { recordDirectories, sinkDirectory, sinks, domain, bootId, logLevel } = message;
+  const { recordDirectories, sinkDirectory, archiveDirectory, gateway, sinks, domain, bootId, logLevel } =
+    message;
   const log = pino({ level: logLevel, base: { process: 'sinks' } }, pino.destination({ fd: 2, sync: true }));
   let shipper: Shipper | undefined;
   const report = (): void => {
@@ -31,6 +32,8 @@ async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): 
   shipper = await startShipper({
     recordDirectories,
     sinkDirectory,
+    archiveDirectory,
+    gateway,
     sinks,
     origin: { productVersion: packageFile.version, domain },
     bootId,

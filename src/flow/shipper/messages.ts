@@ -8,6 +8,8 @@ export type SupervisorToShipper =
       readonly recordDirectories: readonly string[];
       /** Of its cursors; the only directory that it writes to, but for those of file sinks. */
       readonly sinkDirectory: string;
+      readonly archiveDirectory: string;
+      readonly gateway: string;
       readonly sinks: readonly ResolvedSink[];
       readonly domain: string;
       readonly bootId: string;

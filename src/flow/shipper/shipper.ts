@@ -23,6 +23,9 @@ export interface ShipperOptions {
   readonly recordDirectories: readonly string[];
   /** Of the cursors, and of what receivers refuse; ours alone. */
   readonly sinkDirectory: string;
+  readonly archiveDirectory: string;
+  /** As its certificate bears it. */
+  readonly gateway: string;
   readonly sinks: readonly ResolvedSink[];
   readonly origin: Origin;
   readonly bootId: string;
@@ -88,7 +91,10 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       deliveries.push(
         startDelivery({
           settings,
-          sink: await createSink(resolved),
+          sink: await createSink(resolved, {
+            ...options,
+            onTrouble: (problem) => log.warn({ sink: name, problem }, 'archive not tidied up'),
+          }),
           reader,
           cursor: openCursorFile(join(sinkDirectory, `${name}.cursor`)),
           positions,

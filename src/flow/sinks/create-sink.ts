@@ -1,13 +1,25 @@
 import type { ResolvedSink } from './resolved-sink.ts';
 import type { Sink } from './sink.ts';
 
+/** What a sink may need of the server that it is of. */
+export interface SinkPlace {
+  /** Of the cursors; for what it has to remember. */
+  readonly sinkDirectory: string;
+  readonly archiveDirectory: string;
+  /** As its certificate bears it. */
+  readonly gateway: string;
+  readonly onTrouble: (problem: string) => void;
+}
+
 /**
  * The sink of its settings. It connects to nothing before it is given something to send. What it is made of is loaded only
  * here: nobody pays with memory for the client library of a receiver that he does not have.
  */
-export async function createSink(resolved: ResolvedSink): Promise<Sink> {
+export async function createSink(resolved: ResolvedSink, place: SinkPlace): Promise<Sink> {
   const { settings, tls } = resolved;
   switch (settings.type) {
+    case 'archive':
+      return (await import('../archive/archive-sink.ts')).createArchiveSink(settings, place);
     case 'file':
       return (await import('./file-sink.ts')).createFileSink(settings);
     case 'syslog':

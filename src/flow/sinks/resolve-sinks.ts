@@ -38,6 +38,8 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
       }
     };
     switch (settings.type) {
+      case 'archive':
+        return { settings };
       case 'file':
         return { settings: { ...settings, path: at(settings.path) } };
       case 'syslog':

@@ -20,6 +20,7 @@ export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[]
     ...findRedactionProblems(sink, index),
     ...findTlsProblems(sink, index),
     ...findHttpProblems(sink, index),
+    ...findArchiveProblems(sinks, index),
   ]);
 }
 
@@ -61,6 +62,29 @@ function findTlsProblems(sink: SinkSettings, index: number): ShapeProblem[] {
   return (certificateFile === undefined) === (keyFile === undefined)
     ? []
     : [{ path: [index, 'tls'], message: 'has one of certificateFile and keyFile, and needs both or none' }];
+}
+
+function findArchiveProblems(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
+  const sink = sinks[index];
+  if (sink?.type !== 'archive') return [];
+  return [
+    ...(sink.format === 'ocsf'
+      ? []
+      : [{ path: [index, 'format'], message: 'must be ocsf: an archive holds records as they are' }]),
+    ...(['filter', 'redact'] as const).flatMap((key) =>
+      sink[key] === undefined
+        ? []
+        : [
+            {
+              path: [index, key],
+              message: 'is not for an archive: a search must find each record, as it is',
+            },
+          ],
+    ),
+    ...(sinks.findIndex(({ type }) => type === 'archive') === index
+      ? []
+      : [{ path: [index, 'type'], message: 'archive is there already: a data directory has one' }]),
+  ];
 }
 
 function findHttpProblems(sink: SinkSettings, index: number): ShapeProblem[] {

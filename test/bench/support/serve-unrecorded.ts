@@ -20,6 +20,7 @@ const { code } = await superviseServer({
   flowDirectory: join(data, 'flows'),
   accessDirectory: join(data, 'access'),
   sinkDirectory: join(data, 'sinks'),
+  archiveDirectory: join(data, 'archive'),
   sinks: [],
   role: 'all',
   workers: Number(values.workers),

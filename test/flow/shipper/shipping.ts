@@ -36,11 +36,14 @@ export async function ship(
   records: string | readonly string[],
   sinkDirectory: string,
   sinks: readonly (ResolvedSink | SinkSettings)[],
+  archiveDirectory = join(sinkDirectory, 'archive'),
 ): Promise<Shipping> {
   const troubles: object[] = [];
   const shipper = await startShipper({
     recordDirectories: [records].flat(),
     sinkDirectory,
+    archiveDirectory,
+    gateway: 'gateway.example.org',
     sinks: sinks.map((sink) => ('settings' in sink ? sink : { settings: sink })),
     origin,
     bootId: 'boot-of-server',

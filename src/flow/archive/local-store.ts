@@ -1,0 +1,84 @@
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../ledger/durable-file.ts';
+import type { ArchiveStore } from './archive-store.ts';
+import { mergePartition } from './merge-partition.ts';
+import { hourMs, parsePartitionPath } from './partition.ts';
+
+export interface LocalStoreParts {
+  readonly directory: string;
+  /** In the same file system. */
+  readonly stagingDirectory: string;
+  readonly memoryMegabytes: number;
+  readonly onTrouble: (error: unknown) => void;
+  readonly clock?: () => number;
+}
+
+/** How long after its end an hour is merged into few files: what is delivered by then is in them at once. */
+const settledMs = 120_000;
+
+/** An archive in a directory of this machine. Small files of hours that are over are merged. */
+export function createLocalStore(parts: LocalStoreParts): ArchiveStore {
+  const { directory, clock = Date.now } = parts;
+  /** That may have more files than need be; all that are there, until they were looked at. */
+  let unmerged: Set<string> | undefined;
+  let merging: Promise<void> | undefined;
+  let isClosing = false;
+
+  async function mergeAll(): Promise<void> {
+    unmerged ??= new Set(await listPartitions(directory));
+    for (const path of [...unmerged]) {
+      const partition = parsePartitionPath(path);
+      if (isClosing) return;
+      if (partition !== undefined && clock() < partition.hour + hourMs + settledMs) continue;
+      unmerged.delete(path);
+      if (partition !== undefined) await mergePartition({ ...parts, path });
+    }
+  }
+
+  return {
+    async publish({ name }, staged) {
+      const path = join(directory, name);
+      // Each folder that is new is made to last, from the top down.
+      const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rename(staged, path);
+      for (let at = dirname(path); ; at = dirname(at)) {
+        syncDirectory(at);
+        if (made === undefined || at === directory || at === dirname(made)) break;
+      }
+    },
+    published(files) {
+      for (const { name } of files) unmerged?.add(dirname(name));
+      merging ??= mergeAll()
+        .catch(parts.onTrouble)
+        .finally(() => (merging = undefined));
+    },
+    async close() {
+      isClosing = true;
+      await merging;
+    },
+  };
+}
+
+/** Paths of all partitions of an archive; none where it is not there. */
+export async function listPartitions(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const keep of await list(directory))
+    for (const date of await list(join(directory, keep)))
+      for (const hour of await list(join(directory, keep, date))) {
+        const path = `${keep}/${date}/${hour}`;
+        if (parsePartitionPath(path) !== undefined) found.push(path);
+      }
+  return found;
+}
+
+async function list(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Removed meanwhile, its time being over; or what lies there is no folder.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+import { memberOf } from '../shipper/spool-item.ts';
+import type { FlowRecord } from '../shipper/spool-item.ts';
+
+/**
+ * For how long records have to be kept, by what they are: of flows; of what a security team looks into (sign-ins, refusals,
+ * findings); of who administered. The first folder of each path, so that what is over goes by whole files, and a lifecycle
+ * rule of a bucket can be said in one prefix.
+ */
+export const retentionClasses = ['flows', 'security', 'administration'] as const;
+export type RetentionClass = (typeof retentionClasses)[number];
+
+/** One hour of records that are kept equally long. */
+export interface Partition {
+  readonly keep: RetentionClass;
+  /** Epoch milliseconds at which the hour begins. */
+  readonly hour: number;
+}
+
+export const hourMs = 3_600_000;
+const authentication = 3002;
+const finding = 2004;
+const entityManagement = 3004;
+const apiActivity = 6003;
+const heartbeat = 99;
+const denied = 2;
+
+export function retentionClassOf(record: FlowRecord): RetentionClass {
+  const { class_uid: classUid, activity_id: activity, action_id: action } = record;
+  if (classUid === apiActivity || (classUid === entityManagement && activity !== heartbeat))
+    return 'administration';
+  return classUid === authentication || classUid === finding || action === denied ? 'security' : 'flows';
+}
+
+/** 9999-12-31: what says to be later is no time that anybody could search for. */
+const latest = 253_370_764_800_000;
+
+/** By when it happened; what does not say that is of the hour in which it is archived. */
+export function partitionOf(record: FlowRecord, now: number): Partition {
+  const time = memberOf(record, 'time');
+  const isTime = typeof time === 'number' && time >= 0 && time < latest;
+  return { keep: retentionClassOf(record), hour: hourMs * Math.floor((isTime ? time : now) / hourMs) };
+}
+
+/** `keep=flows/date=2026-11-27/hour=13`, in UTC: as Hive writes partitions, so that others can read them. */
+export function partitionPath({ keep, hour }: Partition): string {
+  const text = new Date(hour).toISOString();
+  return `keep=${keep}/date=${text.slice(0, 10)}/hour=${text.slice(11, 13)}`;
+}
+
+const pattern = /^keep=([a-z]+)\/date=(\d{4}-\d{2}-\d{2})\/hour=(\d{2})$/;
+
+/** Undefined for anything that is not exactly the path of a partition. */
+export function parsePartitionPath(path: string): Partition | undefined {
+  const [, name = '', date = '', hour = ''] = pattern.exec(path) ?? [];
+  const keep = retentionClasses.find((known) => known === name);
+  const time = Date.parse(`${date}T${hour}:00:00Z`);
+  return keep === undefined || Number.isNaN(time) ? undefined : { keep, hour: time };
+}
