@@ -4,14 +4,16 @@ import { tailFlows } from '../flow/tail-flows.ts';
 import { addDataOption, cannotReadRecords, flowDirectory } from './flow-directory.ts';
 import { describeFlow, flowTitles } from './flow-line.ts';
 import { registerFlowsExport } from './flows-export.ts';
+import { registerFlowsSearch } from './flows-search.ts';
 import { registerFlowsVerify } from './flows-verify.ts';
 import { printLine } from './output.ts';
 
 export function registerFlows(program: Command): void {
   const group = program
     .command('flows')
-    .description('flow records: watch them, prove that none is missing, take them elsewhere');
+    .description('flow records: watch them, search them, prove that none is missing, take them elsewhere');
   registerTail(group);
+  registerFlowsSearch(group);
   registerFlowsVerify(group);
   registerFlowsExport(group);
 }

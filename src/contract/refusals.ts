@@ -737,6 +737,28 @@ export const refusals = {
       "Vérifiez qu'elle fonctionne et que son adresse d'exploitation dans `control.gateways` est juste.",
     ],
   ),
+  'search-overrun': text(
+    503,
+    [
+      'The search takes too long',
+      'Ask for a shorter time, or name a device, a user or an application. Records that are not archived yet are slow to search: see docs/flow-search.md.',
+    ],
+    [
+      'La recherche prend trop de temps',
+      "Demandez une période plus courte, ou nommez un appareil, un utilisateur ou une application. Ce qui n'est pas encore archivé est lent à parcourir : voir docs/flow-search.md.",
+    ],
+  ),
+  'search-unavailable': text(
+    503,
+    [
+      'Flow records cannot be searched',
+      'The log of the control plane says why. The records themselves are not touched by it.',
+    ],
+    [
+      'Les flux enregistrés ne peuvent pas être parcourus',
+      "Le journal du plan de contrôle dit pourquoi. Les enregistrements eux-mêmes n'en souffrent pas.",
+    ],
+  ),
   'access-log-unavailable': text(
     503,
     [

@@ -33,6 +33,7 @@ import { deviceTokenRoute } from './routes/device-token.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrollRoute } from './routes/enroll.ts';
 import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
+import { flowRoutes } from './routes/flows.ts';
 import { gatewayRoutes } from './routes/gateways.ts';
 import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
@@ -146,6 +147,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     whyRoute(scope, parts);
     apiKeyRoutes(scope, parts, guarded);
     accessLogRoute(scope, parts);
+    flowRoutes(scope, parts);
     await gatewayRoutes(scope, parts);
     administratorSignOutRoute(scope, parts);
   });

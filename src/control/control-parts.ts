@@ -10,6 +10,7 @@ import type { RefusalCode } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { Role, Scope } from '../domain/administration.ts';
 import type { VerifiedCertificate } from '../domain/subject.ts';
+import type { Searcher } from '../flow/search/searcher.ts';
 import type { CertificateSigner } from '../enrollment/certificate-signer.ts';
 import type { SigningKey } from '../identity/signing-key.ts';
 import type { LedgerStore } from '../ledger/store.ts';
@@ -74,6 +75,8 @@ export interface ControlParts {
   /** Administrators that a change of policies, groups, administrators or firewalls takes. */
   readonly approvals: 1 | 2;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
+  /** Searches the flow records of this server. */
+  readonly flows: Pick<Searcher, 'ask'>;
   /** From the settings; without any there, this server alone. */
   readonly gateways: () => readonly GatewayAddress[];
   readonly answers: AnswerMemory;

@@ -27,6 +27,7 @@ export const openApiDocument: NonNullable<FastifyDynamicSwaggerOptions['openapi'
     { name: 'administrators', description: 'Who may do what: roles and API keys' },
     { name: 'devices', description: 'Enrollment, certificates, session tokens and device state' },
     { name: 'sign-in', description: 'What the identity provider tells' },
+    { name: 'flows', description: 'What flow records say' },
     { name: 'gateways', description: 'How the gateways do' },
     { name: 'policies', description: 'Decisions explained' },
     { name: 'applications', description: 'For the applications behind the gateway' },

@@ -17,6 +17,8 @@ import { countLostEntries } from '../ledger/replica/lost-entries.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
+import { flowPlacesOf, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
+import { createSearcher } from '../flow/search/searcher.ts';
 import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
 import { countedAtOnce, defaultRateLimits } from './rate-limits.ts';
@@ -222,7 +224,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           }
         : undefined;
     let operatorPort = start.operatorPort ?? settings.operator.port;
-    const parts: Omit<ControlParts, 'accessLog'> = {
+    const parts: Omit<ControlParts, 'accessLog' | 'flows'> = {
       store,
       gateway: {
         ...settings.gateway,
@@ -321,11 +323,18 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       const changes = await startChangeRecords({ directory, store, accessLog, logger });
       closing.push(() => changes.close());
     }
+    const flows = createSearcher({
+      places: flowPlacesOf(data, settings.sinks),
+      limits: searchLimits,
+      timeoutMs: searchTimeoutMs,
+      ...(settings.runAs === undefined || process.getuid?.() !== 0 ? {} : { runAs: settings.runAs }),
+    });
+    closing.push(() => flows.close());
     const api =
       accessLog === undefined
         ? undefined
         : await listenApi(
-            { ...parts, accessLog },
+            { ...parts, accessLog, flows },
             {
               settings,
               port,

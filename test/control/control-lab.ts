@@ -40,6 +40,8 @@ import { openLedgerStore } from '../../src/ledger/store.ts';
 import type { LedgerStore } from '../../src/ledger/store.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
 import { createPolicyEngine } from '../../src/policy/engine.ts';
+import { flowPlacesOf } from '../../src/flow/search/flow-places.ts';
+import { createSearcher } from '../../src/flow/search/searcher.ts';
 import { makeOrganization } from '../lab/pki.ts';
 import type { Organization } from '../lab/pki.ts';
 
@@ -147,6 +149,11 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     origin: { productVersion: '0.1.0', domain: organization.domain },
     bootId: 'boot-1',
   });
+  const flows = createSearcher({
+    places: flowPlacesOf(directory),
+    limits: { memoryMegabytes: 256, threads: 1 },
+    timeoutMs: 20_000,
+  });
   const postureRequests = createMemorySignals();
   const parts: ControlParts = {
     store,
@@ -203,6 +210,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     signIn: await options.signIn?.({ organization, store, clock }),
     engine,
     accessLog,
+    flows,
     gateways: () => options.gateways ?? [],
     answers: createAnswerMemory(),
     rateLimits: options.rateLimits ?? defaultRateLimits,
@@ -283,6 +291,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     },
     async close() {
       await app.close();
+      flows.close();
       accessLog.close();
       await store.close();
       await rm(directory, { recursive: true, force: true });

@@ -1,3 +1,4 @@
+import { vi } from 'vitest';
 import { derTag, encodeDer } from '../../certs/der.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { createRsaKeyAndRequest } from '../../certs/rsa-request.ts';
@@ -7,6 +8,7 @@ import type { RefusalCode } from '../../src/contract/refusals.ts';
 import { createApiKey, isLastingOwner } from '../../src/control/api-key.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 import { readChecks } from '../../src/domain/posture.ts';
+import { SearchOverrun } from '../../src/flow/search/searcher.ts';
 import type { ControlLab, Identity } from './control-lab.ts';
 
 /** A request of one operation. Parameters of the path are written out. */
@@ -34,6 +36,17 @@ const at = (path: string, body?: unknown) => async (): Promise<Example> => ({
   ...(body === undefined ? {} : { body }),
 });
 const ofNone = (path: string, body?: unknown) => ({ 'not-found': at(path, body) });
+/** By a search process that does not come back, or with what it failed on. */
+const searchFails = (path: string) => ({
+  'search-overrun': async ({ parts }: ControlLab): Promise<Example> => {
+    vi.spyOn(parts.flows, 'ask').mockRejectedValueOnce(new SearchOverrun('it takes too long'));
+    return { path };
+  },
+  'search-unavailable': async ({ parts }: ControlLab): Promise<Example> => {
+    vi.spyOn(parts.flows, 'ask').mockRejectedValueOnce(new Error('no such file'));
+    return { path };
+  },
+});
 const state = (next: string) => ({ state: next, reason: 'test' });
 const group = { kind: 'Group', name: 'staff', members: ['alice@example.org'] };
 const inUse = [
@@ -379,4 +392,9 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     ]),
   ),
   'GET /v1/access-log': { good: at('/v1/access-log') },
+  'GET /v1/flows': { good: at('/v1/flows'), refused: searchFails('/v1/flows') },
+  'GET /v1/flows/summary': {
+    good: at('/v1/flows/summary?by=user,device'),
+    refused: searchFails('/v1/flows/summary?by=user'),
+  },
 };

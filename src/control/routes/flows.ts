@@ -1,0 +1,108 @@
+import type { FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import {
+  SearchFlowsQuery,
+  SearchFlowsResponse,
+  SummarizeFlowsQuery,
+  SummarizeFlowsResponse,
+} from '../../contract/flow-search.ts';
+import type { SummaryColumn } from '../../contract/flow-search.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import { readFlowFilter } from '../../flow/search/flow-query.ts';
+import type { FlowAnswer, FlowQuery } from '../../flow/search/flow-query.ts';
+import { SearchOverrun } from '../../flow/search/searcher.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { formatCursor, limitOf, parseCursor } from '../page.ts';
+
+const Place = Type.Object(
+  { time: Type.Integer(), uid: Type.String({ maxLength: 64 }) },
+  { additionalProperties: false },
+);
+
+const admission = {
+  roles: ['owner', 'security', 'soc', 'auditor'],
+  scope: 'flows:read',
+  refusals: ['search-overrun', 'search-unavailable'],
+} as const;
+
+const dayMs = 86_400_000;
+
+/** GET /v1/flows and GET /v1/flows/summary: what the records of this server say. Each is in the access log. */
+export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): void {
+  const periodOf = ({ since, until }: { readonly since?: string; readonly until?: string }) => {
+    const end = until === undefined ? clock() + dayMs : Number(until);
+    return { since: since === undefined ? Math.min(clock(), end) - dayMs : Number(since), until: end };
+  };
+
+  /** Ended when nobody waits for the answer any more. */
+  async function ask(query: FlowQuery, reply: FastifyReply): Promise<FlowAnswer> {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    try {
+      return await flows.ask(query, gone.signal);
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      throw new GatewayError(error instanceof SearchOverrun ? 'search-overrun' : 'search-unavailable', {
+        detail,
+        cause: error,
+      });
+    }
+  }
+
+  app.get(
+    '/v1/flows',
+    {
+      config: admission,
+      schema: {
+        summary: 'Flow records, newest first',
+        tags: ['flows'],
+        querystring: SearchFlowsQuery,
+        response: { 200: SearchFlowsResponse },
+      },
+    },
+    async (request, reply) => {
+      const limit = limitOf(request.query, 100);
+      const after = parseCursor(Place, request.query.cursor);
+      const query = {
+        kind: 'rows',
+        filter: readFlowFilter(request.query),
+        ...periodOf(request.query),
+        limit,
+        whole: request.query.whole === 'true',
+        ...(after === undefined ? {} : { after }),
+      } as const;
+      const answer = await ask(query, reply);
+      const found = answer.kind === 'rows' ? [...answer.rows] : [];
+      const last = found.length < limit ? undefined : found.at(-1);
+      return {
+        flows: found,
+        ...(last === undefined ? {} : { next: formatCursor({ time: last.time ?? 0, uid: last.uid ?? '' }) }),
+      };
+    },
+  );
+
+  app.get(
+    '/v1/flows/summary',
+    {
+      config: admission,
+      schema: {
+        summary: 'How often flows were allowed and denied, by user, device, application and more',
+        tags: ['flows'],
+        querystring: SummarizeFlowsQuery,
+        response: { 200: SummarizeFlowsResponse },
+      },
+    },
+    async (request, reply) => {
+      const by = [...new Set(request.query.by.split(','))] as SummaryColumn[];
+      const query = {
+        kind: 'counts',
+        by,
+        filter: readFlowFilter(request.query),
+        ...periodOf(request.query),
+        limit: limitOf(request.query, 100),
+      } as const;
+      const answer = await ask(query, reply);
+      return { counts: answer.kind === 'counts' ? [...answer.counts] : [] };
+    },
+  );
+}

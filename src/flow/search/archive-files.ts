@@ -1,0 +1,51 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseFileName, validFiles } from '../archive/file-name.ts';
+import { hourMs, parsePartitionPath, partitionPath, retentionClasses } from '../archive/partition.ts';
+import type { RetentionClass } from '../archive/partition.ts';
+import { flowClassNames } from '../../contract/flow-search.ts';
+import type { FlowQuery } from './flow-query.ts';
+
+/** Which retention classes can hold what is asked for. */
+export function classesOf({ filter }: Pick<FlowQuery, 'filter'>): readonly RetentionClass[] {
+  if (filter.class === flowClassNames.access) return ['administration'];
+  if (filter.class === flowClassNames['sign-in'] || filter.class === flowClassNames.finding)
+    return ['security'];
+  if (filter.verdict === 'denied') return ['security'];
+  if (filter.class === flowClassNames.request && filter.verdict === 'allowed') return ['flows'];
+  return retentionClasses;
+}
+
+/** Whether the hour of a partition has something of the period. */
+export const overlaps = (hour: number, { since, until }: Pick<FlowQuery, 'since' | 'until'>): boolean =>
+  hour < until && hour + hourMs > since;
+
+/** The files of a local archive that can hold what is asked for, absolute. None where there is no archive. */
+export async function listArchiveFiles(directory: string, query: FlowQuery): Promise<string[]> {
+  const paths: string[] = [];
+  for (const keep of classesOf(query))
+    for (const date of await list(join(directory, `keep=${keep}`)))
+      for (const hour of await list(join(directory, `keep=${keep}`, date))) {
+        const partition = parsePartitionPath(`keep=${keep}/${date}/${hour}`);
+        if (partition !== undefined && overlaps(partition.hour, query)) paths.push(partitionPath(partition));
+      }
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = (await list(join(directory, path))).flatMap((name) => {
+      const parsed = parseFileName(name);
+      return parsed === undefined ? [] : [{ ...parsed, name }];
+    });
+    files.push(...validFiles(found).map(({ name }) => join(directory, path, name)));
+  }
+  return files;
+}
+
+async function list(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw error;
+  }
+}

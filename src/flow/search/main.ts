@@ -1,0 +1,33 @@
+import type { FromSearchProcess, ToSearchProcess } from './messages.ts';
+import { createFlowSearch } from './search-flows.ts';
+import type { FlowSearch } from './search-flows.ts';
+
+/**
+ * The process that searches records: what it reads was written by those who meet the network, so that it has no right beside
+ * reading it, and is ended when it takes too long. Spoken to over its channel alone.
+ */
+
+let search: FlowSearch | undefined;
+
+const send = (message: FromSearchProcess): void => {
+  if (process.connected) process.send?.(message);
+};
+
+process.on('message', (message: ToSearchProcess) => {
+  if (message.type === 'open') {
+    search = createFlowSearch(message.places, message.limits);
+    return;
+  }
+  if (search === undefined) throw new TypeError('asked before it was opened');
+  search.ask(message.query).then(
+    (answer) => send({ type: 'answer', answer }),
+    (error: unknown) =>
+      send({
+        type: 'failed',
+        message: (error instanceof Error ? error.message : String(error)).slice(0, 1000),
+      }),
+  );
+});
+process.once('disconnect', () => process.exit(0));
+// Ctrl-C goes to the whole group of processes; whoever started it says when to end.
+process.on('SIGINT', () => undefined);

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { FlowAnswer, FlowQuery } from './flow-query.ts';
+import type { FromSearchProcess, ToSearchProcess } from './messages.ts';
+import type { SearchLimits } from './search-flows.ts';
+import type { FlowPlaces } from './unarchived-records.ts';
+
+/** Searches in processes of their own, a few at once. */
+export interface Searcher {
+  /** @throws SearchOverrun; Error with a sentence for what went wrong otherwise */
+  ask(query: FlowQuery, signal?: AbortSignal): Promise<FlowAnswer>;
+  close(): void;
+}
+
+/** It took longer than it may, waiting for others that search among it. */
+export class SearchOverrun extends Error {
+  override readonly name = 'SearchOverrun';
+}
+
+export interface SearcherOptions {
+  readonly places: FlowPlaces;
+  readonly limits: SearchLimits;
+  readonly timeoutMs: number;
+  /** Whose right to read the records it has. */
+  readonly runAs?: { readonly uid: number; readonly gid: number };
+  /** How long a process stays that nobody asks. */
+  readonly idleMs?: number;
+}
+
+const mostProcesses = 2;
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const program = fileURLToPath(new URL(`./main.${extension}`, import.meta.url));
+
+export function createSearcher(options: SearcherOptions): Searcher {
+  const { places, limits, timeoutMs, runAs, idleMs = 60_000 } = options;
+  const idle: { readonly child: ChildProcess; readonly timer: NodeJS.Timeout }[] = [];
+  const waiting: (() => void)[] = [];
+  const running = new Set<ChildProcess>();
+  let busy = 0;
+
+  function take(): ChildProcess {
+    const known = idle.pop();
+    if (known !== undefined) {
+      clearTimeout(known.timer);
+      return known.child;
+    }
+    const child = spawn(process.execPath, [program], {
+      stdio: ['ignore', 'ignore', 2, 'ipc'],
+      serialization: 'advanced',
+      // No credentials, and no NODE_OPTIONS.
+      env: {},
+      ...runAs,
+    });
+    running.add(child);
+    child.once('exit', () => {
+      running.delete(child);
+      const index = idle.findIndex((one) => one.child === child);
+      if (index !== -1) idle.splice(index, 1);
+    });
+    tell(child, { type: 'open', places, limits });
+    return child;
+  }
+
+  function leave(child: ChildProcess): void {
+    if (!child.connected) return;
+    idle.push({ child, timer: setTimeout(() => child.disconnect(), idleMs).unref() });
+  }
+
+  /** @throws SearchOverrun when the signal is there first */
+  async function turn(signal: AbortSignal): Promise<void> {
+    if (busy >= mostProcesses) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const giveUp = (): void => {
+        waiting.splice(waiting.indexOf(resolve), 1);
+        reject(new SearchOverrun('others search already'));
+      };
+      waiting.push(resolve);
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      await promise;
+      signal.removeEventListener('abort', giveUp);
+    }
+    busy += 1;
+  }
+
+  async function exchange(query: FlowQuery, signal: AbortSignal): Promise<FlowAnswer> {
+    const child = take();
+    const { promise, resolve, reject } = Promise.withResolvers<FlowAnswer>();
+    const answered = (message: FromSearchProcess): void => {
+      if (message.type === 'answer') resolve(message.answer);
+      else reject(new Error(message.message));
+    };
+    const ended = (): void => reject(new Error('the process that searches ended'));
+    const overrun = (): void => {
+      child.kill('SIGKILL');
+      reject(new SearchOverrun('it takes too long'));
+    };
+    child.on('message', answered);
+    child.once('exit', ended);
+    child.once('error', ended);
+    signal.addEventListener('abort', overrun, { once: true });
+    try {
+      if (signal.aborted) overrun();
+      else tell(child, { type: 'ask', query });
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', overrun);
+      child.off('message', answered);
+      child.off('exit', ended);
+      child.off('error', ended);
+      // One that has not answered yet must not answer the next.
+      if (!signal.aborted) leave(child);
+    }
+  }
+
+  return {
+    async ask(query, given) {
+      const limit = AbortSignal.timeout(timeoutMs);
+      const signal = given === undefined ? limit : AbortSignal.any([limit, given]);
+      await turn(signal);
+      try {
+        return await exchange(query, signal);
+      } finally {
+        busy -= 1;
+        waiting.shift()?.();
+      }
+    },
+    close() {
+      for (const { timer } of idle) clearTimeout(timer);
+      for (const child of running) child.kill('SIGKILL');
+    },
+  };
+}
+
+function tell(child: ChildProcess, message: ToSearchProcess): void {
+  if (child.connected) child.send(message, () => undefined);
+}

@@ -1,0 +1,114 @@
+import { access, constants, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { chainPlaceOf, loadManifest } from '../archive/manifest.ts';
+import type { Manifest } from '../archive/manifest.ts';
+import { openCursorFile } from '../shipper/cursor-file.ts';
+import { readPeriod } from '../shipper/read-period.ts';
+import type { FlowRecord } from '../shipper/spool-item.ts';
+import { createSpoolListing } from '../shipper/spool-listing.ts';
+import { createSpoolReader } from '../shipper/spool-reader.ts';
+
+/** Where the records of a server are, all in its data directory. */
+export interface FlowPlaces {
+  /** Of chains; those that are not there, or may not be read, are passed over. */
+  readonly recordDirectories: readonly string[];
+  /** Absent where the settings have no archive: then the spool is all there is. */
+  readonly archive?: {
+    readonly directory: string;
+    readonly stagingDirectory: string;
+    readonly manifestFile: string;
+    readonly cursorFile: string;
+  };
+}
+
+/** How far each chain is archived, and what was decided on at the same moment by somebody who lists the files. */
+export interface ArchiveView<Files> {
+  readonly files: Files;
+  readonly streams: Manifest['streams'];
+}
+
+const settleMs = 25;
+const attempts = 40;
+
+/**
+ * Lists files at a moment at which they are what the manifest says: one record more, and it would be found twice; one less,
+ * and not at all. Where such a moment does not come, since files cannot get their names, those of the manifest before count.
+ */
+export async function viewArchive<Files>(
+  archive: NonNullable<FlowPlaces['archive']>,
+  listFiles: () => Promise<Files>,
+): Promise<ArchiveView<Files>> {
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await loadManifest(archive.manifestFile);
+    const isPublished = await arePublished(archive.stagingDirectory, before);
+    const files = await listFiles();
+    const after = await loadManifest(archive.manifestFile);
+    const isStill = JSON.stringify(before) === JSON.stringify(after);
+    if (isStill && isPublished) return { files, streams: { ...before.streams, ...before.pending?.streams } };
+    if (isStill && attempt >= attempts) return { files, streams: before.streams };
+    await pause(settleMs);
+  }
+}
+
+async function arePublished(directory: string, { pending }: Manifest): Promise<boolean> {
+  for (const { staged } of pending?.files ?? [])
+    if (
+      await stat(join(directory, staged)).then(
+        () => true,
+        () => false,
+      )
+    )
+      return false;
+  return true;
+}
+
+export interface FoundRecord {
+  readonly record: FlowRecord;
+  readonly text: string;
+}
+
+const limits = { records: 1000, bytes: 1024 * 1024 };
+
+/** What is recorded and not archived, each chain in its order. @throws what the file system throws */
+export async function* unarchivedRecords(
+  { recordDirectories, archive }: FlowPlaces,
+  streams: Manifest['streams'],
+  period: { readonly since: number; readonly until: number },
+): AsyncIterable<FoundRecord> {
+  const directories = await readable(recordDirectories);
+  const positions = archive === undefined ? undefined : await openCursorFile(archive.cursorFile).load();
+  if (positions === undefined || positions === 'unusable') {
+    for await (const item of readPeriod(directories, period))
+      if (item.kind === 'record' && isBeyond(item.record, streams))
+        yield { record: item.record, text: item.line.toString('utf8') };
+    return;
+  }
+  const reader = createSpoolReader({ listing: createSpoolListing(directories), bootId: '' });
+  reader.reset(positions);
+  for (;;) {
+    const reading = await reader.read(limits);
+    if (reading === undefined) return;
+    for (const item of reading.items)
+      if (item.kind === 'record' && isBeyond(item.record, streams))
+        yield { record: item.record, text: item.line.toString('utf8') };
+  }
+}
+
+function isBeyond(record: FlowRecord, streams: Manifest['streams']): boolean {
+  const place = chainPlaceOf(record);
+  return place === undefined || place.sequence > (streams[place.stream] ?? 0);
+}
+
+async function readable(directories: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const directory of directories)
+    if (
+      await access(directory, constants.R_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      found.push(directory);
+  return found;
+}
