@@ -223,6 +223,13 @@ it('names what of the laptop’s posture stands in the way, and only where mendi
   expect(await probe(session, 'healthy', sound)).toMatchObject({ status: 200 });
 });
 
+it('blames no posture where a sign-in with a second factor is all that is missing', async () => {
+  const weak = await alice.token({ posture: postureWith() });
+  const { status, body } = await probe(await alice.session(), 'mfa', weak);
+  expect([status, body]).toMatchObject([401, { code: 'mfa-required' }]);
+  expect(body).not.toHaveProperty('detail');
+});
+
 it('is no access that a replay of the policies would decide again by its path', async () => {
   const token = await alice.token();
   await probe(await alice.session(), 'grants', token);

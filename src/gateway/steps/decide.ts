@@ -31,7 +31,9 @@ export function decide(flow: Flow, gateway: Gateway): Refusal | undefined {
   }
   flow.decision = decision;
   if (decision.effect !== 'allow') {
-    if (local === 'probe') flow.postureAtFault = findPostureAtFault(gateway.engine, facts);
+    // A challenge is mended by signing in, whatever the posture.
+    if (local === 'probe' && decision.effect === 'deny')
+      flow.postureAtFault = findPostureAtFault(gateway.engine, facts);
     return refusalOfDecision(decision);
   }
   flow.grant = gateway.grants.open(flow, facts, decision);
