@@ -203,7 +203,7 @@ ledger:
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 
-# How requests to applications with \`inspect: [waf]\` are inspected (docs/inspection.md).
+# By what requests are inspected that applications want inspected (docs/inspection.md, docs/malware.md).
 inspection:
   # Folder with the rule files of the OWASP Core Rule Set; of the Debian package modsecurity-crs.
   coreRuleSet: /usr/share/modsecurity-crs/rules
@@ -212,6 +212,16 @@ inspection:
   # Of all bodies that a worker holds at once.
   maxHeldBytes: 67108864
   timeoutMs: 2000
+  # Who finds malware in uploads and downloads of applications with \`inspect: [malware]\`. Without it nobody does.
+  # malware:
+  #   # Its socket on this machine, which the user of \`runAs\` must be able to open; or host:port.
+  #   clamd: /var/run/clamav/clamd.ctl
+  #   # Nothing moved between it and us for so long: it is away.
+  #   timeoutMs: 30000
+  #   # As much of a content is kept back; what is no longer is refused before anybody has any of it. Part of maxHeldBytes above.
+  #   maxHeldBytes: 262144
+  #   # At once, by each worker; no more than all of them together should exceed MaxThreads of clamd by much.
+  #   maxScans: 16
 
 log:
   # debug, info, warn, error or silent

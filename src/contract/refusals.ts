@@ -428,6 +428,28 @@ export const refusals = {
       "Son contenu ressemble à ce qui sert à attaquer des applications. S'il fait partie de votre travail, donnez le numéro de flux à l'équipe sécurité.",
     ],
   ),
+  'malware-found': text(
+    403,
+    [
+      'Malware found',
+      'The scanner found malware in what was sent or fetched, and it was stopped. Do not try again; give the flow number to the security team.',
+    ],
+    [
+      'Logiciel malveillant détecté',
+      "L'analyse a détecté un logiciel malveillant dans ce qui était envoyé ou téléchargé ; le transfert a été arrêté. Ne réessayez pas ; donnez le numéro de flux à l'équipe sécurité.",
+    ],
+  ),
+  'content-unscannable': text(
+    403,
+    [
+      'Content cannot be scanned',
+      'This application lets nothing pass that was not scanned for malware, and this is too large, packed in a way that is not undone, a part of something, or without an end. The security team can allow it.',
+    ],
+    [
+      'Contenu impossible à analyser',
+      "Cette application ne laisse passer que ce qui a été analysé, et ce contenu est trop volumineux, compressé d'une façon non prise en charge, partiel ou sans fin. L'équipe sécurité peut l'autoriser.",
+    ],
+  ),
   'inspection-unavailable': text(
     503,
     [

@@ -81,6 +81,24 @@ export const SignInSettings = Type.Object(
 );
 export type SignInSettings = Static<typeof SignInSettings>;
 
+/** Who finds malware in contents. */
+export const MalwareScannerSettings = Type.Object(
+  {
+    clamd: Type.String({
+      pattern: '^(/[!-~]{1,100}|(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_.-]{1,253}):[0-9]{1,5})$',
+      description: 'path of its socket on this machine, or host:port',
+    }),
+    /** As long may nothing move between the scanner and us, its thinking included. */
+    timeoutMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
+    /** As much of a content is kept back: what is no longer is refused before anybody has any of it. */
+    maxHeldBytes: Type.Integer({ minimum: 16_384, maximum: 16_777_216 }),
+    /** That a worker has with the scanner at once; a quarter of them for one device. */
+    maxScans: Type.Integer({ minimum: 1, maximum: 1024 }),
+  },
+  strict,
+);
+export type MalwareScannerSettings = Static<typeof MalwareScannerSettings>;
+
 export const InspectionSettings = Type.Object(
   {
     /** Folder with the rule files (`*.conf`, `*.data`) of the OWASP Core Rule Set, version 3 or 4. */
@@ -91,6 +109,8 @@ export const InspectionSettings = Type.Object(
     maxHeldBytes: Type.Integer({ minimum: 1_048_576, maximum: 1_073_741_824 }),
     /** As long may the rules take. */
     timeoutMs: Type.Integer({ minimum: 100, maximum: 60_000 }),
+    /** Who finds malware in uploads and downloads. */
+    malware: Type.Optional(MalwareScannerSettings),
   },
   strict,
 );
@@ -251,7 +271,7 @@ export const Settings = Type.Object(
     accessLog: Type.Optional(Type.Object({ keepDays: KeepDays }, strict)),
     /** Where flow records are delivered to, each on its own: none without it. */
     sinks: Type.Optional(Type.Array(SinkSettings, { maxItems: 32 })),
-    /** How requests to applications with `inspect: [waf]` are inspected. Without it they are not. */
+    /** By what requests are inspected that applications want inspected (`inspect`). Without it they are not. */
     inspection: Type.Optional(InspectionSettings),
     log: Type.Object(
       {

@@ -39,16 +39,23 @@ export function checkApps(
 }
 
 function checkInspection(app: App, { problem, warning }: Findings): void {
-  const { inspect = [], waf } = app;
-  const missing = inspect.filter((name) => name !== 'waf');
+  const { inspect = [], waf, malware } = app;
+  const missing = inspect.filter((name) => name === 'dlp');
   if (missing.length > 0)
     warning(
       app,
       'inspect',
       `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not available in this version: flows to this app are refused`,
     );
-  if (inspect.includes('waf') && app.protocol !== 'http')
-    warning(app, 'inspect', `waf reads HTTP, and this is a ${app.protocol} app: flows to it are refused`);
+  for (const name of ['waf', 'malware'] as const)
+    if (inspect.includes(name) && app.protocol !== 'http')
+      warning(
+        app,
+        'inspect',
+        `${name} reads HTTP, and this is a ${app.protocol} app: flows to it are refused`,
+      );
+  if (malware !== undefined && !inspect.includes('malware'))
+    problem(app, 'malware', 'needs `inspect: [malware]`');
   if (waf === undefined) return;
   if (!inspect.includes('waf')) problem(app, 'waf', 'needs `inspect: [waf]`');
   for (const [index, { rules, paths, arguments: names }] of (waf.exclude ?? []).entries()) {

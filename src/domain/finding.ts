@@ -17,6 +17,14 @@ export interface Finding {
   readonly app?: string;
   /** Ids of flows that show it; the record names the first of them, up to a bound, and says how many there were. */
   readonly flows: readonly string[];
+  /** Of a content with malware: what the scanner calls it, and which content it was. */
+  readonly malware?: {
+    readonly signature: string;
+    /** Hexadecimal. */
+    readonly sha256: string;
+    /** Octets. */
+    readonly size: number;
+  };
   /** The numbers that made it one, by name, such as how many and how many are usual. */
   readonly counts: Readonly<Record<string, number>>;
 }

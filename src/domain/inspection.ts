@@ -30,6 +30,12 @@ export const uninspectedReasons = [
   'too-large',
   /** It took longer than it may. */
   'timeout',
+  /** A part of something, whose other parts go by themselves: the answer to a question for a range. */
+  'partial',
+  /** Without an end that could be waited for: events, or calls whose two sides talk at once. */
+  'streamed',
+  /** Broken off before it was known. */
+  'unfinished',
 ] as const;
 export type UninspectedReason = (typeof uninspectedReasons)[number];
 
@@ -42,10 +48,32 @@ export type InspectionOutcome = {
   readonly threshold?: number;
   /** The same for people: fixed texts, as the rules have them. */
   readonly messages?: readonly string[];
-} & (
+} & InspectionExtent;
+
+export type InspectionExtent =
   | { readonly state: 'done'; readonly why?: never }
-  | { readonly state: 'partly' | 'not-done'; readonly why: UninspectedReason }
-);
+  | { readonly state: 'partly' | 'not-done'; readonly why: UninspectedReason };
 
 /** Of those that ran. Which did not, and why, is worked out from the flow when its record is written. */
 export type InspectionOutcomes = Readonly<Partial<Record<Inspector, InspectionOutcome>>>;
+
+/** What one inspector did with both bodies of a flow. What it did not see of either it did not see. */
+export function joinOutcomes(
+  one: InspectionOutcome | undefined,
+  other: InspectionOutcome,
+): InspectionOutcome {
+  if (one === undefined) return other;
+  const found = [...new Set([...(one.found ?? []), ...(other.found ?? [])])];
+  const messages = [...new Set([...(one.messages ?? []), ...(other.messages ?? [])])];
+  return {
+    ...joinExtents(one, other),
+    ...(found.length === 0 ? {} : { found }),
+    ...(messages.length === 0 ? {} : { messages }),
+  };
+}
+
+function joinExtents(one: InspectionOutcome, other: InspectionOutcome): InspectionExtent {
+  const why = one.why ?? other.why;
+  if (why === undefined) return { state: 'done' };
+  return { state: one.state === 'not-done' && other.state === 'not-done' ? 'not-done' : 'partly', why };
+}

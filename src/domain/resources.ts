@@ -93,6 +93,23 @@ export const ProtocolCheckSettings = Type.Object(
 );
 export type ProtocolCheckSettings = Static<typeof ProtocolCheckSettings>;
 
+export const MalwareSettings = Type.Object(
+  {
+    /** Which way contents are scanned; both without it. */
+    scan: Type.Optional(
+      Type.Array(Type.Enum(['uploads', 'downloads']), { minItems: 1, maxItems: 2, uniqueItems: true }),
+    ),
+    /** Of one content, unpacked as HTTP packs it. What is longer cannot be scanned; 25 MiB without it. */
+    maxBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 4_294_967_296 })),
+    /** What becomes of contents while the scanner is away; `refuse` without it. */
+    whenUnavailable: Type.Optional(Type.Enum(['refuse', 'pass'])),
+    /** What becomes of contents that no scanner can look at as a whole; `refuse` without it. */
+    whenUnscannable: Type.Optional(Type.Enum(['refuse', 'pass'])),
+  },
+  strict,
+);
+export type MalwareSettings = Static<typeof MalwareSettings>;
+
 export const App = Type.Object(
   {
     kind: Type.Literal('App'),
@@ -120,6 +137,8 @@ export const App = Type.Object(
     ),
     /** How requests are inspected, where `inspect` has `waf`. */
     waf: Type.Optional(WafSettings),
+    /** How contents are scanned, where `inspect` has `malware`. */
+    malware: Type.Optional(MalwareSettings),
     inspect: Type.Optional(
       Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), {
         maxItems: 3,

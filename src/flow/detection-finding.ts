@@ -10,7 +10,7 @@ const severities = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 }
 
 /** OCSF class 2004: a detection, its numbers, and the flows that show it. */
 export function detectionFinding(finding: Finding): ServiceRecord {
-  const { id, rule, severity, user, device, app, flows } = finding;
+  const { id, rule, severity, user, device, app, flows, malware } = finding;
   const [activityId, activityName] = activities[finding.state];
   const shown = flows.slice(0, findingLimits.flows).map((flow) => bound(flow, 64));
   const counts = Object.entries(finding.counts).slice(0, findingLimits.counts);
@@ -47,6 +47,7 @@ export function detectionFinding(finding: Finding): ServiceRecord {
       ...(device === undefined
         ? {}
         : { device: { uid: bound(device, textLimits.host), type: 'Laptop', type_id: 3 } }),
+      ...(malware === undefined ? {} : { malware: [malwareObject(malware)] }),
     },
     postern: {
       rule: bound(rule, 64),
@@ -59,3 +60,20 @@ export function detectionFinding(finding: Finding): ServiceRecord {
     },
   };
 }
+
+/** Of which class a malware is its name says to people at most. */
+const malwareObject = ({ signature, sha256, size }: NonNullable<Finding['malware']>): object => ({
+  name: bound(signature, textLimits.host),
+  classification_ids: [0],
+  classifications: ['Unknown'],
+  files: [
+    {
+      // A content has no name of its own; its hash is what people look for.
+      name: sha256,
+      type_id: 1,
+      type: 'Regular File',
+      size,
+      hashes: [{ algorithm_id: 3, algorithm: 'SHA-256', value: sha256 }],
+    },
+  ],
+});

@@ -37,6 +37,7 @@ const graver: Readonly<Partial<Record<RefusalCode, Verdict['severity']>>> = {
   'token-signature': 'Medium',
   'request-suspicious': 'Medium',
   'protocol-unexpected': 'Medium',
+  'malware-found': 'High',
   'certificate-untrusted': 'Medium',
   'certificate-unknown': 'Medium',
   'device-revoked': 'Medium',

@@ -17,9 +17,13 @@ import { answerMalformed } from './answer-malformed.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { Gateway } from './gateway.ts';
 import { createGrants, isKnownDevice } from './grants.ts';
+import { createHeldBytes } from './content/held-bytes.ts';
 import { createHttp1Server } from './http1/http1-server.ts';
 import { createHttp2Sessions } from './http2/http2-sessions.ts';
 import { createListener } from './listener.ts';
+import { malwareFound } from './malware/malware-finding.ts';
+import { createMalwareInspector } from './malware/malware-inspector.ts';
+import { createVerdictCache } from './malware/verdict-cache.ts';
 import { handleExchange } from './pipeline.ts';
 import type { GatewayPorts } from './ports.ts';
 import { createFlowLog } from './record-flow.ts';
@@ -27,7 +31,6 @@ import { createSituations } from './situations.ts';
 import { identifyDevice } from './steps/identify-device.ts';
 import { createTlsContexts } from './tls-contexts.ts';
 import { createTunnels } from './tunnel.ts';
-import { createHeldBytes } from './waf/held-bytes.ts';
 import { noWaf } from './waf/waf.ts';
 import { createUpstreams } from './upstream/upstreams.ts';
 
@@ -108,6 +111,22 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     newId: newFlowId,
     now: clock,
   });
+  const heldBytes = createHeldBytes(settings.inspection?.maxHeldBytes ?? 0);
+  const maxHeldTailBytes = settings.inspection?.malware?.maxHeldBytes ?? 0;
+  const { malwareScanner } = ports;
+  const contentInspectors = [
+    createMalwareInspector(
+      malwareScanner === undefined
+        ? undefined
+        : {
+            scanner: malwareScanner,
+            verdicts: createVerdictCache(),
+            heldBytes,
+            maxHeldBytes: maxHeldTailBytes,
+            found: (flow, content) => situations.note(flow, malwareFound(content), { sums: { requests: 1 } }),
+          },
+    ),
+  ];
   const gateway: Gateway = {
     settings,
     name: settings.gateway.name.toLowerCase(),
@@ -120,10 +139,12 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     probes: createAppProbes(upstreams),
     assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
     tunnels,
-    inspections: new Set(['waf']),
+    inspections: new Set(['waf', ...contentInspectors.map(({ name }) => name)]),
+    contentInspectors,
     waf: ports.waf ?? noWaf,
     situations,
-    heldBytes: createHeldBytes(settings.inspection?.maxHeldBytes ?? 0),
+    heldBytes,
+    maxHeldTailBytes,
     maxInspectedBytes: settings.inspection?.maxBodyBytes ?? 0,
     log,
     openBrowserSession: ports.openBrowserSession,

@@ -6,6 +6,7 @@ import type { InspectionOutcomes } from '../domain/inspection.ts';
 import type { PostureCriterion } from '../domain/posture.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
+import type { ContentInspector } from './content/content-inspector.ts';
 import type { Exchange } from './exchange.ts';
 import type { Grant } from './grants.ts';
 import type { RequestHead } from './request-head.ts';
@@ -42,8 +43,9 @@ export class Flow {
   inspections: InspectionOutcomes | undefined = undefined;
   /** The body, where it was begun to be read before it is forwarded. */
   body: AsyncGenerator<Buffer> | undefined = undefined;
-  /** Called once, when the flow's end is recorded. */
-  onEnd: (() => void) | undefined = undefined;
+  /** What looks into the answer, where the application asks for that. */
+  bodyInspectors: readonly ContentInspector[] | undefined = undefined;
+  #atEnd: (() => void) | undefined = undefined;
   /** Brings the bytes up to date, for whoever carries the flow and does not count each piece. */
   count: (() => void) | undefined = undefined;
   bytesIn = 0;
@@ -56,6 +58,24 @@ export class Flow {
     this.id = id;
     this.startedAt = startedAt;
     this.exchange = exchange;
+  }
+
+  /** Calls once, when the flow's end is recorded. */
+  atEnd(callback: () => void): void {
+    const earlier = this.#atEnd;
+    this.#atEnd =
+      earlier === undefined
+        ? callback
+        : () => {
+            earlier();
+            callback();
+          };
+  }
+
+  /** Its end is recorded. */
+  ended(): void {
+    this.#atEnd?.();
+    this.#atEnd = undefined;
   }
 
   /** As policies and records have it. */

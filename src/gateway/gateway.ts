@@ -7,13 +7,14 @@ import type { AppProbes } from './app-probes.ts';
 import type { AppTable } from '../routing/app-table.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Assertions } from './assertions.ts';
+import type { ContentInspector } from './content/content-inspector.ts';
+import type { HeldBytes } from './content/held-bytes.ts';
 import type { FlowLog } from './record-flow.ts';
 import type { Grants } from './grants.ts';
 import type { GatewayLog } from './ports.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
 import type { Situations } from './situations.ts';
 import type { Tunnels } from './tunnel.ts';
-import type { HeldBytes } from './waf/held-bytes.ts';
 import type { Waf } from './waf/waf.ts';
 
 /** What the steps of the pipeline work with: one for each worker. */
@@ -36,9 +37,13 @@ export interface Gateway {
   readonly waf: Waf;
   /** What inspections found, for the security team. */
   readonly situations: Situations;
+  /** What looks into bodies. */
+  readonly contentInspectors: readonly ContentInspector[];
   /** Of bodies that are held back until they are inspected. */
   readonly heldBytes: HeldBytes;
   readonly maxInspectedBytes: number;
+  /** As much of the end of a body is held back until there is a verdict. */
+  readonly maxHeldTailBytes: number;
   readonly log: GatewayLog;
   /** Gets the session token for what a browser shows. Never rejects. */
   openBrowserSession(proof: BrowserProof): Promise<BrowserSession | Refusal>;

@@ -6,6 +6,7 @@ import type { FlowRecorder } from '../domain/flow.ts';
 import type { App } from '../domain/resources.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Dialer } from '../routing/dialer.ts';
+import type { MalwareScanner } from './malware/malware-scanner.ts';
 import type { Waf } from './waf/waf.ts';
 
 /** Constant messages, facts in fields; pino is one. */
@@ -48,6 +49,8 @@ export interface GatewayPorts {
   readonly log: GatewayLog;
   /** Rules for requests; applications that ask for them have none without. */
   readonly waf?: Waf;
+  /** Finds malware; applications that ask for that have none without. */
+  readonly malwareScanner?: MalwareScanner | undefined;
   /** Lets several workers share the port. */
   readonly reusePort?: boolean;
 }

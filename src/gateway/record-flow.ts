@@ -111,7 +111,7 @@ export function createFlowLog(parts: {
     if (flow.isRecorded) return false;
     flow.isRecorded = true;
     open -= 1;
-    flow.onEnd?.();
+    flow.ended();
     if (open === 0) {
       // Heard after the record, which is made in this turn.
       whenSettled?.resolve();

@@ -2,7 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { Flow } from './flow.ts';
 
 /** What a finding says of every flow that it is about. One object for each kind, or one that reads the same. */
-export type SituationKind = Pick<Finding, 'rule' | 'title' | 'description' | 'severity'>;
+export type SituationKind = Pick<Finding, 'rule' | 'title' | 'description' | 'severity' | 'malware'>;
 
 /** The numbers of one flow: those that add up over flows, and those of which the highest is told. */
 export interface SituationCounts {
@@ -30,10 +30,7 @@ const maxFlows = 100;
 
 interface Situation {
   /** What does not change of it. */
-  readonly about: Pick<
-    Finding,
-    'id' | 'rule' | 'title' | 'description' | 'severity' | 'user' | 'device' | 'app'
-  >;
+  readonly about: SituationKind & Pick<Finding, 'id' | 'user' | 'device' | 'app'>;
   readonly firstSeenAt: number;
   lastSeenAt: number;
   /** Undefined before the first time. */
@@ -71,10 +68,10 @@ export function createSituations(parts: {
     const { app, subject, exchange } = flow;
     const { device } = exchange.connection.certificate;
     const user = subject?.token.user;
-    const key = JSON.stringify([device, user, app?.name, kind.rule, kind.title]);
+    const key = JSON.stringify([device, user, app?.name, kind.rule, kind.title, kind.malware]);
     const known = situations.get(key);
     if (known !== undefined && at - known.lastSeenAt <= quietMs) return known;
-    const { rule, title, description, severity } = kind;
+    const { rule, title, description, severity, malware } = kind;
     const situation: Situation = {
       about: {
         id: newId(),
@@ -82,6 +79,7 @@ export function createSituations(parts: {
         title,
         description,
         severity,
+        ...(malware === undefined ? {} : { malware }),
         ...(user === undefined ? {} : { user }),
         device,
         ...(app === undefined ? {} : { app: app.name }),

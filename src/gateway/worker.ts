@@ -20,6 +20,7 @@ import { buildGateway } from './build-gateway.ts';
 import type { RunningGateway } from './build-gateway.ts';
 import { createBrowserSessions } from './browser-sessions.ts';
 import { createCertifier } from './certifier.ts';
+import { createMalwareScanner } from './malware/create-malware-scanner.ts';
 import { createWaf } from './waf/waf.ts';
 
 /**
@@ -100,6 +101,7 @@ async function start(message: WorkerStart): Promise<void> {
       timeoutMs: settings.inspection?.timeoutMs ?? 0,
       log,
     }),
+    malwareScanner: createMalwareScanner(settings.inspection?.malware),
     clock: Date.now,
     log,
     reusePort: true,

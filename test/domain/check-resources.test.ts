@@ -253,7 +253,7 @@ describe('what may surprise is said', () => {
     [
       'inspection',
       [network(), app({ inspect: ['waf', 'malware', 'dlp'] })],
-      'App grants: inspect: malware and dlp are not available in this version: flows to this app are refused',
+      'App grants: inspect: dlp is not available in this version: flows to this app are refused',
     ],
     [
       'rules for what is no HTTP',

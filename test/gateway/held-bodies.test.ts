@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DeviceId } from '../../src/domain/ids.ts';
-import { createHeldBytes } from '../../src/gateway/waf/held-bytes.ts';
+import { createHeldBytes } from '../../src/gateway/content/held-bytes.ts';
 import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';

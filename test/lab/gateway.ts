@@ -36,6 +36,7 @@ import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
 import type { GatewayPorts } from '../../src/gateway/ports.ts';
+import type { MalwareScanner } from '../../src/gateway/malware/malware-scanner.ts';
 import type { Waf } from '../../src/gateway/waf/waf.ts';
 import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
 import { signSessionToken } from '../../src/identity/session-token.ts';
@@ -330,6 +331,7 @@ export async function startLabGateway(options: {
   readonly onFinding?: (finding: Finding) => void;
   readonly inspection?: InspectionSettings;
   readonly waf?: Waf;
+  readonly malwareScanner?: MalwareScanner | undefined;
   /** Trusted beside the device authority. */
   readonly managedAuthorityPem?: string;
 }): Promise<LabGateway> {
@@ -361,6 +363,7 @@ export async function startLabGateway(options: {
       ...(options.inspection === undefined ? {} : { inspection: options.inspection }),
     },
     ...(options.waf === undefined ? {} : { waf: options.waf }),
+    malwareScanner: options.malwareScanner,
     snapshot: state,
     certificate: { certificatePem: certificate.chainPem, keyPem: certificate.keyPem },
     deviceAuthorityPem: organization.deviceAuthorityPem,

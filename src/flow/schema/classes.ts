@@ -26,6 +26,7 @@ import {
   object,
   optional,
   orNull,
+  sha256Hex,
   string,
   text,
 } from './parts.ts';
@@ -142,6 +143,33 @@ export const DetectionFindingRecord = object({
     object(
       { uid: host('id'), type: literal('Laptop', 'a laptop'), type_id: literal(3, 'its number') },
       'which device it is about',
+    ),
+  ),
+  malware: optional(
+    Type.Array(
+      object({
+        name: host('name of the signature, as the scanner has it'),
+        classification_ids: Type.Array(literal(0, 'unknown'), { description: 'what kind it is of' }),
+        classifications: Type.Array(literal('Unknown', 'unknown'), { description: 'the same' }),
+        files: Type.Array(
+          object({
+            name: sha256Hex('the hash: a content has no name'),
+            type_id: literal(1, 'its number'),
+            type: literal('Regular File', 'a content'),
+            size: bytes('how long it is'),
+            hashes: Type.Array(
+              object({
+                algorithm_id: literal(3, 'its number'),
+                algorithm: literal('SHA-256', 'how it is hashed'),
+                value: sha256Hex('of the content, as the scanner got it'),
+              }),
+              { description: 'by which it is known elsewhere' },
+            ),
+          }),
+          { description: 'what it was found in' },
+        ),
+      }),
+      { maxItems: 1, description: 'malware that was found' },
     ),
   ),
   unmapped: unmapped({

@@ -4,6 +4,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { DialledUpstream } from '../../domain/flow.ts';
 import type { App } from '../../domain/resources.ts';
 import { isConnectionBound, passTrailers, readAnswerHead } from '../answer-headers.ts';
+import { InspectedAnswer } from '../content/inspected-answer.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { joinStreams } from '../join-streams.ts';
@@ -89,7 +90,13 @@ class Forwarding implements UpstreamAnswer {
 
   #sendOn(connection: UpstreamConnection): void {
     if (this.#isOver) return connection.giveBack();
-    this.#call = connection.send(this.#request, this);
+    const { bodyInspectors } = this.#flow;
+    if (bodyInspectors === undefined) {
+      this.#call = connection.send(this.#request, this);
+      return;
+    }
+    const inspected = new InspectedAnswer(this.#flow, this.#gateway, this.#app, bodyInspectors, this);
+    this.#call = inspected.hold(connection.send(this.#request, inspected));
   }
 
   onStart(dialled: DialledUpstream, text: string): void {

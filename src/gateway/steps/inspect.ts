@@ -2,6 +2,7 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
+import { inspectContent } from '../content/inspect-content.ts';
 import { isWafReady, inspectByRules } from '../waf/inspect-by-rules.ts';
 
 /**
@@ -12,11 +13,24 @@ export function inspect(flow: Flow, gateway: Gateway): Refusal | undefined | Pro
   const { app, local } = flow;
   if (app?.inspect === undefined || (local !== undefined && local !== 'probe')) return undefined;
   const missing = app.inspect.filter((name) => !gateway.inspections.has(name));
-  // Rules are for HTTP. What else an application speaks they do not understand.
-  if (app.protocol !== 'http' && app.inspect.includes('waf')) missing.push('waf');
+  // They are for HTTP. What else an application speaks they do not understand.
+  if (app.protocol !== 'http') missing.push(...app.inspect.filter((name) => gateway.inspections.has(name)));
   if (missing.length > 0) return refuse('inspection-unavailable', missing.join(', '));
-  if (!app.inspect.includes('waf')) return undefined;
-  if (local === 'probe') return isWafReady(app, gateway);
+  const content = gateway.contentInspectors.filter(({ name }) => app.inspect?.includes(name));
+  const hasRules = app.inspect.includes('waf');
+  if (local === 'probe') {
+    for (const kind of content) {
+      const problem = kind.problem(app);
+      if (problem !== undefined) return problem;
+    }
+    return hasRules ? isWafReady(app, gateway) : undefined;
+  }
   // Of a tunnel to an HTTP application each request is a flow of its own.
-  return flow.method === 'CONNECT' ? undefined : inspectByRules(flow, gateway, app);
+  if (flow.method === 'CONNECT') return undefined;
+  if (!hasRules) return content.length === 0 ? undefined : inspectContent(flow, gateway, app, content);
+  return content.length === 0
+    ? inspectByRules(flow, gateway, app)
+    : inspectByRules(flow, gateway, app).then((refusal) =>
+        refusal !== undefined || flow.isRecorded ? refusal : inspectContent(flow, gateway, app, content),
+      );
 }

@@ -1,7 +1,7 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Flow } from '../flow.ts';
 import { BodyRefused, readBody } from '../request-body.ts';
-import type { HeldBytes } from './held-bytes.ts';
+import type { HeldBytes } from '../content/held-bytes.ts';
 
 /** The beginning of a body that was read before anybody may have it. */
 export interface HeldBody {
@@ -37,7 +37,7 @@ export async function holdBody(
     size = 0;
     chunks.length = 0;
   };
-  flow.onEnd = release;
+  flow.atEnd(release);
   for await (const chunk of read()) {
     chunks.push(chunk);
     if (!heldBytes.take(owner, chunk.length)) {

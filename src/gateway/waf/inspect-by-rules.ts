@@ -4,6 +4,7 @@ import type { InspectionOutcome } from '../../domain/inspection.ts';
 import type { App } from '../../domain/resources.ts';
 import type { InspectedRequest, InspectionReport } from '../../inspection/request.ts';
 import { passTrailers } from '../answer-headers.ts';
+import { endOfClient } from '../content/end-of-client.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { valueOf } from '../raw-fields.ts';
@@ -69,13 +70,6 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
   const answer = await gateway.waf.inspect(describe(flow, body), profile);
   if (exchange.isClosed) return endOfClient(flow, gateway);
   return conclude(flow, gateway, app, answer, body.isCut ? 'too-large' : isStreamed ? 'opaque' : undefined);
-}
-
-/** The client is gone: that is on record, and nobody is told anything any more. */
-function endOfClient(flow: Flow, { record, grants }: Gateway): undefined {
-  record.request(flow, 'client');
-  if (flow.grant !== undefined) grants.close(flow.grant);
-  flow.exchange.abort();
 }
 
 /** What the application will get, less what is ours. Fields behind a body that was read to its end are with it. */
