@@ -7,11 +7,14 @@ import type { App } from '../domain/resources.ts';
 import type { AppCertificates } from './app-certificates.ts';
 import { openCapsuleStream } from './capsule-stream.ts';
 import type { TunnelContext } from './exchange.ts';
+import { unexpected } from '../inspection/protocols/recognizer.ts';
+import type { Unexpected } from '../inspection/protocols/recognizer.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
 import type { Http1Server } from './http1/http1-server.ts';
 import { joinDatagrams } from './join-datagrams.ts';
 import { joinStreams } from './join-streams.ts';
+import { noteUnexpected } from './protocol/protocol-check.ts';
 import type { EndedBy } from './record-flow.ts';
 import { refuseFlow } from './refuse-flow.ts';
 import { renewToken } from './steps/verify-token.ts';
@@ -116,15 +119,32 @@ export function createTunnels(parts: {
           // HTTP/1.1 only: an h2 session does not start on TLS that is itself on a stream of another one (Node 26.10).
           ALPNProtocols: ['http/1.1'],
           // The name must be the tunnel's app; a client that sends none speaks to the only one there is.
-          SNICallback: (name, callback) =>
-            name.toLowerCase() === app.host
-              ? callback(null, context)
-              : callback(new Error('server name is not the tunnel’s')),
+          SNICallback(name, callback) {
+            if (name.toLowerCase() === app.host) return callback(null, context);
+            otherName = name;
+            callback(new Error('server name is not the tunnel’s'));
+          },
         });
-        watch(flow, stream, inner, end);
+        let otherName: string | undefined;
+        let hasStarted = false;
+        watch(flow, stream, inner, (endedBy, refusal) => {
+          const unexpected =
+            hasStarted || endedBy !== 'client' ? undefined : whyNoTls(inner.errored, otherName);
+          if (unexpected === undefined) return end(endedBy, refusal);
+          end(
+            'gateway',
+            noteUnexpected(flow, gateway, {
+              ...unexpected,
+              side: 'client',
+              protocol: 'tls',
+              isBlocking: true,
+            }),
+          );
+        });
         const timer = setTimeout(() => inner.destroy(), handshakeTimeoutMs);
         inner.once('close', () => clearTimeout(timer));
         inner.once('secure', () => {
+          hasStarted = true;
           clearTimeout(timer);
           servers.serve({ connection, tunnel, scheme: 'https', socket: inner });
         });
@@ -193,6 +213,22 @@ function acceptBytes(flow: Flow, gateway: Gateway, fields: readonly string[]): D
       );
     },
   });
+}
+
+/** Why there was no handshake with the client of an http application; undefined where it was the client that gave up. */
+function whyNoTls(
+  error: NodeJS.ErrnoException | null,
+  otherName: string | undefined,
+): { readonly reading: Unexpected; readonly looksLike: string } | undefined {
+  if (otherName !== undefined)
+    return { reading: unexpected('a TLS handshake for another server name', otherName), looksLike: 'tls' };
+  const code = error?.code ?? '';
+  // An alert is the client's own word; all else is OpenSSL's of what came.
+  if (!code.startsWith('ERR_SSL_') || code.includes('ALERT')) return undefined;
+  return {
+    reading: unexpected('no TLS handshake', code),
+    looksLike: code === 'ERR_SSL_HTTP_REQUEST' ? 'http' : 'unknown',
+  };
 }
 
 type End = (endedBy: EndedBy, refusal?: Refusal) => void;

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApplication, startTcpService } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
-import type { LabGateway, LabLaptop } from '../lab/gateway.ts';
+import type { LabGateway, LabLaptop, Recorded } from '../lab/gateway.ts';
 import { httpOn } from '../lab/http-client.ts';
 import { http2Request, http2Tunnel } from '../lab/http2-client.ts';
 
@@ -68,6 +68,15 @@ afterAll(async () => {
   greeter.close();
   keeper.close();
 });
+
+/** The end of the tunnel that was opened next. */
+const closedSince = async (from: number): Promise<Recorded> => {
+  const opened = await lab.recorder.next(({ kind }) => kind === 'tunnel-opened', from);
+  return lab.recorder.next(
+    ({ kind, facts }) => kind === 'tunnel-closed' && facts.id === opened.facts.id,
+    from,
+  );
+};
 
 describe('CONNECT', () => {
   it('carries bytes both ways, the app speaking first, each end closing by itself', async () => {
@@ -143,6 +152,39 @@ describe('CONNECT', () => {
     );
     expect(opened?.facts.request?.authority).toBe(`${grants}:443`);
     socket.destroy();
+    session.destroy();
+  });
+
+  it.each([
+    ['SSH', 'SSH-2.0-x\r\n', /^client: no TLS handshake \(ERR_SSL_\w+\); expected tls, looks like unknown$/],
+    ['HTTP without TLS', 'GET / HTTP/1.1\r\n\r\n', /^client: no TLS handshake .* looks like http$/],
+  ])('is no way for %s to an http app: it is cut, and recorded as that', async (_what, sent, detail) => {
+    const from = lab.recorder.records.length;
+    const session = await alice.session();
+    const tunnel = await http2Tunnel(session, `${grants}:443`, await alice.token());
+    tunnel.resume().write(sent);
+    await once(tunnel, 'close');
+    const closed = await closedSince(from);
+    expect(closed.outcome).toMatchObject({ refusal: 'protocol-unexpected', endedBy: 'gateway' });
+    expect(closed.outcome?.detail).toMatch(detail);
+    session.destroy();
+  });
+
+  it('is no way to another name inside, and a client that gives up by itself is no alarm', async () => {
+    const session = await alice.session();
+    for (const [options, refusal] of [
+      [{ servername: payroll }, 'protocol-unexpected'],
+      [{ servername: grants, ca: 'nobody' }, undefined],
+    ] as const) {
+      const from = lab.recorder.records.length;
+      const tunnel = await http2Tunnel(session, `${grants}:443`, await alice.token());
+      const socket = connectTls({ socket: tunnel, ca: lab.organization.rootPem, ...options });
+      const ended = new Promise((resolve) => socket.once('close', resolve));
+      socket.on('error', () => undefined);
+      await ended;
+      tunnel.destroy();
+      expect((await closedSince(from)).outcome?.refusal).toBe(refusal);
+    }
     session.destroy();
   });
 

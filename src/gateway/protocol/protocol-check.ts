@@ -35,6 +35,30 @@ const letThrough: SituationKind = {
   severity: 'high',
 };
 
+/** A side of a tunnel that is not what it should be. */
+export interface UnexpectedSide {
+  readonly side: Side;
+  readonly reading: Unexpected;
+  readonly protocol: string;
+  readonly looksLike: string;
+  readonly isBlocking: boolean;
+}
+
+/** Leaves in the flow what was found in it, and tells the security team. @returns what it is refused with. */
+export function noteUnexpected(flow: Flow, { situations }: Gateway, found: UnexpectedSide): Refusal {
+  const { side, protocol, looksLike, isBlocking } = found;
+  const { unexpected: words, about } = found.reading;
+  flow.inspections = {
+    ...flow.inspections,
+    protocol: { state: 'done', found: [looksLike], messages: [`from the ${side}: ${words}`] },
+  };
+  situations.note(flow, isBlocking ? cutOff : letThrough, {
+    sums: { tunnels: 1, [side === 'client' ? 'byClient' : 'byUpstream']: 1 },
+  });
+  const what = about === undefined ? words : `${words} (${about})`;
+  return refuse('protocol-unexpected', `${side}: ${what}; expected ${protocol}, looks like ${looksLike}`);
+}
+
 /**
  * Where an application blocks, the bytes of a side are held until they are recognized, so that an application never gets
  * what it is not for; each side by itself, since either may wait for the other. What is held is bounded by what a protocol
@@ -54,9 +78,6 @@ export function startProtocolCheck(
   let isOver = false;
   const timers: Partial<Record<Side, NodeJS.Timeout>> = {};
 
-  const report = (outcome: InspectionOutcome): void => {
-    flow.inspections = { ...flow.inspections, protocol: outcome };
-  };
   const release = (side: Side): Buffer => {
     const bytes = Buffer.concat(held[side]);
     held[side] = [];
@@ -66,23 +87,18 @@ export function startProtocolCheck(
   };
   const recognized = (side: Side): void => {
     done.add(side);
-    report(
-      done.size === 2
-        ? { state: 'done', found: [protocol] }
-        : { state: 'partly', why: 'too-few', found: [protocol] },
-    );
+    const found = [protocol];
+    const outcome: InspectionOutcome =
+      done.size === 2 ? { state: 'done', found } : { state: 'partly', why: 'too-few', found };
+    flow.inspections = { ...flow.inspections, protocol: outcome };
   };
-  const refused = (side: Side, { unexpected, about }: Unexpected, bytes: Buffer): void => {
-    const looksLike = guessProtocol(side, bytes);
+  const refused = (side: Side, reading: Unexpected, bytes: Buffer): void => {
     done.add('client').add('upstream');
-    report({ state: 'done', found: [looksLike], messages: [`from the ${side}: ${unexpected}`] });
-    gateway.situations.note(flow, isBlocking ? cutOff : letThrough, {
-      sums: { tunnels: 1, [side === 'client' ? 'byClient' : 'byUpstream']: 1 },
-    });
+    const looksLike = guessProtocol(side, bytes);
+    const refusal = noteUnexpected(flow, gateway, { side, reading, protocol, looksLike, isBlocking });
     if (!isBlocking) return;
     isOver = true;
-    const what = about === undefined ? unexpected : `${unexpected} (${about})`;
-    cut(refuse('protocol-unexpected', `${side}: ${what}; expected ${protocol}, looks like ${looksLike}`));
+    cut(refusal);
   };
   const hold = (side: Side, bytes: Buffer): void => {
     held[side].push(bytes);
