@@ -45,6 +45,7 @@ export function keepRestrictions(
       ...signingKeyEvents(backup, survivor),
       ...(isLater ? narrowAdministrators(backup, survivor) : []),
       ...signInEvents(backup, survivor),
+      ...erasureEvents(backup, survivor),
     ],
     enrolledSince: [...survivor.devices.values()].filter(
       (device) => !backup.devices.has(device.id) && !isFinal(device),
@@ -107,6 +108,13 @@ function* signInEvents(backup: ControlState, survivor: ControlState): Generator<
     if (known === undefined || known.at < at)
       yield { type: 'sign-in-ended', id, user, reason: 'ended after the backup' };
   }
+}
+
+/** The backup may hold keys that were destroyed since. */
+function* erasureEvents(backup: ControlState, survivor: ControlState): Generator<ControlEvent> {
+  for (const person of survivor.erasedPeople.keys())
+    if (!backup.erasedPeople.has(person))
+      yield { type: 'person-erased', person, reason: 'erased after the backup' };
 }
 
 function changedResources(backup: ControlState, survivor: ControlState): string[] {

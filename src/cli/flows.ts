@@ -5,6 +5,7 @@ import { addDataOption, cannotReadRecords, flowDirectory } from './flow-director
 import { describeFlow, flowTitles } from './flow-line.ts';
 import { registerFlowsExport } from './flows-export.ts';
 import { registerFlowsSearch } from './flows-search.ts';
+import { registerFlowsPeople } from './flows-people.ts';
 import { registerFlowsVerify } from './flows-verify.ts';
 import { printLine } from './output.ts';
 
@@ -16,6 +17,7 @@ export function registerFlows(program: Command): void {
   registerFlowsSearch(group);
   registerFlowsVerify(group);
   registerFlowsExport(group);
+  registerFlowsPeople(group);
 }
 
 function registerTail(group: Command): void {

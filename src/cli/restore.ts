@@ -143,6 +143,8 @@ function keptLines({
             return `  signing key ${event.kid} is retired`;
           case 'sign-in-ended':
             return `  the sign-in of ${event.user} is ended`;
+          case 'person-erased':
+            return `  the key of person ${event.person} stays destroyed`;
           case 'resource-put':
             return `  ${event.resource.kind} ${event.resource.name} has only whom both ledgers have in it`;
           case 'resource-deleted':

@@ -158,6 +158,9 @@ ledger:
 #   maxBytes: 107374182400
 #   minFreeBytes: 268435456
 #   dropAtBound: []
+#   # Whether records call people by pseudonyms, which nobody without the key can tell the names of (docs/personal-data.md).
+#   # Without it: false.
+#   pseudonyms: true
 #   # For how many days records are kept: of what was let through, and sign-ins, refusals and findings. Without it: 90 and 365.
 #   retention: { flowsDays: 90, securityDays: 365 }
 

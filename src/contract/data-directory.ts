@@ -36,6 +36,8 @@ export const dataDirectory = {
   /** `SERIAL.crt` and `SERIAL.key` of SCEP, made at the first start that has it in its settings, and anew each year. */
   scepCertificates: 'certs/scep',
   scepKeys: 'keys/scep',
+  /** What pseudonyms in records are made with, a sealed key for each person; only where the settings ask for them. */
+  people: 'keys/people.db',
   /** `session-KID.key` and `assertion-KID.key`, made and retired by the control plane. */
   signingKeys: 'keys/signing',
 } as const;

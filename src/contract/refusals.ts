@@ -182,6 +182,17 @@ export const refusals = {
       "Cette organisation n'utilise pas la connexion ; il n'y a rien à faire.",
     ],
   ),
+  'pseudonyms-off': text(
+    409,
+    [
+      'Records have names',
+      'This organization does not use pseudonyms in records (`flows.pseudonyms` in postern.yaml); nothing is to be done.',
+    ],
+    [
+      'Les enregistrements portent les noms',
+      "Cette organisation n'utilise pas de pseudonymes dans les enregistrements (`flows.pseudonyms` dans postern.yaml) ; il n'y a rien à faire.",
+    ],
+  ),
   'administrator-device-code-off': text(
     403,
     [

@@ -13,6 +13,12 @@ export const assertionLifetimeSeconds = 60;
 /** `iss` of every token of an organisation. */
 export const tokenIssuer = (domain: string): string => `spiffe://${domain}/control`;
 
+/** Month, and what a key of the person and one of that month make of them: 130 bits, base32. */
+export const pseudonymPattern = '^p-[0-9]{4}-[0-9]{2}-[a-z2-7]{26}$';
+
+const pseudonym = new RegExp(pseudonymPattern);
+export const isPseudonym = (text: string): boolean => pseudonym.test(text);
+
 const strict = { additionalProperties: false } as const;
 
 export const SessionClaims = Type.Object(
@@ -23,6 +29,8 @@ export const SessionClaims = Type.Object(
     jti: Type.String({ minLength: 16, maxLength: 64 }),
     iat: Type.Integer(),
     exp: Type.Integer(),
+    /** What records call the user; absent where they have the name. */
+    pseudonym: Type.Optional(Type.String({ pattern: pseudonymPattern })),
     device: Type.String(),
     cnf: Type.Object({ 'x5t#S256': Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) }, strict),
     /** Claims of the identity provider that groups may refer to, such as `groups`. */

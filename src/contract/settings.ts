@@ -251,6 +251,8 @@ export const Settings = Type.Object(
            * they cannot be recorded.
            */
           dropAtBound: Type.Array(Type.Enum(flowClasses), { maxItems: flowClasses.length }),
+          /** Whether records call people by pseudonyms, which a key for each person is behind. Not without it. */
+          pseudonyms: Type.Optional(Type.Boolean()),
           /** How long records are kept; whole days. */
           retention: Type.Optional(
             Type.Object(

@@ -38,6 +38,7 @@ import { gatewayRoutes } from './routes/gateways.ts';
 import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
 import { openApiRoute } from './routes/openapi.ts';
+import { peopleRoutes } from './routes/people.ts';
 import { revocationListRoutes } from './routes/revocation-lists.ts';
 import { scepRoutes } from './routes/scep.ts';
 import { resourceRoutes } from './routes/resources.ts';
@@ -148,6 +149,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     apiKeyRoutes(scope, parts, guarded);
     accessLogRoute(scope, parts);
     flowRoutes(scope, parts);
+    peopleRoutes(scope, parts);
     await gatewayRoutes(scope, parts);
     administratorSignOutRoute(scope, parts);
   });

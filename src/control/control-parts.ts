@@ -23,6 +23,7 @@ import type { FailureLimit } from './failure-limit.ts';
 import type { FleetingSignals } from './fleeting/fleeting-signals.ts';
 import type { FleetingStore } from './fleeting/fleeting-store.ts';
 import type { ManagedDevices } from './managed-devices.ts';
+import type { People } from './people/people.ts';
 import type { PostureMemory } from './posture-memory.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { AdministratorIdentity } from './require-administrator.ts';
@@ -74,6 +75,8 @@ export interface ControlParts {
   readonly engine: Pick<PolicyEngine, 'explain'>;
   /** Administrators that a change of policies, groups, administrators or firewalls takes. */
   readonly approvals: 1 | 2;
+  /** Behind the pseudonyms in records; undefined where they have names. */
+  readonly people: People | undefined;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   /** Searches the flow records of this server. */
   readonly flows: Pick<Searcher, 'ask'>;

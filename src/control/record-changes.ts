@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import type { LedgerEntry } from '../domain/events.ts';
+import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import { entityActivity } from '../flow/entity-activity.ts';
 import { readLinesBackwards } from '../flow/read-backwards.ts';
 import { parseSegmentName } from '../flow/segment-names.ts';
 import { parseEvent } from '../ledger/event-schema.ts';
@@ -26,9 +27,11 @@ export async function startChangeRecords(parts: {
   readonly directory: string;
   readonly store: Pick<LedgerStore, 'state' | 'read' | 'onEntries'>;
   readonly accessLog: Pick<AccessLog, 'recordChange'>;
+  /** What records call a user at a time (epoch milliseconds). */
+  readonly nameOf?: (user: string, at: number) => Promise<string>;
   readonly logger: FastifyBaseLogger;
 }): Promise<ChangeRecords> {
-  const { directory, store, accessLog, logger } = parts;
+  const { directory, store, accessLog, logger, nameOf = async (user) => user } = parts;
   let recorded = (await lastRecorded(directory)) ?? Math.max(0, store.state.head.sequence - 1);
   let isClosed = false;
   let running: Promise<void> = Promise.resolve();
@@ -36,8 +39,14 @@ export async function startChangeRecords(parts: {
   const recordAll = async (entries: readonly LedgerEntry[]): Promise<boolean> => {
     const last = entries.at(-1);
     if (last === undefined) return true;
+    const changes: { entry: LedgerEntry; event: ControlEvent; user: string | undefined }[] = [];
+    for (const entry of entries) {
+      const event = parseEvent(entry.data);
+      const { user } = entityActivity(event);
+      changes.push({ entry, event, user: user === undefined ? undefined : await nameOf(user, entry.at) });
+    }
     const written = await Promise.all(
-      entries.map((entry) => accessLog.recordChange(entry, parseEvent(entry.data))),
+      changes.map(({ entry, event, user }) => accessLog.recordChange(entry, event, user)),
     );
     if (written.includes(false)) return false;
     recorded = last.sequence;

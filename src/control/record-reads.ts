@@ -8,7 +8,7 @@ import { administratorOf } from './require-administrator.ts';
  * not given. A change is in the ledger with who made it and needs no second record. A route that shows nothing about
  * people says `isRecorded: false`.
  */
-export function recordReads(app: ControlApp, { accessLog, clock }: ControlParts): void {
+export function recordReads(app: ControlApp, { accessLog, people, clock }: ControlParts): void {
   app.addHook('preSerialization', async (request, _reply, payload) => {
     request.shown = countShown(payload);
     return payload;
@@ -16,6 +16,13 @@ export function recordReads(app: ControlApp, { accessLog, clock }: ControlParts)
   app.addHook('onSend', async (request, reply, payload) => {
     if (!isRecorded(request) || reply.statusCode < 200 || reply.statusCode > 299) return payload;
     const { actor, roles } = administratorOf(request);
+    const target = targetOf(request);
+    // Where records have no names, neither has what was asked for.
+    const { user } = target;
+    if (user !== undefined && people !== undefined) {
+      const person = await people.idOf(user);
+      if (person !== undefined) target['user'] = `person ${person}`;
+    }
     const written = await accessLog.record({
       id: request.id,
       at: clock(),
@@ -23,7 +30,7 @@ export function recordReads(app: ControlApp, { accessLog, clock }: ControlParts)
       roles,
       address: request.socket.remoteAddress ?? '',
       operation: `${request.method} ${request.routeOptions.url ?? ''}`,
-      target: targetOf(request),
+      target,
       count: request.shown ?? 1,
     });
     if (!written) throw new GatewayError('access-log-unavailable');

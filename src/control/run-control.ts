@@ -32,6 +32,7 @@ import { createSharedAnswers } from './shared-answers.ts';
 import { createFailureLimit } from './failure-limit.ts';
 import { openFleeting } from './fleeting/open-fleeting.ts';
 import { createManagedDevices } from './managed-devices.ts';
+import { openPeople } from './people/open-people.ts';
 import { createPostureMemory } from './posture-memory.ts';
 import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
@@ -194,6 +195,20 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
           desk.broadcast({ type: 'ask-posture', device: device as DeviceId }),
         ),
       );
+    const people = openPeople(settings, {
+      configFile: start.configFile,
+      data,
+      deviceAuthorityKeyPem: authorities.device.privateKeyPem,
+    });
+    const forgetErased = async (): Promise<void> => {
+      const { erasedPeople } = store.state;
+      // One that a backup brought back, or that another server's end of the ledger has been told of.
+      if (erasedPeople.size > 0) await people?.destroy(new Set(erasedPeople.keys()));
+    };
+    if (people !== undefined) {
+      closing.push(() => people.close());
+      forgetErased().catch((error: unknown) => logger.error({ err: error }, 'erased people not forgotten'));
+    }
     // Also without the API: workers ask for the sessions of browsers.
     signIn = await openSignIn({
       settings: settings.signIn,
@@ -204,6 +219,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       gatewayPorts: () => new Set(gatewayAddresses().map((address) => address.split(':').at(-1) ?? '')),
       sessionKey: () => keys.current('session'),
       isLedgerAway: () => health.isAway(),
+      pseudonymOf: async (user) => await people?.pseudonym(user, clock()),
       clock,
       onClose: (step) => closing.push(step),
     });
@@ -272,6 +288,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       answers: fleeting.isShared
         ? createSharedAnswers(fleeting.of('answer', { maxEntries: 1000 }))
         : createAnswerMemory(),
+      people,
       gateways: () => gatewaysOf(settings, operatorPort),
       rateLimits: settings.control.rateLimits ?? defaultRateLimits,
       requestCounts: fleeting.of('requests', countedAtOnce),
@@ -320,7 +337,13 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     if (accessLog !== undefined) {
       closing.push(() => accessLog.close());
       const directory = join(data, dataDirectory.accessLog);
-      const changes = await startChangeRecords({ directory, store, accessLog, logger });
+      const changes = await startChangeRecords({
+        directory,
+        store,
+        accessLog,
+        nameOf: async (user, at) => (await people?.pseudonym(user, at)) ?? user,
+        logger,
+      });
       closing.push(() => changes.close());
     }
     const flows = createSearcher({
@@ -408,6 +431,9 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
       await retireRecords(retention, clock());
+      await forgetErased();
+      const { flows, security, administration } = retention.days;
+      await people?.forgetMonths(clock() - Math.max(flows, security, administration) * 86_400_000);
     };
     const timer = setInterval(() => {
       keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));

@@ -82,6 +82,8 @@ export interface ControlState {
   readonly signingKeys: Map<string, PublishedKey>;
   /** By id of the sign-in, or `endedSession` or `endedSubject`; those of more than a day ago are forgotten. */
   readonly endedSignIns: Map<string, EndedSignIn>;
+  /** Ids of keys that were destroyed, with when, in epoch seconds: a copy of one that turns up goes again. */
+  readonly erasedPeople: Map<string, number>;
   /** One for each backup that was restored. */
   lostTimes: readonly LostTime[];
   /** Changes that wait for a second administrator; some of them may have expired. */

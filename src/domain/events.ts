@@ -93,6 +93,11 @@ export type ControlEvent =
   | { readonly type: 'change-rejected'; readonly id: string; readonly reason: string }
   | { readonly type: 'resource-put'; readonly resource: Resource }
   | { readonly type: 'resource-deleted'; readonly kind: ResourceKind; readonly name: string }
+  /**
+   * The key of a person was destroyed, on whose pseudonyms in records nobody can be found any more. `person` is the id of
+   * the key and names nobody.
+   */
+  | { readonly type: 'person-erased'; readonly person: string; readonly reason: string }
   /** A backup was restored: what the ledger was told from `from` (epoch seconds) until this entry is not in it. */
   | { readonly type: 'installation-restored'; readonly from: number };
 

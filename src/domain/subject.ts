@@ -36,6 +36,8 @@ export interface VerifiedToken {
   readonly id: string;
   /** Of a machine: its own name (`machineName`). */
   readonly user: UserName;
+  /** Under which name the user stands in records, where the organization wants no other there. */
+  readonly pseudonym?: string | undefined;
   readonly device: DeviceId;
   /** Groups that the identity provider asserted; those that list their members are read from the state. */
   readonly claims: Readonly<Record<string, readonly string[]>>;
@@ -46,6 +48,9 @@ export interface VerifiedToken {
   readonly issuedAt: number;
   readonly expiresAt: number;
 }
+
+/** What records call the user. */
+export const recordedName = ({ token }: Subject): string => token.pseudonym ?? token.user;
 
 /** Who asks: device and user, both proven. Authentication produces it; policy only reads it. */
 export interface Subject {

@@ -29,8 +29,8 @@ export interface AccessRecorder {
    * may be written all the same, once it does.
    */
   record(access: Access): Promise<boolean>;
-  /** The same of a change that is in the ledger. */
-  recordChange(entry: LedgerEntry, event: ControlEvent): Promise<boolean>;
+  /** The same of a change that is in the ledger. `user`: what the record calls whom it is about. */
+  recordChange(entry: LedgerEntry, event: ControlEvent, user: string | undefined): Promise<boolean>;
   healthy(): boolean;
   /** Writes and syncs what is left. */
   close(): void;
@@ -82,7 +82,8 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   return {
     stream: spool.stream,
     record: (access) => record((place) => formatAccess(access, place, origin, chain)),
-    recordChange: (entry, event) => record((place) => formatChange(entry, event, place, origin, chain)),
+    recordChange: (entry, event, user) =>
+      record((place) => formatChange(entry, { event, user }, place, origin, chain)),
     healthy: () => spool.isHealthy,
     close: () => spool.close(),
   };

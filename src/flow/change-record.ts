@@ -10,12 +10,12 @@ import { uuidV7Of } from './uuid.ts';
 /** The line of a record, without its line feed. */
 export function formatChange(
   entry: LedgerEntry,
-  event: ControlEvent,
+  { event, user }: { readonly event: ControlEvent; readonly user: string | undefined },
   place: Place,
   origin: Origin,
   chain: Chain,
 ): string {
-  const { activity, entity, user, device, state, reason } = entityActivity(event);
+  const { activity, entity, device, state, reason } = entityActivity(event);
   const [activityId, activityName] = activity;
   const short = (value: string | undefined): string | null =>
     value === undefined ? null : bound(value, textLimits.host);

@@ -1,5 +1,5 @@
 import type { ConnectionFacts, DialledUpstream, FlowFacts } from '../domain/flow.ts';
-import { isMachineName } from '../domain/subject.ts';
+import { isMachineName, recordedName } from '../domain/subject.ts';
 import type { Subject } from '../domain/subject.ts';
 import {
   actorObject,
@@ -142,7 +142,7 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     user:
       subject === undefined || isMachineName(subject.token.user)
         ? null
-        : bound(subject.token.user, textLimits.host),
+        : bound(recordedName(subject), textLimits.host),
     device: subject?.certificate.device ?? certificate?.device ?? null,
     certificateSerial: certificate === undefined ? null : bound(certificate.serial, textLimits.serial),
     posture: posture === undefined ? null : { measuredAt: posture.measuredAt, ...posture.checks },

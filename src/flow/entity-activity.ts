@@ -116,6 +116,12 @@ export function entityActivity(event: ControlEvent): EntityActivity {
         user: event.user,
         reason: event.reason,
       };
+    case 'person-erased':
+      return {
+        activity: activities.delete,
+        entity: entity('Pseudonym Key', event.person),
+        reason: event.reason,
+      };
     case 'change-proposed':
       return { activity: activities.create, entity: entity('Proposed Change', event.id) };
     case 'change-approved':

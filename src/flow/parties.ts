@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionFacts, Endpoint, FlowFacts } from '../domain/flow.ts';
-import { isMachineName } from '../domain/subject.ts';
+import { isMachineName, recordedName } from '../domain/subject.ts';
 import type { Subject } from '../domain/subject.ts';
 import { bound, textLimits } from './safe-text.ts';
 
@@ -21,7 +21,7 @@ export function endpointObject({ address, port }: Endpoint): object {
 /** Who authenticated. A machine does so as what OCSF calls a service. */
 export function userObject(subject: Subject | undefined): object {
   if (subject === undefined) return { name: 'unknown', type: 'Unknown', type_id: 0 };
-  const name = bound(subject.token.user, textLimits.host);
+  const name = bound(recordedName(subject), textLimits.host);
   const kind = isMachineName(name) ? { type: 'Service', type_id: 4 } : { type: 'User', type_id: 1 };
   return { name, uid: name, ...kind };
 }

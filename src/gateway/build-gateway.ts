@@ -151,7 +151,9 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     verifyToken(raw, thumbprint, now) {
       const { domain } = state();
       if (verifier?.domain !== domain) {
-        verifier = { domain, ...createTokenVerifier({ domain, keys: () => state().signingKeys }) };
+        const needsPseudonym = settings.flows?.pseudonyms === true;
+        const keys = (): ReturnType<typeof state>['signingKeys'] => state().signingKeys;
+        verifier = { domain, ...createTokenVerifier({ domain, keys, needsPseudonym }) };
       }
       return verifier.verify(raw, thumbprint, now);
     },
@@ -346,6 +348,7 @@ function concernOf(entries: readonly LedgerEntry[]): Concerned {
       case 'api-key-created':
       case 'api-key-revoked':
       case 'key-published':
+      case 'person-erased':
         break;
       case 'sign-in-ended':
         // On which devices it was is known only to the flows themselves.

@@ -1,3 +1,4 @@
+import { recordedName } from '../domain/subject.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Flow } from './flow.ts';
 
@@ -67,7 +68,7 @@ export function createSituations(parts: {
   const situationOf = (flow: Flow, kind: SituationKind, at: number): Situation => {
     const { app, subject, exchange } = flow;
     const { device } = exchange.connection.certificate;
-    const user = subject?.token.user;
+    const user = subject === undefined ? undefined : recordedName(subject);
     const key = JSON.stringify([device, user, app?.name, kind.rule, kind.title, kind.malware]);
     const known = situations.get(key);
     if (known !== undefined && at - known.lastSeenAt <= quietMs) return known;

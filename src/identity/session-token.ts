@@ -15,7 +15,8 @@ import type { PublishedKey } from '../domain/control-state.ts';
 import type { DeviceId, UserName } from '../domain/ids.ts';
 import { readChecks } from '../domain/posture.ts';
 import type { Posture } from '../domain/posture.ts';
-import type { SignIn, VerifiedToken } from '../domain/subject.ts';
+import { isMachineName } from '../domain/subject.ts';
+import type { VerifiedToken, SignIn } from '../domain/subject.ts';
 import { parseCanonicalObject, splitCompactForm } from './compact-form.ts';
 import type { SigningKey } from './signing-key.ts';
 
@@ -25,6 +26,8 @@ export const clockSkewSeconds = 30;
 export interface SessionTokenContent {
   readonly domain: string;
   readonly user: UserName;
+  /** What records are to call the user. */
+  readonly pseudonym?: string | undefined;
   readonly device: DeviceId;
   /** Of the certificate that the token is bound to. */
   readonly thumbprint: string;
@@ -51,6 +54,7 @@ export async function signSessionToken(
     jti: id,
     iat: content.now,
     exp: expiresAt,
+    ...(content.pseudonym === undefined ? {} : { pseudonym: content.pseudonym }),
     device: content.device,
     cnf: { 'x5t#S256': content.thumbprint },
     claims: Object.fromEntries(Object.entries(content.claims).map(([name, values]) => [name, [...values]])),
@@ -92,8 +96,11 @@ export function createTokenVerifier(options: {
   readonly domain: string;
   /** The keys as the ledger has them at this moment. */
   readonly keys: () => ReadonlyMap<string, PublishedKey>;
+  /** Whether records must not have names: a token without a pseudonym, but for a machine's, is from before that. */
+  readonly needsPseudonym?: boolean;
 }): TokenVerifier {
   const issuer = tokenIssuer(options.domain);
+  const needsPseudonym = options.needsPseudonym === true;
 
   return {
     verify: async (raw, thumbprint, now) => {
@@ -111,7 +118,7 @@ export function createTokenVerifier(options: {
       }
       const claims = parseCanonicalObject(parts.unverifiedPayload);
       if (claims === undefined) return refuse('token-malformed', 'claims are not canonical JSON');
-      return checkClaims(claims, { issuer, thumbprint, now, key });
+      return checkClaims(claims, { issuer, thumbprint, now, key, needsPseudonym });
     },
   };
 }
@@ -139,7 +146,7 @@ function chooseKey(
 
 function checkClaims(
   claims: unknown,
-  context: { issuer: string; thumbprint: string; now: number; key: PublishedKey },
+  context: { issuer: string; thumbprint: string; now: number; key: PublishedKey; needsPseudonym: boolean },
 ): VerifiedToken | Refusal {
   const { issuer, thumbprint, now, key } = context;
   const { iss, aud } = claims as { iss?: unknown; aud?: unknown };
@@ -158,9 +165,12 @@ function checkClaims(
   if (!equalInConstantTime(claims.cnf['x5t#S256'], thumbprint)) {
     return refuse('token-bound-elsewhere', 'bound to another certificate');
   }
+  if (context.needsPseudonym && claims.pseudonym === undefined && !isMachineName(claims.sub))
+    return refuse('token-expired', 'from before records had pseudonyms');
   return {
     id: claims.jti,
     user: claims.sub as UserName,
+    pseudonym: claims.pseudonym,
     device: claims.device as DeviceId,
     claims: claims.claims,
     posture: claims.posture && { ...claims.posture, checks: readChecks(claims.posture.checks) },

@@ -104,6 +104,7 @@ const checks: { readonly [Type in ControlEvent['type']]: Check<Type> } = {
   },
   // Ended twice is ended.
   'sign-in-ended': () => undefined,
+  'person-erased': () => undefined,
   'change-proposed': (state, { id }) =>
     state.proposals.has(id) ? refuse('conflict', `change ${id} exists`) : undefined,
   'change-approved': waits,

@@ -90,6 +90,10 @@ export const eventSchemas: Readonly<Record<ControlEventType, TSchema>> = {
     reason: Type.String({ maxLength: 500 }),
   }),
   'sign-in-ended': event('sign-in-ended', { id: Id, user: Id, reason: Type.String({ maxLength: 500 }) }),
+  'person-erased': event('person-erased', {
+    person: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+    reason: Type.String({ maxLength: 500 }),
+  }),
   'change-proposed': event('change-proposed', {
     id: Id,
     changes: Type.Array(

@@ -16,7 +16,7 @@ import { mapOfKind } from './resource-maps.ts';
  * Raised whenever the fold gives another state for the same log: a snapshot that an earlier fold made is then not
  * used.
  */
-export const foldVersion = 6;
+export const foldVersion = 7;
 
 /** The state before the first event: nobody, nothing, no domain. It lets nothing through. */
 export const emptyState = (): ControlState => ({
@@ -34,6 +34,7 @@ export const emptyState = (): ControlState => ({
   apiKeys: new Map(),
   signingKeys: new Map(),
   endedSignIns: new Map(),
+  erasedPeople: new Map(),
   lostTimes: [],
   proposals: new Map(),
 });
@@ -54,6 +55,7 @@ export const copyState = (state: ControlState): ControlState => ({
   apiKeys: new Map(state.apiKeys),
   signingKeys: new Map(state.signingKeys),
   endedSignIns: new Map(state.endedSignIns),
+  erasedPeople: new Map(state.erasedPeople),
   lostTimes: state.lostTimes,
   proposals: new Map(state.proposals),
 });
@@ -184,6 +186,9 @@ export function applyEvent(
       return;
     case 'sign-in-ended':
       endSignIn(state, event.id, { user: event.user, at: now });
+      return;
+    case 'person-erased':
+      state.erasedPeople.set(event.person, now);
       return;
     case 'change-proposed': {
       const { id, changes, expiresAt } = event;

@@ -92,6 +92,7 @@ function revive(stored: Serialized): ControlState {
     apiKeys: map('apiKeys'),
     signingKeys: map('signingKeys'),
     endedSignIns: map('endedSignIns'),
+    erasedPeople: map('erasedPeople'),
     lostTimes: stored.lostTimes as readonly LostTime[],
     proposals: map('proposals'),
   };

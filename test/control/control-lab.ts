@@ -23,6 +23,8 @@ import { createMemorySignals } from '../../src/control/fleeting/fleeting-signals
 import type { FleetingSignals } from '../../src/control/fleeting/fleeting-signals.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createManagedDevices } from '../../src/control/managed-devices.ts';
+import { createPeople } from '../../src/control/people/people.ts';
+import { openSqlitePeople } from '../../src/control/people/sqlite-people.ts';
 import { createPostureMemory } from '../../src/control/posture-memory.ts';
 import { openRegistrationAuthorities } from '../../src/control/registration-authorities.ts';
 import { createRevocationList } from '../../src/control/revocation-list.ts';
@@ -34,6 +36,7 @@ import type { TrackedFleet } from '../../src/control/worker-fleet.ts';
 import type { DeviceRole } from '../../src/domain/device.ts';
 import { authoritySigner } from '../../src/enrollment/authority-signer.ts';
 import type { Role, Scope } from '../../src/domain/administration.ts';
+import { createSealer } from '../../src/identity/sealer.ts';
 import { LedgerUnconfirmed } from '../../src/ledger/ledger.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { openLedgerStore } from '../../src/ledger/store.ts';
@@ -112,6 +115,8 @@ export interface ControlLabOptions {
   readonly rateLimits?: RateLimits;
   readonly gateways?: readonly GatewayAddress[];
   readonly approvals?: ControlParts['approvals'];
+  /** Records call people by pseudonyms. */
+  readonly pseudonyms?: true;
 }
 
 /** The control plane over a real SQLite ledger and real TLS, at a port of its own. */
@@ -211,6 +216,13 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
     engine,
     accessLog,
     flows,
+    people:
+      options.pseudonyms === true
+        ? createPeople(
+            openSqlitePeople(join(directory, 'people.db')),
+            createSealer(organization.authorities.device.privateKeyPem),
+          )
+        : undefined,
     gateways: () => options.gateways ?? [],
     answers: createAnswerMemory(),
     rateLimits: options.rateLimits ?? defaultRateLimits,
@@ -293,6 +305,7 @@ export async function startControlLab(options: ControlLabOptions = {}): Promise<
       await app.close();
       flows.close();
       accessLog.close();
+      parts.people?.close();
       await store.close();
       await rm(directory, { recursive: true, force: true });
     },

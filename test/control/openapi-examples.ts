@@ -65,6 +65,9 @@ async function applied(lab: ControlLab, resources: readonly object[], path: stri
   await lab.ask('POST', '/v1/apply', { body: { resources } });
   return { path };
 }
+/** What records call Alice now. */
+const pseudonym = async (lab: ControlLab): Promise<string> =>
+  (await lab.parts.people?.pseudonym('alice@example.org', lab.parts.clock())) ?? '';
 let made = 0;
 /** A change that waits for a second administrator. */
 async function proposed(lab: ControlLab, { by = 'user:bob@example.org', was = '' } = {}): Promise<string> {
@@ -210,6 +213,25 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   'POST /v1/sign-in/administrator/complete': {
     good: at('/v1/sign-in/administrator/complete', { transaction: 'x' }),
     needsSetup: true,
+  },
+  'POST /v1/people/reidentify': {
+    good: async (lab) => ({
+      path: '/v1/people/reidentify',
+      body: { pseudonyms: [await pseudonym(lab)], reason: 'test' },
+    }),
+  },
+  'POST /v1/people/pseudonyms': {
+    good: async (lab) => {
+      await pseudonym(lab);
+      return { path: '/v1/people/pseudonyms', body: { user: 'alice@example.org', reason: 'test' } };
+    },
+  },
+  'POST /v1/people/erase': {
+    good: async (lab) => {
+      await pseudonym(lab);
+      return { path: '/v1/people/erase', body: { user: 'alice@example.org', reason: 'test' } };
+    },
+    refused: ofNone('/v1/people/erase', { user: 'nobody@example.org', reason: 'test' }),
   },
   'POST /v1/sign-out': { good: at('/v1/sign-out'), needsSetup: true },
   'POST /v1/device-bundles': {

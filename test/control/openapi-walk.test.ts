@@ -43,7 +43,7 @@ let operator: Server;
 /** With all that settings can turn on, so that there is no route which nobody walks. */
 let everything: ControlLabOptions;
 let lab: ControlLab;
-/** The same with everything limited to nothing; and with an access log that is closed, and nothing turned on. */
+/** The same with everything limited to nothing; and with an access log that is closed, and hardly anything turned on. */
 let limited: ControlLab;
 let unrecorded: ControlLab;
 let expired: string;
@@ -61,7 +61,7 @@ beforeAll(async () => {
   });
   operator.listen(0, '127.0.0.1');
   await once(operator, 'listening');
-  everything = { managed: await makeManagedAuthority(), scep: true };
+  everything = { managed: await makeManagedAuthority(), scep: true, pseudonyms: true };
   lab = await startControlLab({
     ...everything,
     gateways: [
@@ -70,7 +70,7 @@ beforeAll(async () => {
     ],
   });
   limited = await startControlLab({ ...everything, rateLimits: { perAddress: 0, perAdministrator: 0 } });
-  unrecorded = await startControlLab();
+  unrecorded = await startControlLab({ pseudonyms: true });
   unrecorded.accessLog.close();
   for (const role of roles) keys.set(role, await lab.makeKey({ role }));
   const old = createApiKey({ name: 'old', role: 'owner', expiresAt: 1 });
@@ -191,6 +191,14 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       key: unrecorded.apiKey,
       body: { user: 'alice@example.org', protocol: 'scep' },
     }),
+  'pseudonyms-off': async (described, good) => {
+    const named = await startControlLab();
+    try {
+      return await send(named, described, good, { key: named.apiKey });
+    } finally {
+      await named.close();
+    }
+  },
   'managed-devices-off': (described, good) => send(unrecorded, described, good, { key: unrecorded.apiKey }),
   'certificate-request-invalid': (described, good) =>
     send(lab, described, good, { body: { ...(good.body as object), csr: 'not a request' } }),

@@ -188,7 +188,7 @@ it('of every kind of event fit OCSF and our own schema, and hold no hash of a se
     const actor = ['alice@example.org', 'device:d', 'postern:init'][index % 3] ?? '';
     const at = 1_767_600_000_000 + index;
     const entry = linkEntry({ sequence: index, hash: '0'.repeat(64) }, { at, actor, event });
-    expect(await log.recordChange(entry, event)).toBe(true);
+    expect(await log.recordChange(entry, event, entityActivity(event).user)).toBe(true);
   }
   const records = recordsIn(access());
   expect(records).toHaveLength(events.length);

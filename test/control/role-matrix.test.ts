@@ -58,6 +58,9 @@ const admitted: Readonly<Record<string, string>> = {
   'GET /v1/resources/{kind}': 'OS.CA',
   'GET /v1/resources/{kind}/{name}': 'OS.CA',
   'DELETE /v1/resources/{kind}/{name}': 'OS...',
+  'POST /v1/people/reidentify': 'OS...',
+  'POST /v1/people/pseudonyms': 'OS...',
+  'POST /v1/people/erase': 'O....',
   'POST /v1/sign-out': 'OSHCA',
   'GET /v1/versions': 'OS.CA',
   'GET /v1/versions/{version}': 'OS.CA',
@@ -101,6 +104,7 @@ beforeAll(async () => {
   lab = await startControlLab({
     managed: await makeManagedAuthority(),
     scep: true,
+    pseudonyms: true,
     gateways: [{ id: 'one', operator: `http://127.0.0.1:${(operator.address() as AddressInfo).port}` }],
     async signIn({ organization, store, clock }) {
       const secret = join(directory, 'client.secret');

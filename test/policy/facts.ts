@@ -76,6 +76,7 @@ export const stateOf = (parts: StateParts = {}): ControlState => {
     enrollmentTokens: new Map(),
     apiKeys: new Map(),
     endedSignIns: new Map(),
+    erasedPeople: new Map(),
     proposals: new Map(),
     signingKeys: new Map(),
     lostTimes: [],

@@ -1,3 +1,4 @@
+import { isPseudonym } from '../../contract/session-token.ts';
 import { reasonsBeforePolicies } from '../../domain/decision.ts';
 import type { Device } from '../../domain/device.ts';
 import type { App, Resource } from '../../domain/resources.ts';
@@ -74,6 +75,7 @@ export function createReplay(
     if (known === undefined) return 'the device is not known';
     if (stateAt(known, access.startedAt) === undefined)
       return 'the state of the device at that time is not known';
+    if (session.user !== undefined && isPseudonym(session.user)) return 'the user is not known any more';
     if (asksForPath && (truncated.includes('path') || access.path === undefined))
       return 'the path is not on record in full';
     if (asksForClaims && session.claims === undefined && known.role !== 'machine')

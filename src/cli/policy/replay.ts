@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { DeviceHistory, ListDevicesResponse } from '../../contract/control-api.ts';
+import { isPseudonym } from '../../contract/session-token.ts';
 import { deviceRoles, deviceStates } from '../../domain/device.ts';
 import type { Device } from '../../domain/device.ts';
+import type { RecordedAccess } from '../../flow/recorded-access.ts';
 import { readAccesses } from '../../flow/read-accesses.ts';
 import { addConnection, connectApi, listAll } from '../api-client.ts';
 import type { ApiClient, ConnectionOptions } from '../api-client.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
 import { parseDuration } from '../duration.ts';
 import { flowDirectory } from '../flow-directory.ts';
+import { reidentify } from '../flows-people.ts';
 import { addOutput, printable, printData, tableLines } from '../output.ts';
 import type { OutputFormat } from '../output.ts';
 import { formatFileProblem, loadResources } from '../resource-files.ts';
@@ -49,7 +52,8 @@ Run it where the flow records are, on a gateway's server: it reads them itself, 
 record travels. Policies, apps, groups and devices of now come from the control plane.
 
 Each recorded access is judged twice, by the policies of now and by the proposal, with the facts of then: user, claims,
-device, posture and its age, sign-in, address, request and time. What a record does not tell is not guessed: such flows
+device, posture and its age, sign-in, address, request and time. Where records have pseudonyms, it takes the right to find
+the names behind them, and the access log says so. What a record does not tell is not guessed: such flows
 are counted by what is missing. It changes nothing.
 
 Exit codes: 0 no access would be decided otherwise; 1 some would; 2 nothing was judged; 3 the server cannot be asked.
@@ -74,16 +78,19 @@ Examples:
       requireSoundPolicies(proposed, loaded.place);
       const since = Date.now() - options.since * 1000;
       const replay = createReplay(present, proposed, await fetchDevices(api, since));
+      const names = createNames(api);
       const progress = createProgress();
       try {
         for await (const accesses of readAccesses(directory, since)) {
+          await names.learn(accesses);
           for (const access of accesses) {
             if (access === 'malformed') replay.addMalformed();
-            else replay.add(access);
+            else replay.add(names.apply(access));
           }
           progress.add(accesses.length);
         }
       } catch (error) {
+        if (error instanceof CliError) throw error;
         throw new CliError(
           exitCodes.invalid,
           `flow records in ${directory} cannot be read: ${(error as Error).message}`,
@@ -95,6 +102,31 @@ Examples:
       printData(options.output, report, () => reportLines(report));
       if (report.changes.length > 0) process.exitCode = exitCodes.no;
     });
+}
+
+/** Policies go by names: where records have pseudonyms, the server is asked who is behind them. */
+function createNames(api: ApiClient): {
+  learn(accesses: readonly (RecordedAccess | 'malformed')[]): Promise<void>;
+  apply(access: RecordedAccess): RecordedAccess;
+} {
+  const asked = new Set<string>();
+  const known = new Map<string, string>();
+  return {
+    async learn(accesses) {
+      const unknown = new Set<string>();
+      for (const access of accesses) {
+        const user = access === 'malformed' ? undefined : access.session.user;
+        if (user !== undefined && !asked.has(user) && isPseudonym(user)) unknown.add(user);
+      }
+      for (const [pseudonym, user] of await reidentify(api, [...unknown], 'policy replay'))
+        known.set(pseudonym, user);
+      for (const pseudonym of unknown) asked.add(pseudonym);
+    },
+    apply(access) {
+      const user = known.get(access.session.user ?? '');
+      return user === undefined ? access : { ...access, session: { ...access.session, user } };
+    },
+  };
 }
 
 /** Requests for the history of a device that run at once. */

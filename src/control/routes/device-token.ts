@@ -55,14 +55,17 @@ export function deviceTokenRoute(app: ControlApp, parts: ControlParts): void {
         if (device.awaits !== undefined)
           await awaitEnforced(parts, acceptAwaited(parts.store, id, signedIn?.signIn?.at));
       }
+      const isMachine = device.role === 'machine';
+      const user = isMachine ? machineName(parts.store.state.domain, id) : (signedIn?.user ?? device.user);
       const { token, expiresAt } = await signSessionToken(parts.sessionKey(), {
         domain: parts.store.state.domain,
-        user: device.role === 'machine' ? machineName(parts.store.state.domain, id) : device.user,
+        pseudonym: isMachine ? undefined : await parts.people?.pseudonym(user, parts.clock()),
         device: id,
         thumbprint,
         claims: {},
         posture,
         ...signedIn,
+        user,
         now,
       });
       return { token, expiresAt, expiresInSeconds: expiresAt - now };

@@ -76,6 +76,8 @@ export function createBrowserSignIns(parts: {
   readonly gatewayPorts: () => ReadonlySet<string>;
   readonly sessionKey: () => SigningKey;
   readonly isLedgerAway: () => boolean;
+  /** What records call a user from now on, where that is not the name. */
+  readonly pseudonymOf: (user: string) => Promise<string | undefined>;
   /** Epoch seconds. */
   readonly now: () => number;
 }): BrowserSignIns {
@@ -93,6 +95,7 @@ export function createBrowserSignIns(parts: {
       device: id as DeviceId,
       thumbprint,
       posture: undefined,
+      pseudonym: await parts.pseudonymOf(signedIn.user),
       ...signedIn,
       now: now(),
     });

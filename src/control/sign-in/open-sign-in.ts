@@ -47,6 +47,8 @@ export async function openSignIn(options: {
   /** Signs session tokens now. */
   readonly sessionKey: () => SigningKey;
   readonly isLedgerAway: () => boolean;
+  /** What records call a user from now on; the name without it. */
+  readonly pseudonymOf?: (user: string) => Promise<string | undefined>;
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly onClose: (step: () => Promise<void>) => void;
@@ -72,7 +74,7 @@ export async function openSignIn(options: {
   const signIns = createSignIns({ settings, provider, transactions, now });
   const devices = createDeviceSignIns({ settings, signIns, sealer, state, now });
   const { browserUrl: url } = settings;
-  const { gatewayPorts, sessionKey, isLedgerAway } = options;
+  const { gatewayPorts, sessionKey, isLedgerAway, pseudonymOf = async () => undefined } = options;
   return {
     devices,
     browsers:
@@ -88,6 +90,7 @@ export async function openSignIn(options: {
             gatewayPorts,
             sessionKey,
             isLedgerAway,
+            pseudonymOf,
             now,
           }),
     administrators: createAdministratorSignIns({

@@ -7,6 +7,7 @@ import type { Gateway } from '../gateway.ts';
 /** Whoever signed out, here or at the identity provider, is out on the connections that are open, too. */
 export function refuseEnded({ signIn }: VerifiedToken, gateway: Gateway): Refusal | undefined {
   return signIn !== undefined && isSignInEnded(gateway.state().endedSignIns, signIn.id)
-    ? refuse('sign-in-ended', signIn.id)
+    ? // What of the id is the user's at the provider stays the same for years: it has no place in records.
+      refuse('sign-in-ended', signIn.id.split('.').at(-1))
     : undefined;
 }

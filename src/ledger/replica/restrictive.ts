@@ -25,6 +25,7 @@ const restricts: Readonly<Record<ControlEventType, boolean>> = {
   'device-certificate-renewed': false,
   'device-state-changed': true,
   'sign-in-ended': true,
+  'person-erased': true,
   'change-proposed': false,
   'change-approved': false,
   'change-rejected': true,
