@@ -131,9 +131,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       device: settings.device,
       domain: settings.domain,
       credentials,
-      cached: loadSessionCache(paths.cache),
+      cached: await loadSessionCache(paths.cache, credentials.keyPem),
       save: (cache) => {
-        saveSessionCache(paths.cache, cache);
+        saveSessionCache(paths.cache, cache, credentials.keyPem);
         passFirewall(paths.firewall, cache.config.firewall);
       },
       saveCertificate: ({ chainPem }) =>

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Given to the program's standard input. */
   readonly input?: string;
+  /** Of what the program prints; utf8 without it. */
+  readonly encoding?: BufferEncoding;
   /** Some programs answer on standard error. */
   readonly withErrors?: boolean;
   readonly timeoutMs?: number;
@@ -55,6 +57,7 @@ export async function runTrusted(
   options: RunOptions & { readonly timeoutMs: number },
 ): Promise<string> {
   const { as, environment, input, timeoutMs, withErrors = false, holdsProcess = true } = options;
+  const { encoding = 'utf8' } = options;
   const real = await checkTrusted(path);
   const isOther = as !== undefined && as.uid !== process.geteuid?.();
   return new Promise((resolve, reject) => {
@@ -63,6 +66,7 @@ export async function runTrusted(
       [...args],
       {
         env: { LC_ALL: 'C', ...environment },
+        encoding,
         cwd: '/',
         maxBuffer: maxOutputBytes,
         windowsHide: true,

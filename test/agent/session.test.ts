@@ -275,12 +275,28 @@ it('carries on with its token while the control plane is away, and is restarted 
   expect(world.control.tokens.size).toBe(1);
 });
 
+it('keeps no token on the disk that anybody but the device key can read', async () => {
+  world = await makeWorld();
+  const laptop = await world.startLaptop();
+  await laptop.reach('connected');
+  await laptop.stop();
+  const [token = ''] = world.control.tokens.keys();
+  const kept = readdirSync(world.paths.directory).map((name) =>
+    readFileSync(join(world.paths.directory, name), 'utf8'),
+  );
+  for (const content of kept) expect(content).not.toContain(token);
+  const { device, organization, paths } = world;
+  expect((await loadSessionCache(paths.cache, device.keyPem))?.token?.value).toBe(token);
+  const other = await organization.issueDevice({ id: 'd-other' });
+  expect(await loadSessionCache(paths.cache, other.keyPem)).toEqual({ config: expect.anything() });
+});
+
 it('does not start on a kept token that has ended, or that another certificate had', async () => {
   world = await makeWorld();
   const first = await world.startLaptop();
   await first.reach('connected');
   await first.stop();
-  const kept = loadSessionCache(world.paths.cache);
+  const kept = await loadSessionCache(world.paths.cache, world.device.keyPem);
   expect(kept?.token).toMatchObject({ thumbprint: world.device.thumbprint, lifeSeconds: 600 });
   await world.control.close();
   const late = await world.startLaptop({ clock: createFakeClock(Date.now() + 601_000) });

@@ -126,6 +126,21 @@ describe.skipIf(missing !== '')(
       expect(existsSync(paths.directory)).toBe(false);
     });
 
+    it('opens the session token that was kept, for a start while the control plane is away', async () => {
+      await enroll('--key', 'tpm');
+      const first = await up();
+      expect((await ask(first.port, `http://${grants}/`)).body).toBe('grants here');
+      await stop(first.child);
+      tpm.flush();
+      const [token = ''] = world.control.tokens.keys();
+      expect(readFileSync(paths.cache, 'utf8')).not.toContain(token);
+      await world.control.close();
+      const second = await up();
+      expect((await ask(second.port, `http://${grants}/`)).body).toBe('grants here');
+      const shown = world.gateway.requests.flatMap(({ headers }) => headers['proxy-authorization'] ?? []);
+      expect(new Set(shown)).toEqual(new Set([`Bearer ${token}`]));
+    });
+
     it('stays where it is when the certificate is renewed, and no flow notices', async () => {
       const fiveDaysAgo = new Date(Date.now() - 5 * 86_400_000);
       world.control.instead.set('/v1/enroll', ({ body }) =>
