@@ -32,8 +32,8 @@ export const FirewallPolicy = Type.Object(
     ]),
     /** The device has left the organization: whoever believed this one's word does so no more. */
     left: Type.Optional(Type.Literal(true)),
-    /** `host:port`, which may always be reached. */
-    gateways: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 256 }),
+    /** `host:port` of the gateways of all zones, which may always be reached; as many as the settings can name. */
+    gateways: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 1040 }),
   },
   { additionalProperties: false },
 );

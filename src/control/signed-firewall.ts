@@ -32,6 +32,7 @@ type SigningParts = Pick<ControlParts, 'store' | 'gateway' | 'policySigner' | 'c
 /** The firewall of a device as it has to be now, signed; also that there is to be none. */
 export function signedFirewall(parts: SigningParts, id: DeviceId): string {
   const { state } = parts.store;
+  const { addresses, others = [] } = parts.gateway;
   const device = state.devices.get(id);
   const chosen = device === undefined ? undefined : chooseFirewall(state, device);
   return signPolicy(parts, {
@@ -44,7 +45,8 @@ export function signedFirewall(parts: SigningParts, id: DeviceId): string {
             inbound: chosen.inbound,
             ...(chosen.outbound === undefined ? {} : { outbound: chosen.outbound }),
           },
-    gateways: [...parts.gateway.addresses()],
+    // All that the laptop may go to: the one in another zone most of all, once its own is dead.
+    gateways: [...addresses(), ...others.flatMap((other) => other.addresses)],
   });
 }
 

@@ -48,6 +48,24 @@ describe('what a device is told', () => {
     expect(await toldTo(laptop)).toMatchObject({ policy: { firewall: { name: 'all' } } });
   });
 
+  it('may always reach the gateways of all zones, not only those of this server', async () => {
+    const far = { zone: 'b', addresses: ['b.example.org:8443', '[fd00::2]:8443'] };
+    const own = await startControlLab({
+      gateway: { name: 'gateway.example.org', addresses: () => ['a.example.org:8443'], others: [far] },
+    });
+    try {
+      const laptop = await own.enroll();
+      const { body } = await own.ask('GET', '/v1/device/config', { key: null, client: laptop });
+      const { rootPem: authorityPem, domain } = own.organization;
+      const trust = { authorityPem, domain, device: laptop.device };
+      expect(verifyPolicy(String(body.firewall), trust, new Date())).toMatchObject({
+        policy: { gateways: ['a.example.org:8443', ...far.addresses] },
+      });
+    } finally {
+      await own.close();
+    }
+  });
+
   it('is told once that it has left, which revokes it: it says so in its history, and nothing more is told to it', async () => {
     const laptop = await lab.enroll();
     const leave = () => lab.ask('POST', '/v1/device/leave', { key: null, client: laptop, body: {} });
