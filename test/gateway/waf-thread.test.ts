@@ -25,7 +25,7 @@ describe('the thread that asks the rules', () => {
     const waf = createWaf({ coreRuleSet: { files: { 'a.conf': rules } }, timeoutMs: 30_000, log });
     waf.prepare();
     expect(await waf.inspect(request, profile)).toEqual({
-      report: { score: 0, findings: [{ id: '1', message: 'X' }] },
+      answer: { score: 0, findings: [{ id: '1', message: 'X' }] },
     });
     expect(logged).toContainEqual({ version: '', rules: 1, notEvaluated: [2] });
     await waf.close();
@@ -38,7 +38,7 @@ describe('the thread that asks the rules', () => {
     const waf = createWaf({ coreRuleSet: { files: { 'a.conf': rules } }, timeoutMs: 30_000, log });
     expect(await waf.inspect(request, profile)).toMatchObject({ failure: 'unavailable' });
     expect(await waf.inspect({ ...request, target: '/' }, profile)).toMatchObject({
-      report: { findings: [] },
+      answer: { findings: [] },
     });
     await waf.close();
   });

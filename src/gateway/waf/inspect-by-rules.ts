@@ -99,7 +99,7 @@ function conclude(
   beyond?: 'too-large' | 'opaque',
 ): Refusal | undefined {
   const profile = profileOf(app);
-  const { report } = answer;
+  const report = answer.answer;
   if (report === undefined) {
     flow.inspections = { ...flow.inspections, waf: { state: 'not-done', why: answer.failure } };
     return profile.isBlocking ? refuse('inspection-unavailable', `waf: ${answer.detail}`) : undefined;
