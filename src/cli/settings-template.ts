@@ -206,7 +206,7 @@ ledger:
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 
-# By what requests are inspected that applications want inspected (docs/inspection.md, docs/malware.md).
+# By what requests are inspected that applications want inspected (docs/inspection.md, docs/malware.md, docs/data-loss.md).
 inspection:
   # Folder with the rule files of the OWASP Core Rule Set; of the Debian package modsecurity-crs.
   coreRuleSet: /usr/share/modsecurity-crs/rules
@@ -225,6 +225,11 @@ inspection:
   #   maxHeldBytes: 262144
   #   # At once, by each worker; no more than all of them together should exceed MaxThreads of clamd by much.
   #   maxScans: 16
+  # Looks for personal and bank data in uploads and downloads of applications with \`inspect: [dlp]\`. Without it nobody does.
+  dataLoss:
+    # As much of a content is kept back; what is no longer is refused before anybody has any of it. Part of maxHeldBytes above.
+    maxHeldBytes: 262144
+    timeoutMs: 5000
 
 log:
   # debug, info, warn, error or silent

@@ -461,6 +461,17 @@ export const refusals = {
       "Cette application ne laisse passer que ce qui a été analysé, et ce contenu est trop volumineux, compressé d'une façon non prise en charge, partiel ou sans fin. L'équipe sécurité peut l'autoriser.",
     ],
   ),
+  'data-loss': text(
+    403,
+    [
+      'Too much protected data at once',
+      'What was sent or fetched holds more account numbers, cards, social security numbers, addresses or other protected data than this application lets pass at once, so it was stopped. If it belongs to your work, give the flow id to the security team.',
+    ],
+    [
+      'Trop de données protégées à la fois',
+      "Ce contenu comporte plus de numéros de compte, de carte ou de sécurité sociale, d'adresses ou d'autres données protégées que cette application n'en laisse passer à la fois ; le transfert a été arrêté. S'il fait partie de votre travail, donnez l'identifiant de flux à l'équipe sécurité.",
+    ],
+  ),
   'inspection-unavailable': text(
     503,
     [

@@ -99,6 +99,17 @@ export const MalwareScannerSettings = Type.Object(
 );
 export type MalwareScannerSettings = Static<typeof MalwareScannerSettings>;
 
+/** How contents are looked through for protected data. */
+export const DataLossScannerSettings = Type.Object(
+  {
+    /** As much of a content is kept back; what is no longer is refused before anybody has any of it. */
+    maxHeldBytes: Type.Integer({ minimum: 16_384, maximum: 16_777_216 }),
+    /** As long may a look at a piece of it take. */
+    timeoutMs: Type.Integer({ minimum: 100, maximum: 60_000 }),
+  },
+  strict,
+);
+
 export const InspectionSettings = Type.Object(
   {
     /** Folder with the rule files (`*.conf`, `*.data`) of the OWASP Core Rule Set, version 3 or 4. */
@@ -111,6 +122,8 @@ export const InspectionSettings = Type.Object(
     timeoutMs: Type.Integer({ minimum: 100, maximum: 60_000 }),
     /** Who finds malware in uploads and downloads. */
     malware: Type.Optional(MalwareScannerSettings),
+    /** Looks for personal and bank data in uploads and downloads. */
+    dataLoss: Type.Optional(DataLossScannerSettings),
   },
   strict,
 );

@@ -1,4 +1,6 @@
 import { portsOf } from './app-ports.ts';
+import { dataKinds } from './data-kinds.ts';
+import { findPatternProblem } from './pattern-problem.ts';
 import type { Findings } from './resource-findings.ts';
 import { scopeOfAddress } from './numeric-address.ts';
 import type { App, AppProtocol, Network } from './resources.ts';
@@ -38,26 +40,39 @@ export function checkApps(
   checkSharedHosts(apps, findings);
 }
 
+const settingsOfInspectors = [
+  ['waf', 'waf'],
+  ['malware', 'malware'],
+  ['dataLoss', 'dlp'],
+] as const;
+
+function checkDataLoss(app: App, problem: Findings['problem']): void {
+  const { thresholds = {}, patterns = [] } = app.dataLoss ?? {};
+  if (patterns.length === 0 && dataKinds.every((kind) => thresholds[kind] === 0))
+    problem(app, 'dataLoss', 'looks for nothing: take dlp out of `inspect` instead');
+  const names = new Set<string>(dataKinds);
+  for (const [index, { name, pattern }] of patterns.entries()) {
+    if (names.has(name)) problem(app, `dataLoss.patterns[${index}].name`, `${name} is taken`);
+    names.add(name);
+    const trouble = findPatternProblem(pattern);
+    if (trouble !== undefined) problem(app, `dataLoss.patterns[${index}].pattern`, trouble);
+  }
+}
+
 function checkInspection(app: App, { problem, warning }: Findings): void {
-  const { inspect = [], waf, malware } = app;
-  const missing = inspect.filter((name) => name === 'dlp');
-  if (missing.length > 0)
-    warning(
-      app,
-      'inspect',
-      `${missing.join(' and ')} ${missing.length === 1 ? 'is' : 'are'} not available in this version: flows to this app are refused`,
-    );
-  for (const name of ['waf', 'malware'] as const)
-    if (inspect.includes(name) && app.protocol !== 'http')
+  const { inspect = [], waf } = app;
+  for (const name of inspect)
+    if (app.protocol !== 'http')
       warning(
         app,
         'inspect',
         `${name} reads HTTP, and this is a ${app.protocol} app: flows to it are refused`,
       );
-  if (malware !== undefined && !inspect.includes('malware'))
-    problem(app, 'malware', 'needs `inspect: [malware]`');
+  for (const [key, inspector] of settingsOfInspectors)
+    if (app[key] !== undefined && !inspect.includes(inspector))
+      problem(app, key, `needs \`inspect: [${inspector}]\``);
+  checkDataLoss(app, problem);
   if (waf === undefined) return;
-  if (!inspect.includes('waf')) problem(app, 'waf', 'needs `inspect: [waf]`');
   for (const [index, { rules, paths, arguments: names }] of (waf.exclude ?? []).entries()) {
     if (rules === undefined && paths === undefined && names === undefined)
       problem(app, `waf.exclude[${index}]`, 'leaves out everything: take waf out of `inspect` instead');

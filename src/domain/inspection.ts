@@ -48,6 +48,8 @@ export type InspectionOutcome = {
   readonly threshold?: number;
   /** The same for people: fixed texts, as the rules have them. */
   readonly messages?: readonly string[];
+  /** How many different ones of what was found, by its name. */
+  readonly counts?: Readonly<Record<string, number>>;
 } & InspectionExtent;
 
 export type InspectionExtent =
@@ -69,7 +71,18 @@ export function joinOutcomes(
     ...joinExtents(one, other),
     ...(found.length === 0 ? {} : { found }),
     ...(messages.length === 0 ? {} : { messages }),
+    ...joinCounts(one.counts, other.counts),
   };
+}
+
+function joinCounts(
+  one: InspectionOutcome['counts'],
+  other: InspectionOutcome['counts'],
+): Pick<InspectionOutcome, 'counts'> {
+  if (one === undefined && other === undefined) return {};
+  const counts: Record<string, number> = { ...one };
+  for (const [name, count] of Object.entries(other ?? {})) counts[name] = (counts[name] ?? 0) + count;
+  return { counts };
 }
 
 function joinExtents(one: InspectionOutcome, other: InspectionOutcome): InspectionExtent {

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles } from './administration.ts';
+import type { DataKind } from './data-kinds.ts';
 import { resourceNamePattern } from './ids.ts';
 
 /**
@@ -110,6 +111,51 @@ export const MalwareSettings = Type.Object(
 );
 export type MalwareSettings = Static<typeof MalwareSettings>;
 
+const Threshold = Type.Integer({ minimum: 0, maximum: 1_000_000 });
+
+export const DataLossSettings = Type.Object(
+  {
+    /** `block` stops a content that reaches a threshold; `record` only says so, and holds without it. */
+    mode: Type.Optional(Type.Enum(['record', 'block'])),
+    /** Which way contents are looked at; both without it. */
+    directions: Type.Optional(
+      Type.Array(Type.Enum(['uploads', 'downloads']), { minItems: 1, maxItems: 2, uniqueItems: true }),
+    ),
+    /** From so many different ones in one content on it counts as a loss; 0: this kind is not looked for. */
+    thresholds: Type.Optional(
+      Type.Object(
+        {
+          iban: Type.Optional(Threshold),
+          card: Type.Optional(Threshold),
+          nir: Type.Optional(Threshold),
+          email: Type.Optional(Threshold),
+        } satisfies Record<DataKind, unknown>,
+        strict,
+      ),
+    ),
+    patterns: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            /** By which records and findings count it. */
+            name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }),
+            /** In the syntax of RE2. */
+            pattern: Type.String({ minLength: 1, maxLength: 512 }),
+            /** 1 without it. */
+            threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+            /** Of what it finds, in characters; what is longer is not counted. 256 without it. */
+            maxLength: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
+          },
+          strict,
+        ),
+        { minItems: 1, maxItems: 8 },
+      ),
+    ),
+  },
+  strict,
+);
+export type DataLossSettings = Static<typeof DataLossSettings>;
+
 export const App = Type.Object(
   {
     kind: Type.Literal('App'),
@@ -139,6 +185,8 @@ export const App = Type.Object(
     waf: Type.Optional(WafSettings),
     /** How contents are scanned, where `inspect` has `malware`. */
     malware: Type.Optional(MalwareSettings),
+    /** What contents are looked through for, where `inspect` has `dlp`. */
+    dataLoss: Type.Optional(DataLossSettings),
     inspect: Type.Optional(
       Type.Array(Type.Union([Type.Literal('waf'), Type.Literal('malware'), Type.Literal('dlp')]), {
         maxItems: 3,

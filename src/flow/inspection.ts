@@ -37,6 +37,7 @@ const outcomeMember = ({
   score,
   threshold,
   messages = [],
+  counts,
 }: InspectionOutcome): object => ({
   state,
   ...(why === undefined ? {} : { why }),
@@ -51,6 +52,15 @@ const outcomeMember = ({
         messages: messages
           .slice(0, foundLimits.messages)
           .map((message) => bound(message, foundLimits.messageLength)),
+      }),
+  ...(counts === undefined
+    ? {}
+    : {
+        counts: Object.fromEntries(
+          Object.entries(counts)
+            .slice(0, foundLimits.names)
+            .map(([name, count]) => [bound(name, foundLimits.length), count]),
+        ),
       }),
 });
 

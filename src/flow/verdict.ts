@@ -38,6 +38,7 @@ const graver: Readonly<Partial<Record<RefusalCode, Verdict['severity']>>> = {
   'request-suspicious': 'Medium',
   'protocol-unexpected': 'Medium',
   'malware-found': 'High',
+  'data-loss': 'Medium',
   'certificate-untrusted': 'Medium',
   'certificate-unknown': 'Medium',
   'device-revoked': 'Medium',

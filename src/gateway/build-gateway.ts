@@ -21,6 +21,8 @@ import { createHeldBytes } from './content/held-bytes.ts';
 import { createHttp1Server } from './http1/http1-server.ts';
 import { createHttp2Sessions } from './http2/http2-sessions.ts';
 import { createListener } from './listener.ts';
+import { dataLossFound } from './data-loss/data-loss-finding.ts';
+import { createDataLossInspector } from './data-loss/data-loss-inspector.ts';
 import { malwareFound } from './malware/malware-finding.ts';
 import { createMalwareInspector } from './malware/malware-inspector.ts';
 import { createVerdictCache } from './malware/verdict-cache.ts';
@@ -112,7 +114,10 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     now: clock,
   });
   const heldBytes = createHeldBytes(settings.inspection?.maxHeldBytes ?? 0);
-  const maxHeldTailBytes = settings.inspection?.malware?.maxHeldBytes ?? 0;
+  const maxHeldTailBytes = Math.max(
+    settings.inspection?.malware?.maxHeldBytes ?? 0,
+    settings.inspection?.dataLoss?.maxHeldBytes ?? 0,
+  );
   const { malwareScanner } = ports;
   const contentInspectors = [
     createMalwareInspector(
@@ -122,9 +127,12 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
             scanner: malwareScanner,
             verdicts: createVerdictCache(),
             heldBytes,
-            maxHeldBytes: maxHeldTailBytes,
+            maxHeldBytes: settings.inspection?.malware?.maxHeldBytes ?? 0,
             found: (flow, content) => situations.note(flow, malwareFound(content), { sums: { requests: 1 } }),
           },
+    ),
+    createDataLossInspector(ports.dataLossScanner, (flow, direction, isBlocking, counts) =>
+      situations.note(flow, dataLossFound(direction, isBlocking), { sums: { requests: 1, ...counts } }),
     ),
   ];
   const gateway: Gateway = {
@@ -225,7 +233,8 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
       gateway.apps = buildAppTable(state().apps.values());
       gateway.upstreams.retain(state().apps.values());
       appCertificates.follow(state());
-      if (asksForRules(state())) gateway.waf.prepare();
+      if (asksFor('waf', state())) gateway.waf.prepare();
+      if (asksFor('dlp', state())) ports.dataLossScanner?.prepare();
     }
     grants.revalidate(typeof concerned === 'string' ? 'all' : concerned);
   };
@@ -293,8 +302,8 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
   };
 }
 
-const asksForRules = ({ apps }: ControlState): boolean => {
-  for (const { inspect } of apps.values()) if (inspect?.includes('waf') === true) return true;
+const asksFor = (inspector: 'waf' | 'dlp', { apps }: ControlState): boolean => {
+  for (const { inspect } of apps.values()) if (inspect?.includes(inspector) === true) return true;
   return false;
 };
 

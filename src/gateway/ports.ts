@@ -6,6 +6,7 @@ import type { FlowRecorder } from '../domain/flow.ts';
 import type { App } from '../domain/resources.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Dialer } from '../routing/dialer.ts';
+import type { DataLossScanner } from './data-loss/data-loss-scanner.ts';
 import type { MalwareScanner } from './malware/malware-scanner.ts';
 import type { Waf } from './waf/waf.ts';
 
@@ -51,6 +52,8 @@ export interface GatewayPorts {
   readonly waf?: Waf;
   /** Finds malware; applications that ask for that have none without. */
   readonly malwareScanner?: MalwareScanner | undefined;
+  /** Looks for protected data; applications that ask for that have none without. */
+  readonly dataLossScanner?: DataLossScanner | undefined;
   /** Lets several workers share the port. */
   readonly reusePort?: boolean;
 }

@@ -20,6 +20,7 @@ import { buildGateway } from './build-gateway.ts';
 import type { RunningGateway } from './build-gateway.ts';
 import { createBrowserSessions } from './browser-sessions.ts';
 import { createCertifier } from './certifier.ts';
+import { createDataLossScanner } from './data-loss/data-loss-scanner.ts';
 import { createMalwareScanner } from './malware/create-malware-scanner.ts';
 import { createWaf } from './waf/waf.ts';
 
@@ -102,6 +103,9 @@ async function start(message: WorkerStart): Promise<void> {
       log,
     }),
     malwareScanner: createMalwareScanner(settings.inspection?.malware),
+    dataLossScanner:
+      settings.inspection?.dataLoss &&
+      createDataLossScanner({ timeoutMs: settings.inspection.dataLoss.timeoutMs, log }),
     clock: Date.now,
     log,
     reusePort: true,

@@ -9,6 +9,8 @@ export interface BodyFacts {
   readonly direction: Direction;
   /** Media type in lower case, without parameters; empty where the sender names none. */
   readonly mediaType: string;
+  /** With its parameters, as it was sent. */
+  readonly contentType: string;
   /** Octets that an inspector will get, where that is known. */
   readonly size: number | undefined;
 }

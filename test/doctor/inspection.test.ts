@@ -25,7 +25,7 @@ const put = (name: string, more: Partial<App>): Promise<unknown> =>
 it('the rules that applications ask for are missed only where one asks, and most where it blocks', async () => {
   const rules = join(made.data, 'rules');
   await set(made, ['inspection', 'coreRuleSet'], 'rules');
-  expect(await find(inspectionCheck, made)).toEqual([{ level: 'ok', what: 'no application asks for it' }]);
+  expect(await find(inspectionCheck, made)).toEqual([{ level: 'ok', what: 'no application asks for rules' }]);
   await put('seen', { inspect: ['waf'] });
   await put('guarded', { inspect: ['waf'], waf: { mode: 'block' } });
   const how = expect.stringContaining(`no rules in ${rules}`);
@@ -41,5 +41,19 @@ it('the rules that applications ask for are missed only where one asks, and most
   await writeFile(join(rules, 'REQUEST-900-X.conf'), 'SecAction "id:1,phase:1,nolog"');
   expect(await find(inspectionCheck, made)).toEqual([
     { level: 'ok', what: 'rules are there for 2 applications that ask for them' },
+  ]);
+});
+
+it('contents that nobody looks through are missed where an application asks for that', async () => {
+  await put('forms', { inspect: ['dlp'] });
+  expect(await find(inspectionCheck, made)).toEqual([{ level: 'ok', what: 'no application asks for rules' }]);
+  const rest = { coreRuleSet: 'rules', maxBodyBytes: 131_072, maxHeldBytes: 67_108_864, timeoutMs: 2000 };
+  await set(made, ['inspection'], rest);
+  expect(await find(inspectionCheck, made)).toEqual([
+    {
+      level: 'error',
+      what: 'applications that want their contents looked through are not reached: forms',
+      how: 'add `inspection.dataLoss` to postern.yaml, as docs/data-loss.md has it',
+    },
   ]);
 });

@@ -23,6 +23,38 @@ describe('an app among the others', () => {
     expect(problemsOf(network(), tcp())).toEqual([]);
   });
 
+  it.each<[string, App['dataLoss'], string | undefined]>([
+    ['nothing', undefined, undefined],
+    ['a pattern', { patterns: [{ name: 'dossier', pattern: 'DOS-[0-9]{6}' }] }, undefined],
+    [
+      'a pattern that is none of RE2',
+      { patterns: [{ name: 'dossier', pattern: '(?=DOS)' }] },
+      'dataLoss.patterns[0].pattern: is no pattern of RE2: invalid or unsupported Perl syntax: `(?=`',
+    ],
+    [
+      'a pattern that finds nothing everywhere',
+      { patterns: [{ name: 'dossier', pattern: '[0-9]*' }] },
+      'dataLoss.patterns[0].pattern: finds the empty text',
+    ],
+    [
+      'a pattern named as a kind',
+      { patterns: [{ name: 'iban', pattern: 'x' }] },
+      'dataLoss.patterns[0].name: iban is taken',
+    ],
+    [
+      'none of the kinds',
+      { thresholds: { iban: 0, card: 0, nir: 0, email: 0 } },
+      'dataLoss: looks for nothing: take dlp out of `inspect` instead',
+    ],
+  ])('may look contents through for %s', (_what, dataLoss, problem) => {
+    const more = dataLoss === undefined ? {} : { dataLoss };
+    expect(problemsOf(network(), app({ inspect: ['dlp'], ...more }))).toEqual(
+      problem === undefined ? [] : [`App grants: ${problem}`],
+    );
+    if (dataLoss !== undefined)
+      expect(problemsOf(network(), app(more))[0]).toBe('App grants: dataLoss: needs `inspect: [dlp]`');
+  });
+
   it.each<[string, Partial<App>, string | undefined]>([
     ['names for TLS', { protocol: 'tls', protocolCheck: { serverNames: ['a.example.org'] } }, undefined],
     ['what it records only', { protocol: 'ssh', protocolCheck: { mode: 'record' } }, undefined],
@@ -250,11 +282,6 @@ describe('what may surprise is said', () => {
   });
 
   it.each<[string, Resource[], string]>([
-    [
-      'inspection',
-      [network(), app({ inspect: ['waf', 'malware', 'dlp'] })],
-      'App grants: inspect: dlp is not available in this version: flows to this app are refused',
-    ],
     [
       'rules for what is no HTTP',
       [network(), app({ protocol: 'tcp', ports: [9], upstreams: ['tcp://10.0.0.2:9'], inspect: ['waf'] })],

@@ -36,6 +36,7 @@ import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
 import type { GatewayPorts } from '../../src/gateway/ports.ts';
+import type { DataLossScanner } from '../../src/gateway/data-loss/data-loss-scanner.ts';
 import type { MalwareScanner } from '../../src/gateway/malware/malware-scanner.ts';
 import type { Waf } from '../../src/gateway/waf/waf.ts';
 import { createSigningKey, loadSigningKey } from '../../src/identity/signing-key.ts';
@@ -332,6 +333,7 @@ export async function startLabGateway(options: {
   readonly inspection?: InspectionSettings;
   readonly waf?: Waf;
   readonly malwareScanner?: MalwareScanner | undefined;
+  readonly dataLossScanner?: DataLossScanner | undefined;
   /** Trusted beside the device authority. */
   readonly managedAuthorityPem?: string;
 }): Promise<LabGateway> {
@@ -364,6 +366,7 @@ export async function startLabGateway(options: {
     },
     ...(options.waf === undefined ? {} : { waf: options.waf }),
     malwareScanner: options.malwareScanner,
+    dataLossScanner: options.dataLossScanner,
     snapshot: state,
     certificate: { certificatePem: certificate.chainPem, keyPem: certificate.keyPem },
     deviceAuthorityPem: organization.deviceAuthorityPem,

@@ -70,6 +70,11 @@ const inspectorOutcome = (inspector: string) =>
           description: 'the same for people, in fixed texts',
         }),
       ),
+      counts: Type.Optional(
+        Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
+          description: 'how many different ones of what was found, by its name',
+        }),
+      ),
     },
     `what the inspector ${inspector} did`,
   );

@@ -23,12 +23,12 @@ const streams = /^(?:text\/event-stream$|application\/grpc(?:\+|-web|$))/;
 
 const isStream = (mediaType: string): boolean => streams.test(mediaType);
 
-/** All that fields of a name say, in lower case. Of two that differ no reader would take the first alone. */
+/** All that fields of a name say. Of two that differ no reader would take the first alone. */
 function allOf(fields: readonly string[], name: string): string {
   const values: string[] = [];
   for (let index = 0; index + 1 < fields.length; index += 2)
     if (fields[index]?.toLowerCase() === name) values.push(fields[index + 1] ?? '');
-  return values.join(',').toLowerCase();
+  return values.join(',');
 }
 
 /** Leaves in the flow what came of one direction, beside what came of the other. */
@@ -46,16 +46,19 @@ export class BodyInspection {
   readonly #flow: Flow;
   readonly #inspectors: readonly { readonly kind: ContentInspector; readonly of: BodyInspector }[];
   readonly #decoder: BodyDecoder | undefined;
+  /** Whose outcome the flow has. */
+  readonly #noted = new Set<BodyInspector>();
   #isUnread = false;
   #isOver = false;
 
   constructor(flow: Flow, app: App, kinds: readonly ContentInspector[], body: BodyOnItsWay) {
     this.#flow = flow;
     const { direction, fields, contentLength, unread } = body;
-    const mediaType = allOf(fields, 'content-type').split(';', 1)[0]?.trim() ?? '';
-    const coding = allOf(fields, 'content-encoding').trim();
+    const contentType = allOf(fields, 'content-type');
+    const mediaType = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+    const coding = allOf(fields, 'content-encoding').trim().toLowerCase();
     const isPlain = coding === 'identity' || coding === '';
-    const facts = { direction, mediaType, size: isPlain ? contentLength : undefined };
+    const facts = { direction, mediaType, contentType, size: isPlain ? contentLength : undefined };
     this.isStream = isStream(mediaType);
     this.#inspectors = kinds.map((kind) => ({ kind, of: kind.open(flow, app, facts) }));
     if (unread !== undefined) this.#giveUp(unread);
@@ -93,7 +96,7 @@ export class BodyInspection {
     for (const { kind, of } of this.#inspectors) {
       const { outcome, refusal } = of.verdict ?? (await of.end());
       if (this.#isOver) return undefined;
-      noteOutcome(this.#flow, kind, outcome);
+      this.#note(kind, of, outcome);
       if (refusal !== undefined) {
         this.abort();
         return refusal;
@@ -109,9 +112,15 @@ export class BodyInspection {
     this.#isOver = true;
     this.#decoder?.abort();
     for (const { kind, of } of this.#inspectors) {
-      noteOutcome(this.#flow, kind, of.verdict?.outcome ?? { state: 'not-done', why: 'unfinished' });
       of.abort();
+      this.#note(kind, of, of.verdict?.outcome ?? { state: 'not-done', why: 'unfinished' });
     }
+  }
+
+  #note(kind: ContentInspector, of: BodyInspector, outcome: InspectionOutcome): void {
+    if (this.#noted.has(of)) return;
+    this.#noted.add(of);
+    noteOutcome(this.#flow, kind, outcome);
   }
 
   #hand(piece: Buffer): Promise<void> | undefined {

@@ -1,0 +1,63 @@
+import type { WantedData } from '../../inspection/data-loss/detectors.ts';
+import { createAskedThread } from '../asked-thread.ts';
+import type { ThreadAnswer } from '../asked-thread.ts';
+import type { GatewayLog } from '../ports.ts';
+import type { DataLossAnswer, DataLossQuestion } from './data-loss-messages.ts';
+
+/** One body in the hands of who looks at it. */
+export interface OpenContent {
+  /** One after the other. Never rejects. */
+  look(pieces: readonly Buffer[], isLast: boolean): Promise<ThreadAnswer<DataLossAnswer>>;
+  forget(): void;
+}
+
+/** Looks for data in contents. */
+export interface DataLossScanner {
+  prepare(): void;
+  open(contentType: string, wanted: WantedData): OpenContent;
+  close(): Promise<void>;
+}
+
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const file = new URL(`data-loss-thread.${extension}`, import.meta.url);
+const maxMegabytes = 512;
+
+/** Looks at contents in a thread of its own. Where no application wants that there is none. */
+export function createDataLossScanner(parts: {
+  readonly timeoutMs: number;
+  readonly log: GatewayLog;
+}): DataLossScanner {
+  const { timeoutMs, log } = parts;
+  const thread = createAskedThread<DataLossQuestion, DataLossAnswer>({
+    file,
+    timeoutMs,
+    maxMegabytes,
+    onReady: () => log.info({}, 'contents are looked at'),
+    messages: { stopped: 'contents are not looked at any more', failed: 'content not looked at' },
+    log,
+  });
+  let bodies = 0;
+  return {
+    prepare: () => thread.prepare(),
+    open(contentType, wanted) {
+      const body = (bodies += 1);
+      let opens: { contentType: string; wanted: WantedData } | undefined = { contentType, wanted };
+      return {
+        look(pieces, isLast) {
+          // A copy that is its own: what is sent to a thread is sent with all that its memory holds.
+          const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+          let at = 0;
+          for (const piece of pieces) {
+            bytes.set(piece, at);
+            at += piece.length;
+          }
+          const question = { type: 'look', body, opens, bytes, isLast } as const;
+          opens = undefined;
+          return thread.ask(question, [bytes.buffer]);
+        },
+        forget: () => thread.tell({ type: 'forget', body }),
+      };
+    },
+    close: () => thread.close(),
+  };
+}

@@ -1,0 +1,117 @@
+import { refuse } from '../../contract/refusals.ts';
+import type { InspectionExtent, InspectionOutcome, UninspectedReason } from '../../domain/inspection.ts';
+import type { BodyFacts, BodyInspector, BodyVerdict } from '../../inspection/body-inspector.ts';
+import { isReadable } from '../../inspection/data-loss/body-scanner.ts';
+import type { DataLossProfile } from './data-loss-profile.ts';
+import type { DataLossScanner, OpenContent } from './data-loss-scanner.ts';
+
+/** As much is gathered before it is sent to the thread, so that short contents are sent once. */
+const batchBytes = 32 * 1024;
+
+/** One content on its way, of which is counted what it holds. Numbers leave it, and never what they count. */
+export class LookedAtContent implements BodyInspector {
+  verdict: BodyVerdict | undefined;
+  readonly #profile: DataLossProfile;
+  readonly #body: BodyFacts;
+  readonly #note: (isBlocking: boolean, counts: Readonly<Record<string, number>>) => void;
+  readonly #content: OpenContent | undefined;
+  #counts: Readonly<Record<string, number>> = {};
+  #isText: 'all' | 'some' | 'none' = 'all';
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #isNoted = false;
+
+  constructor(
+    profile: DataLossProfile,
+    body: BodyFacts,
+    scanner: DataLossScanner | undefined,
+    note: (isBlocking: boolean, counts: Readonly<Record<string, number>>) => void,
+  ) {
+    this.#profile = profile;
+    this.#body = body;
+    this.#note = note;
+    if (!isReadable(body.contentType)) this.unreadable('opaque');
+    else this.#content = scanner?.open(body.contentType, profile.wanted);
+  }
+
+  write(piece: Buffer): Promise<void> | undefined {
+    if (this.verdict !== undefined) return undefined;
+    this.#waiting.push(piece);
+    this.#waitingBytes += piece.length;
+    return this.#waitingBytes < batchBytes ? undefined : this.#look(false);
+  }
+
+  unreadable(why: UninspectedReason): void {
+    if (this.verdict !== undefined) return;
+    const state = Object.keys(this.#counts).length === 0 ? 'not-done' : 'partly';
+    this.#settle({ outcome: this.#outcome({ state, why }) });
+  }
+
+  async end(): Promise<BodyVerdict> {
+    if (this.verdict === undefined) await this.#look(true);
+    return (
+      this.verdict ??
+      this.#settle({
+        outcome: this.#outcome(
+          this.#isText === 'all' ? { state: 'done' } : { state: 'partly', why: 'opaque' },
+        ),
+      })
+    );
+  }
+
+  abort(): void {
+    if (this.verdict === undefined) this.unreadable('unfinished');
+  }
+
+  async #look(isLast: boolean): Promise<void> {
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const said = (await this.#content?.look(pieces, isLast)) ?? {
+      failure: 'unavailable' as const,
+      detail: 'postern.yaml has no inspection.dataLoss',
+    };
+    if (this.verdict !== undefined) return;
+    if (said.failure !== undefined) return this.#fail(said.failure, said.detail);
+    this.#counts = said.answer.counts;
+    this.#isText = said.answer.isText;
+    const reached = this.#reached();
+    if (!this.#profile.isBlocking || reached.length === 0) return;
+    this.#settle({
+      outcome: this.#outcome(isLast ? { state: 'done' } : { state: 'partly', why: 'unfinished' }),
+      refusal: refuse('data-loss', `${this.#body.direction}: ${reached.join(', ')}`),
+    });
+  }
+
+  #fail(why: 'unavailable' | 'timeout', detail: string): void {
+    this.unreadable(why);
+    if (this.verdict !== undefined && this.#profile.isBlocking)
+      this.verdict = { ...this.verdict, refusal: refuse('inspection-unavailable', `dlp: ${detail}`) };
+  }
+
+  /** What reached its threshold, in words. */
+  #reached(): string[] {
+    const reached: string[] = [];
+    for (const [name, threshold] of this.#profile.thresholds) {
+      const count = this.#counts[name] ?? 0;
+      if (count >= threshold) reached.push(`${name} ${count} of ${threshold}`);
+    }
+    return reached;
+  }
+
+  #outcome(extent: InspectionExtent): InspectionOutcome {
+    const found = Object.keys(this.#counts);
+    return found.length === 0 ? extent : { ...extent, found, counts: this.#counts };
+  }
+
+  #settle(verdict: BodyVerdict): BodyVerdict {
+    this.verdict = verdict;
+    this.#waiting = [];
+    this.#content?.forget();
+    if (!this.#isNoted && this.#reached().length > 0) {
+      this.#isNoted = true;
+      this.#note(this.#profile.isBlocking, this.#counts);
+    }
+    return verdict;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Detector } from './detector.ts';
+import { createMultipartReader } from './multipart-reader.ts';
+import type { PartReader } from './multipart-reader.ts';
+import { TextScanner } from './text-scanner.ts';
+import { createDecoder, createFormReader, createJsonReader } from './text-readers.ts';
+import type { TextReader } from './text-readers.ts';
+
+/** Looks for data in one body as it comes, without the content coding that it travels in. */
+export interface BodyScanner {
+  write(bytes: Uint8Array): void;
+  end(): void;
+  /** How many different values were found by now, by name of the detector. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** How much of it is text: `none` from the start, and `some` once a part came that is not. */
+  readonly isText: 'all' | 'some' | 'none';
+}
+
+/** @param contentType as it was sent; without one a body is taken for text. */
+export function createBodyScanner(contentType: string, detectors: readonly Detector[]): BodyScanner {
+  const scanner = new TextScanner(detectors);
+  let isText: BodyScanner['isText'] = 'all';
+  const openText = (type: string): PartReader | undefined => {
+    const reader = readerOf(type);
+    if (reader === undefined) return undefined;
+    return {
+      read: (bytes) => scanner.add(reader.read(bytes)),
+      end() {
+        scanner.add(reader.end());
+        scanner.end();
+      },
+    };
+  };
+  const boundary = boundaryOf(contentType);
+  const body =
+    boundary === undefined
+      ? openText(contentType)
+      : createMultipartReader(boundary, ({ contentType: type, isFile }) => {
+          const part = openText(type ?? (isFile ? 'application/octet-stream' : 'text/plain'));
+          if (part === undefined) isText = 'some';
+          return part;
+        });
+  if (body === undefined) isText = 'none';
+  return {
+    write: (bytes) => body?.read(bytes),
+    end: () => body?.end(),
+    get counts() {
+      return scanner.counts;
+    },
+    get isText() {
+      return isText;
+    },
+  };
+}
+
+/** Whether a content of a type can be read at all, by what it says of itself. */
+export const isReadable = (contentType: string): boolean =>
+  boundaryOf(contentType) !== undefined || readerOf(contentType) !== undefined;
+
+const mediaTypeOf = (contentType: string): string => contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+
+const parameterOf = (contentType: string, name: string): string | undefined => {
+  const [, quoted, plain] = new RegExp(`;\\s*${name}=(?:"([^"]*)"|([^\\s;"]+))`, 'i').exec(contentType) ?? [];
+  return quoted ?? plain;
+};
+
+const boundaryOf = (contentType: string): string | undefined =>
+  mediaTypeOf(contentType).startsWith('multipart/') ? parameterOf(contentType, 'boundary') : undefined;
+
+/** Text by its type, beside what begins with text/. */
+const textTypes =
+  /^application\/(?:(?:[a-z0-9.+-]*\+)?(?:json|xml|yaml)|json-seq|ndjson|x-ndjson|jsonl|csv|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|rtf)$|^message\/(?:rfc822|http)$|^image\/svg\+xml$/;
+const jsonTypes = /(?:^application\/|\+)(?:json|json-seq|ndjson|x-ndjson|jsonl)$|^text\/json$/;
+
+function readerOf(contentType: string): TextReader | undefined {
+  const mediaType = mediaTypeOf(contentType);
+  const isForm = mediaType === 'application/x-www-form-urlencoded';
+  if (mediaType !== '' && !isForm && !mediaType.startsWith('text/') && !textTypes.test(mediaType))
+    return undefined;
+  const decoder = createDecoder(parameterOf(contentType, 'charset'));
+  if (decoder === undefined) return undefined;
+  return isForm ? createFormReader(decoder) : jsonTypes.test(mediaType) ? createJsonReader(decoder) : decoder;
+}
