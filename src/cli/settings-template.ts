@@ -219,6 +219,8 @@ inspection:
   # malware:
   #   # Its socket on this machine, which the user of \`runAs\` must be able to open; or host:port.
   #   clamd: /var/run/clamav/clamd.ctl
+  #   # Or an ICAP service (RFC 3507) in its place.
+  #   # icap: icap://127.0.0.1:1344/virus_scan
   #   # Nothing moved between it and us for so long: it is away.
   #   timeoutMs: 30000
   #   # As much of a content is kept back; what is no longer is refused before anybody has any of it. Part of maxHeldBytes above.

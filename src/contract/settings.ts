@@ -81,22 +81,39 @@ export const SignInSettings = Type.Object(
 );
 export type SignInSettings = Static<typeof SignInSettings>;
 
+/** How a scanner is asked, whichever it is. */
+const ofScanner = {
+  /** As long may nothing move between the scanner and us, its thinking included. */
+  timeoutMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
+  /** As much of a content is kept back: what is no longer is refused before anybody has any of it. */
+  maxHeldBytes: Type.Integer({ minimum: 16_384, maximum: 16_777_216 }),
+  /** That a worker has with the scanner at once; a quarter of them for one device. */
+  maxScans: Type.Integer({ minimum: 1, maximum: 1024 }),
+};
+
 /** Who finds malware in contents. */
-export const MalwareScannerSettings = Type.Object(
-  {
-    clamd: Type.String({
-      pattern: '^(/[!-~]{1,100}|(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_.-]{1,253}):[0-9]{1,5})$',
-      description: 'path of its socket on this machine, or host:port',
-    }),
-    /** As long may nothing move between the scanner and us, its thinking included. */
-    timeoutMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
-    /** As much of a content is kept back: what is no longer is refused before anybody has any of it. */
-    maxHeldBytes: Type.Integer({ minimum: 16_384, maximum: 16_777_216 }),
-    /** That a worker has with the scanner at once; a quarter of them for one device. */
-    maxScans: Type.Integer({ minimum: 1, maximum: 1024 }),
-  },
-  strict,
-);
+export const MalwareScannerSettings = Type.Union([
+  Type.Object(
+    {
+      clamd: Type.String({
+        pattern: '^(/[!-~]{1,100}|(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_.-]{1,253}):[0-9]{1,5})$',
+        description: 'path of its socket on this machine, or host:port',
+      }),
+      ...ofScanner,
+    },
+    strict,
+  ),
+  Type.Object(
+    {
+      icap: Type.String({
+        pattern: '^icap://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_.-]{1,253})(:[0-9]{1,5})?/[!-~]{0,200}$',
+        description: 'icap://host:port/service',
+      }),
+      ...ofScanner,
+    },
+    strict,
+  ),
+]);
 export type MalwareScannerSettings = Static<typeof MalwareScannerSettings>;
 
 /** How contents are looked through for protected data. */

@@ -31,9 +31,15 @@ function allOf(fields: readonly string[], name: string): string {
   return values.join(',');
 }
 
+/** Of a direction that has no body. */
+export const nothingThere: InspectionOutcome = { state: 'done' };
+
 /** Leaves in the flow what came of one direction, beside what came of the other. */
 export function noteOutcome(flow: Flow, { name }: ContentInspector, outcome: InspectionOutcome): void {
-  flow.inspections = { ...flow.inspections, [name]: joinOutcomes(flow.inspections?.[name], outcome) };
+  const known = flow.inspections?.[name];
+  if (known !== undefined && outcome === nothingThere) return;
+  const joined = known === nothingThere ? outcome : joinOutcomes(known, outcome);
+  flow.inspections = { ...flow.inspections, [name]: joined };
 }
 
 /**

@@ -13,8 +13,6 @@ export interface BodyDecoder {
   write(piece: Buffer): Promise<void>;
   /** True: it ended where its coding does, with nothing broken before and nothing behind it. */
   end(): Promise<boolean>;
-  /** What has come cannot be decoded; nothing more will be handed on. */
-  readonly isBroken: boolean;
   abort(): void;
 }
 
@@ -49,7 +47,9 @@ export function createBodyDecoder(
   let isBroken = false;
   let isAborted = false;
   let received = 0;
-  let ended: PromiseWithResolvers<void> | undefined;
+  /** The piece that is being decoded. */
+  let decoded: (() => void) | undefined;
+  const ended = Promise.withResolvers<void>();
   const start = (first: Buffer): Engine => {
     const made = engines[coding]?.(first);
     if (made === undefined) throw new TypeError(`no decoder for ${coding}`);
@@ -59,26 +59,28 @@ export function createBodyDecoder(
       made.pause();
       void pause.then(() => made.resume());
     });
-    ended = Promise.withResolvers();
-    made.once('error', () => (isBroken = true));
-    made.once('close', ended.resolve);
+    made.on('error', () => (isBroken = true));
+    made.once('close', () => {
+      ended.resolve();
+      // An engine that breaks does not say that it is done with a piece.
+      decoded?.();
+    });
     return made;
   };
   return {
-    get isBroken() {
-      return isBroken;
-    },
     write(piece) {
-      if (isBroken || isAborted || piece.length === 0) return Promise.resolve();
-      const into = (engine ??= start(piece));
       received += piece.length;
-      // An engine that is destroyed calls back, too.
-      return new Promise((resolve) => into.write(piece, () => resolve()));
+      if (isBroken || isAborted || piece.length === 0 || engine?.destroyed === true) return Promise.resolve();
+      const into = (engine ??= start(piece));
+      return new Promise((resolve) => {
+        decoded = resolve;
+        into.write(piece, () => resolve());
+      });
     },
     async end() {
       if (engine === undefined) return true;
       engine.end();
-      await ended?.promise;
+      await ended.promise;
       // What is behind the end of the coding some readers take for more of it, and others do not.
       return !isBroken && !isAborted && engine.bytesWritten === received;
     },

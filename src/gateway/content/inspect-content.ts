@@ -3,7 +3,7 @@ import type { App } from '../../domain/resources.ts';
 import type { Direction } from '../../inspection/body-inspector.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { BodyInspection, noteOutcome } from './body-inspection.ts';
+import { BodyInspection, noteOutcome, nothingThere } from './body-inspection.ts';
 import type { ContentInspector } from './content-inspector.ts';
 import { inspectUpload } from './inspect-upload.ts';
 
@@ -37,7 +37,7 @@ export function inspectContent(
   const ofRequests = kinds.filter((kind) => kind.looksAt(app, 'upload'));
   if (ofRequests.length === 0) return undefined;
   if (exchange.hasBody && head.contentLength !== 0) return inspectUpload(flow, gateway, app, ofRequests);
-  for (const kind of ofRequests) noteOutcome(flow, kind, { state: 'done' });
+  for (const kind of ofRequests) noteOutcome(flow, kind, nothingThere);
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { BodyRefused } from '../request-body.ts';
 import type { UpstreamAnswer, UpstreamCall } from '../upstream/upstream-answer.ts';
-import { BodyInspection, noteOutcome } from './body-inspection.ts';
+import { BodyInspection, noteOutcome, nothingThere } from './body-inspection.ts';
 import type { ContentInspector } from './content-inspector.ts';
 import { HeldTail } from './held-tail.ts';
 
@@ -83,14 +83,14 @@ export class InspectedAnswer implements UpstreamAnswer {
   onHead(status: number, statusText: string, headers: readonly string[], contentLength?: number): void {
     const isBodyless = this.#flow.exchange.method === 'HEAD' || status === 204 || status === 304;
     if (isBodyless || contentLength === 0) {
-      for (const kind of this.#kinds) noteOutcome(this.#flow, kind, { state: 'done' });
+      for (const kind of this.#kinds) noteOutcome(this.#flow, kind, nothingThere);
       return this.#next.onHead(status, statusText, headers, contentLength);
     }
     const inspection = new BodyInspection(this.#flow, this.#app, this.#kinds, {
       direction: 'download',
       fields: headers,
       contentLength,
-      unread: status === 206 ? 'partial' : undefined,
+      unread: status === 206 ? 'partial' : this.#canBreakOff(contentLength) ? undefined : 'streamed',
     });
     this.#inspection = inspection;
     this.#head = [status, statusText, headers, contentLength];
@@ -135,6 +135,11 @@ export class InspectedAnswer implements UpstreamAnswer {
   onError(error: unknown): void {
     this.#giveUp();
     this.#next.onError(error);
+  }
+
+  /** To a client of HTTP/1.0 the end of the connection is the end of what has no length: it would take any part for whole. */
+  #canBreakOff(contentLength: number | undefined): boolean {
+    return this.#flow.exchange.httpVersion !== '1.0' || contentLength !== undefined;
   }
 
   #goOn(): void {
