@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
+import { retentionDaysOf } from '../flow/retention.ts';
 import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
@@ -82,6 +83,7 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
             sinkDirectory,
             archiveDirectory,
             gateway: gateway.name,
+            retention: retentionDaysOf(settings),
             sinks,
             domain: settings.domain,
             logLevel: settings.log.level,

@@ -12,6 +12,8 @@ export interface Serving {
   portOf(listener: string): number;
   readyz(): Promise<{ status: number; body: unknown }>;
   metric(name: string): Promise<number>;
+  /** All that its processes logged so far. */
+  logged(): string;
   /** With all its children, as a power cut would. */
   kill(): Promise<void>;
   /** They keep what they have open and do nothing any more, as a machine does that lost its disk. */
@@ -63,6 +65,7 @@ export async function startServing(
       const text = await (await operator('/metrics')).text();
       return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
     },
+    logged: () => errors,
     freeze() {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGSTOP');
     },

@@ -40,6 +40,7 @@ export function createShipperProcess(parts: {
         ...parts,
         archiveDirectory: parts.archiveDirectory ?? join(parts.sinkDirectory, 'archive'),
         gateway: 'gateway.example.org',
+        retention: { flows: 36_500, security: 36_500, administration: 36_500 },
         domain: 'example.org',
         bootId: 'boot-of-server',
         logLevel: 'error',

@@ -13,7 +13,7 @@ const memoryMegabytes = 192;
 /** The archive in the data directory. */
 export function createArchiveSink(
   { name, flushSeconds }: ArchiveSinkSettings,
-  { archiveDirectory, sinkDirectory, gateway, onTrouble }: SinkPlace,
+  { archiveDirectory, sinkDirectory, gateway, retention, onTrouble }: SinkPlace,
 ): Promise<Sink> {
   mkdirSync(archiveDirectory, { recursive: true, mode: 0o700 });
   const stagingDirectory = join(archiveDirectory, 'staging');
@@ -22,6 +22,7 @@ export function createArchiveSink(
       directory: archiveDirectory,
       stagingDirectory,
       memoryMegabytes,
+      days: retention,
       onTrouble: (error) => onTrouble(error instanceof Error ? error.message : String(error)),
     }),
     stagingDirectory,

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../ledger/durable-file.ts';
 import type { ArchiveStore } from './archive-store.ts';
+import type { RetentionDays } from '../retention.ts';
 import { mergePartition } from './merge-partition.ts';
+import { retirePartitions } from './retire-partitions.ts';
 import { hourMs, parsePartitionPath } from './partition.ts';
 
 export interface LocalStoreParts {
@@ -10,6 +13,8 @@ export interface LocalStoreParts {
   /** In the same file system. */
   readonly stagingDirectory: string;
   readonly memoryMegabytes: number;
+  /** How long records are kept. */
+  readonly days: RetentionDays;
   readonly onTrouble: (error: unknown) => void;
   readonly clock?: () => number;
 }
@@ -17,22 +22,31 @@ export interface LocalStoreParts {
 /** How long after its end an hour is merged into few files: what is delivered by then is in them at once. */
 const settledMs = 120_000;
 
-/** An archive in a directory of this machine. Small files of hours that are over are merged. */
+/** An archive in a directory of this machine. Small files of hours that are over are merged, and what has had its time goes. */
 export function createLocalStore(parts: LocalStoreParts): ArchiveStore {
   const { directory, clock = Date.now } = parts;
   /** That may have more files than need be; all that are there, until they were looked at. */
   let unmerged: Set<string> | undefined;
+  let retiredAt = Number.NEGATIVE_INFINITY;
   let merging: Promise<void> | undefined;
   let isClosing = false;
 
+  async function retire(): Promise<void> {
+    if (clock() - retiredAt < hourMs && clock() >= retiredAt) return;
+    retiredAt = clock();
+    await retirePartitions(directory, await listPartitions(directory), parts.days, retiredAt);
+  }
+
   async function mergeAll(): Promise<void> {
+    await retire();
     unmerged ??= new Set(await listPartitions(directory));
     for (const path of [...unmerged]) {
       const partition = parsePartitionPath(path);
       if (isClosing) return;
       if (partition !== undefined && clock() < partition.hour + hourMs + settledMs) continue;
       unmerged.delete(path);
-      if (partition !== undefined) await mergePartition({ ...parts, path });
+      if (partition !== undefined && existsSync(join(directory, path)))
+        await mergePartition({ ...parts, path });
     }
   }
 

@@ -19,8 +19,17 @@ const send = (message: ShipperMessage): void => {
 };
 
 async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): Promise<Shipper> {
-  const { recordDirectories, sinkDirectory, archiveDirectory, gateway, sinks, domain, bootId, logLevel } =
-    message;
+  const {
+    recordDirectories,
+    sinkDirectory,
+    archiveDirectory,
+    gateway,
+    retention,
+    sinks,
+    domain,
+    bootId,
+    logLevel,
+  } = message;
   const log = pino({ level: logLevel, base: { process: 'sinks' } }, pino.destination({ fd: 2, sync: true }));
   let shipper: Shipper | undefined;
   const report = (): void => {
@@ -34,6 +43,7 @@ async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): 
     sinkDirectory,
     archiveDirectory,
     gateway,
+    retention,
     sinks,
     origin: { productVersion: packageFile.version, domain },
     bootId,

@@ -1,4 +1,5 @@
 import type { Settings } from '../../contract/settings.ts';
+import type { RetentionDays } from '../retention.ts';
 import type { ResolvedSink } from '../sinks/resolved-sink.ts';
 
 /** From the supervisor to the process that delivers flow records; what that one says is in contract/ipc.ts. */
@@ -10,6 +11,7 @@ export type SupervisorToShipper =
       readonly sinkDirectory: string;
       readonly archiveDirectory: string;
       readonly gateway: string;
+      readonly retention: RetentionDays;
       readonly sinks: readonly ResolvedSink[];
       readonly domain: string;
       readonly bootId: string;

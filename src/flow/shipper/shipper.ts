@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { SinkHealth } from '../../contract/sinks.ts';
+import type { RetentionDays } from '../retention.ts';
 import type { ResolvedSink } from '../sinks/resolved-sink.ts';
 import type { Origin } from '../envelope.ts';
 import { createSink } from '../sinks/create-sink.ts';
@@ -26,6 +27,8 @@ export interface ShipperOptions {
   readonly archiveDirectory: string;
   /** As its certificate bears it. */
   readonly gateway: string;
+  /** How long records are kept. */
+  readonly retention: RetentionDays;
   readonly sinks: readonly ResolvedSink[];
   readonly origin: Origin;
   readonly bootId: string;

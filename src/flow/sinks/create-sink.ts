@@ -1,3 +1,4 @@
+import type { RetentionDays } from '../retention.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
 import type { Sink } from './sink.ts';
 
@@ -8,6 +9,7 @@ export interface SinkPlace {
   readonly archiveDirectory: string;
   /** As its certificate bears it. */
   readonly gateway: string;
+  readonly retention: RetentionDays;
   readonly onTrouble: (problem: string) => void;
 }
 

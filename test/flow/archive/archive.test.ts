@@ -9,7 +9,7 @@ import { createParquetSink } from '../../../src/flow/archive/parquet-sink.ts';
 import { createLocalStore, listPartitions } from '../../../src/flow/archive/local-store.ts';
 import { openRecorder, whenWritten } from '../flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, monday, refused } from '../samples.ts';
-import { delivered, eventually, makeDirectory, ship } from '../shipper/shipping.ts';
+import { delivered, eventually, forCenturies, makeDirectory, ship } from '../shipper/shipping.ts';
 import { archiveSink, counts, makeData, openSearch, rows } from './archiving.ts';
 
 const found = async (data: string) => {
@@ -124,6 +124,7 @@ test('a crash between the names of two files is mended by the next start, and wh
     directory: archive,
     stagingDirectory,
     memoryMegabytes: 128,
+    days: forCenturies,
     onTrouble: () => undefined,
   });
   let published = 0;
