@@ -72,14 +72,24 @@ function exitCodeOf(status: number): ExitCode {
 
 /** The client for the server that options, environment or context file name, in this order. */
 export async function connectApi(options: ConnectionOptions): Promise<ApiClient> {
-  const api = await connectKnownApi(options);
-  if (api === undefined)
+  return createApiClient(await resolveApi(options));
+}
+
+/** Where that server is and what it is shown. @throws CliError */
+export async function resolveApi(options: ConnectionOptions): Promise<ApiTarget> {
+  const target = await resolveKnownApi(options);
+  if (target === undefined)
     throw new CliError(exitCodes.invalid, 'no server is known: give --server URL or set POSTERN_SERVER');
-  return api;
+  return target;
 }
 
 /** The same for commands that can do without: undefined where nothing names a server. */
 export async function connectKnownApi(options: ConnectionOptions): Promise<ApiClient | undefined> {
+  const target = await resolveKnownApi(options);
+  return target === undefined ? undefined : createApiClient(target);
+}
+
+async function resolveKnownApi(options: ConnectionOptions): Promise<ApiTarget | undefined> {
   const { env } = process;
   const context = await readContext(contextPath());
   const server = options.server ?? env['POSTERN_SERVER'] ?? context.server;
@@ -93,7 +103,7 @@ export async function connectKnownApi(options: ConnectionOptions): Promise<ApiCl
   const origin = parseServer(server);
   const caFile = options.ca ?? env['POSTERN_CA'];
   const ca = caFile === undefined ? context.ca : await readCa(caFile);
-  return createApiClient({ origin, apiKey, ca });
+  return { origin, apiKey, ca };
 }
 
 /**
@@ -135,20 +145,10 @@ export function createApiClient(target: ApiTarget): ApiClient {
   const { origin } = target;
   const callTagged: ApiClient['callTagged'] = async (method, path, schema, options) => {
     const answer = await exchange(target, method, path, options);
-    let value: unknown;
-    try {
-      value = JSON.parse(answer.text);
-    } catch {
-      value = undefined;
-    }
+    const value = parseJson(answer.text);
     if (answer.status >= 200 && answer.status < 300 && Value.Check(schema, value))
       return { value, etag: answer.etag };
-    if (answer.status >= 400 && Value.Check(Problem, value))
-      throw new ApiRefusal(exitCodeOf(answer.status), value);
-    throw new CliError(
-      exitCodes.unreachable,
-      `${origin} answered ${answer.status} in a way that is not the control plane's; is it the right address, and of this version?`,
-    );
+    throw refusalOf(answer.status, answer.text, origin);
   };
   return {
     server: origin,
@@ -158,6 +158,24 @@ export function createApiClient(target: ApiTarget): ApiClient {
       return value;
     },
   };
+}
+
+/** What an answer that is not the one that was asked for means. */
+export function refusalOf(status: number, text: string, origin: string): CliError {
+  const value = parseJson(text);
+  if (status >= 400 && Value.Check(Problem, value)) return new ApiRefusal(exitCodeOf(status), value);
+  return new CliError(
+    exitCodes.unreachable,
+    `${origin} answered ${status} in a way that is not the control plane's; is it the right address, and of this version?`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Every item of a list, page by page; `wanted` narrows each page alike. */
@@ -274,7 +292,7 @@ const untrusted = new Set([
 ]);
 
 /** What was wrong on the way, and what to do about it. */
-function describeFailure(error: unknown, origin: string): string {
+export function describeFailure(error: unknown, origin: string): string {
   const { code = '', name, message = String(error) } = error as Partial<NodeJS.ErrnoException>;
   if (code === 'ECONNREFUSED') return `nothing listens at ${origin}: is \`postern serve\` running there?`;
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name in ${origin} cannot be resolved`;

@@ -99,6 +99,16 @@ export const FlowView = Type.Object(
 );
 export type FlowView = Static<typeof FlowView>;
 
+export const TailFlowsQuery = Type.Object(
+  {
+    ...FlowFilterQuery,
+    seconds: Type.Optional(
+      Type.String({ pattern: '^[1-9][0-9]{0,4}$', description: 'ends after so many; without, when you go' }),
+    ),
+  },
+  strict,
+);
+
 /** Newest first. */
 export const SearchFlowsResponse = Type.Object({ flows: Type.Array(FlowView), next: Next }, strict);
 

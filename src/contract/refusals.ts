@@ -792,6 +792,17 @@ export const refusals = {
       "Demandez une période plus courte, ou nommez un appareil, un utilisateur ou une application. Ce qui n'est pas encore archivé est lent à parcourir : voir docs/flow-search.md.",
     ],
   ),
+  'too-many-followers': text(
+    429,
+    [
+      'Too many follow flow records',
+      'End another `postern flows tail`, or wait until somebody does. Past records can be searched meanwhile.',
+    ],
+    [
+      'Trop de suivis des flux en cours',
+      "Arrêtez un autre `postern flows tail`, ou attendez que quelqu'un le fasse. La recherche reste possible.",
+    ],
+  ),
   'search-unavailable': text(
     503,
     [

@@ -34,6 +34,7 @@ import { deviceRoutes } from './routes/devices.ts';
 import { enrollRoute } from './routes/enroll.ts';
 import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
 import { flowRoutes } from './routes/flows.ts';
+import { flowTailRoute } from './routes/flows-tail.ts';
 import { gatewayRoutes } from './routes/gateways.ts';
 import { homeRoute } from './routes/home.ts';
 import { jwksRoute } from './routes/jwks.ts';
@@ -150,6 +151,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     accessLogRoute(scope, parts);
     flowRoutes(scope, parts);
     peopleRoutes(scope, parts);
+    flowTailRoute(scope, parts);
     await gatewayRoutes(scope, parts);
     administratorSignOutRoute(scope, parts);
   });

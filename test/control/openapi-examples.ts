@@ -1,4 +1,4 @@
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { derTag, encodeDer } from '../../certs/der.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import { createRsaKeyAndRequest } from '../../certs/rsa-request.ts';
@@ -47,6 +47,13 @@ const searchFails = (path: string) => ({
     return { path };
   },
 });
+/** As many follow already as may. */
+const tailFull = async (lab: ControlLab): Promise<Example> => {
+  const followers = Array.from({ length: 8 }, () => lab.ask('GET', '/v1/flows/tail?seconds=3'));
+  await vi.waitFor(async () => expect((await lab.ask('GET', '/v1/flows/tail?seconds=1')).status).toBe(429));
+  Promise.all(followers).catch(() => undefined);
+  return { path: '/v1/flows/tail?seconds=1' };
+};
 const state = (next: string) => ({ state: next, reason: 'test' });
 const group = { kind: 'Group', name: 'staff', members: ['alice@example.org'] };
 const inUse = [
@@ -415,6 +422,10 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   ),
   'GET /v1/access-log': { good: at('/v1/access-log') },
   'GET /v1/flows': { good: at('/v1/flows'), refused: searchFails('/v1/flows') },
+  'GET /v1/flows/tail': {
+    good: at('/v1/flows/tail?seconds=1'),
+    refused: { 'too-many-followers': tailFull },
+  },
   'GET /v1/flows/summary': {
     good: at('/v1/flows/summary?by=user,device'),
     refused: searchFails('/v1/flows/summary?by=user'),

@@ -1,15 +1,9 @@
+import { retentionClasses, retentionClassOf } from '../retention.ts';
+import type { RetentionClass } from '../retention.ts';
 import { memberOf } from '../shipper/spool-item.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
 
-/**
- * For how long records have to be kept, by what they are: of flows; of what a security team looks into (sign-ins, refusals,
- * findings); of who administered. The first folder of each path, so that what is over goes by whole files, and a lifecycle
- * rule of a bucket can be said in one prefix.
- */
-export const retentionClasses = ['flows', 'security', 'administration'] as const;
-export type RetentionClass = (typeof retentionClasses)[number];
-
-/** One hour of records that are kept equally long. */
+/** One hour of records that are kept equally long: what is over goes by whole files. */
 export interface Partition {
   readonly keep: RetentionClass;
   /** Epoch milliseconds at which the hour begins. */
@@ -17,20 +11,6 @@ export interface Partition {
 }
 
 export const hourMs = 3_600_000;
-const authentication = 3002;
-const finding = 2004;
-const entityManagement = 3004;
-const apiActivity = 6003;
-const heartbeat = 99;
-const denied = 2;
-
-export function retentionClassOf(record: FlowRecord): RetentionClass {
-  const { class_uid: classUid, activity_id: activity, action_id: action } = record;
-  if (classUid === apiActivity || (classUid === entityManagement && activity !== heartbeat))
-    return 'administration';
-  return classUid === authentication || classUid === finding || action === denied ? 'security' : 'flows';
-}
-
 /** 9999-12-31: what says to be later is no time that anybody could search for. */
 const latest = 253_370_764_800_000;
 

@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseFileName, validFiles } from '../archive/file-name.ts';
-import { hourMs, parsePartitionPath, partitionPath, retentionClasses } from '../archive/partition.ts';
-import type { RetentionClass } from '../archive/partition.ts';
+import { hourMs, parsePartitionPath, partitionPath } from '../archive/partition.ts';
+import { retentionClasses } from '../retention.ts';
+import type { RetentionClass } from '../retention.ts';
 import { flowClassNames } from '../../contract/flow-search.ts';
 import type { FlowQuery } from './flow-query.ts';
 

@@ -6,11 +6,14 @@ import type { FlowPlaces } from './unarchived-records.ts';
 /** Where the records of a data directory are, by the sinks in its settings. */
 export function flowPlacesOf(data: string, sinks: readonly SinkSettings[] = []): FlowPlaces {
   const archive = sinks.find(({ type }) => type === 'archive');
-  const recordDirectories = [join(data, dataDirectory.flows), join(data, dataDirectory.accessLog)];
-  if (archive === undefined) return { recordDirectories };
+  const recorded = {
+    recordDirectories: [join(data, dataDirectory.flows), join(data, dataDirectory.accessLog)],
+    keptDirectory: join(data, dataDirectory.keptRecords),
+  };
+  if (archive === undefined) return recorded;
   const directory = join(data, dataDirectory.archive);
   return {
-    recordDirectories,
+    ...recorded,
     archive: {
       directory,
       stagingDirectory: join(directory, 'staging'),

@@ -1,6 +1,8 @@
 import type { FromSearchProcess, ToSearchProcess } from './messages.ts';
+import { followFlows } from './follow-flows.ts';
 import { createFlowSearch } from './search-flows.ts';
 import type { FlowSearch } from './search-flows.ts';
+import type { FlowPlaces } from './unarchived-records.ts';
 
 /**
  * The process that searches records: what it reads was written by those who meet the network, so that it has no right beside
@@ -8,6 +10,7 @@ import type { FlowSearch } from './search-flows.ts';
  */
 
 let search: FlowSearch | undefined;
+let places: FlowPlaces | undefined;
 
 const send = (message: FromSearchProcess): void => {
   if (process.connected) process.send?.(message);
@@ -15,10 +18,22 @@ const send = (message: FromSearchProcess): void => {
 
 process.on('message', (message: ToSearchProcess) => {
   if (message.type === 'open') {
-    search = createFlowSearch(message.places, message.limits);
+    places = message.places;
+    search = createFlowSearch(places, message.limits);
     return;
   }
-  if (search === undefined) throw new TypeError('asked before it was opened');
+  if (search === undefined || places === undefined) throw new TypeError('asked before it was opened');
+  if (message.type === 'follow') {
+    // Nobody reads any more.
+    process.stdout.once('error', () => process.exit(0));
+    followFlows(places, message.filter, process.stdout, new AbortController().signal).catch(
+      (error: unknown) => {
+        process.stderr.write(`postern: search: ${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exit(1);
+      },
+    );
+    return;
+  }
   search.ask(message.query).then(
     (answer) => send({ type: 'answer', answer }),
     (error: unknown) =>

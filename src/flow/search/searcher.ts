@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { FlowAnswer, FlowQuery } from './flow-query.ts';
+import type { FlowAnswer, FlowFilter, FlowQuery } from './flow-query.ts';
+import { linesOf } from './lines-of.ts';
 import type { FromSearchProcess, ToSearchProcess } from './messages.ts';
 import type { SearchLimits } from './search-flows.ts';
 import type { FlowPlaces } from './unarchived-records.ts';
@@ -10,6 +11,8 @@ import type { FlowPlaces } from './unarchived-records.ts';
 export interface Searcher {
   /** @throws SearchOverrun; Error with a sentence for what went wrong otherwise */
   ask(query: FlowQuery, signal?: AbortSignal): Promise<FlowAnswer>;
+  /** Lines of JSON, a `FlowView` each, as records come, until the signal is aborted. Nothing runs before they are read. */
+  follow(filter: FlowFilter, signal: AbortSignal): AsyncIterable<string>;
   close(): void;
 }
 
@@ -41,12 +44,14 @@ export function createSearcher(options: SearcherOptions): Searcher {
 
   function take(): ChildProcess {
     const known = idle.pop();
-    if (known !== undefined) {
-      clearTimeout(known.timer);
-      return known.child;
-    }
+    if (known === undefined) return start('ignore');
+    clearTimeout(known.timer);
+    return known.child;
+  }
+
+  function start(output: 'ignore' | 'pipe'): ChildProcess {
     const child = spawn(process.execPath, [program], {
-      stdio: ['ignore', 'ignore', 2, 'ipc'],
+      stdio: ['ignore', output, 2, 'ipc'],
       serialization: 'advanced',
       // No credentials, and no NODE_OPTIONS.
       env: {},
@@ -124,6 +129,19 @@ export function createSearcher(options: SearcherOptions): Searcher {
       } finally {
         busy -= 1;
         waiting.shift()?.();
+      }
+    },
+    async *follow(filter, signal) {
+      if (signal.aborted) return;
+      const child = start('pipe');
+      const end = (): void => void child.kill('SIGKILL');
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        tell(child, { type: 'follow', filter });
+        if (child.stdout !== null) yield* linesOf(child.stdout);
+      } finally {
+        signal.removeEventListener('abort', end);
+        end();
       }
     },
     close() {

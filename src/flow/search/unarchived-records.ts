@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { chainPlaceOf, loadManifest } from '../archive/manifest.ts';
 import type { Manifest } from '../archive/manifest.ts';
+import { readKept } from '../kept/read-kept.ts';
 import { openCursorFile } from '../shipper/cursor-file.ts';
 import { readPeriod } from '../shipper/read-period.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
@@ -13,6 +14,8 @@ import { createSpoolReader } from '../shipper/spool-reader.ts';
 export interface FlowPlaces {
   /** Of chains; those that are not there, or may not be read, are passed over. */
   readonly recordDirectories: readonly string[];
+  /** Of what is kept longer than the rest of its chain. */
+  readonly keptDirectory: string;
   /** Absent where the settings have no archive: then the spool is all there is. */
   readonly archive?: {
     readonly directory: string;
@@ -72,13 +75,17 @@ const limits = { records: 1000, bytes: 1024 * 1024 };
 
 /** What is recorded and not archived, each chain in its order. @throws what the file system throws */
 export async function* unarchivedRecords(
-  { recordDirectories, archive }: FlowPlaces,
+  { recordDirectories, keptDirectory, archive }: FlowPlaces,
   streams: Manifest['streams'],
   period: { readonly since: number; readonly until: number },
 ): AsyncIterable<FoundRecord> {
   const directories = await readable(recordDirectories);
   const positions = archive === undefined ? undefined : await openCursorFile(archive.cursorFile).load();
   if (positions === undefined || positions === 'unusable') {
+    for (const kept of await readable([keptDirectory]))
+      for await (const item of readKept(kept, period))
+        if (item.kind === 'record' && isBeyond(item.record, streams))
+          yield { record: item.record, text: item.line.toString('utf8') };
     for await (const item of readPeriod(directories, period))
       if (item.kind === 'record' && isBeyond(item.record, streams))
         yield { record: item.record, text: item.line.toString('utf8') };
@@ -100,7 +107,8 @@ function isBeyond(record: FlowRecord, streams: Manifest['streams']): boolean {
   return place === undefined || place.sequence > (streams[place.stream] ?? 0);
 }
 
-async function readable(directories: readonly string[]): Promise<string[]> {
+/** Those of directories that are there and may be read. */
+export async function readable(directories: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const directory of directories)
     if (

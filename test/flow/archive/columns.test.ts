@@ -26,12 +26,12 @@ test('a record that says nothing, or other things than it should, is a row all t
 
 test('a record is kept as long as the most that it is', () => {
   const keep = (record: object): string => partitionOf({ time: 0, ...record }, 0).keep;
-  expect(keep({ class_uid: 4002, action_id: 1 })).toBe('flows');
-  expect(keep({ class_uid: 4002, action_id: 2 })).toBe('security');
-  expect(keep({ class_uid: 3002, action_id: 1 })).toBe('security');
+  expect(keep({ class_uid: 4002, action: 'Allowed' })).toBe('flows');
+  expect(keep({ class_uid: 4002, action: 'Denied' })).toBe('security');
+  expect(keep({ class_uid: 3002, action: 'Allowed' })).toBe('security');
   expect(keep({ class_uid: 2004 })).toBe('security');
   expect(keep({ class_uid: 6003 })).toBe('administration');
-  expect(keep({ class_uid: 3004, activity_id: 1 })).toBe('administration');
+  expect(keep({ class_uid: 3004, unmapped: { postern: { event: 'app-removed' } } })).toBe('administration');
   // A heartbeat: one worker makes a million a year.
   expect(keep({ class_uid: 3004, activity_id: 99 })).toBe('flows');
 });
