@@ -79,7 +79,7 @@ async function exportPeriod(items: AsyncIterable<SpoolItem>, options: ExportOpti
   for await (const item of items) {
     if (!isWanted) break;
     if (item.kind === 'record') {
-      const text = options.format === 'ocsf' ? item.line.toString('utf8') : format(item.record);
+      const text = options.format === 'ocsf' ? item.text : format(item.record);
       if (!process.stdout.write(`${text}\n`) && isWanted)
         await Promise.race([once(process.stdout, 'drain'), closed()]);
       continue;

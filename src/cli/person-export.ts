@@ -31,7 +31,7 @@ export async function exportPerson(data: string, person: PersonOnRecord, file: s
     let count = 0;
     for await (const item of readAll(data)) {
       if (item.kind !== 'record' || !isAbout(item.record)) continue;
-      await output.write(`${count === 0 ? '\n' : ',\n'}${item.line.toString('utf8')}`);
+      await output.write(`${count === 0 ? '\n' : ',\n'}${item.text}`);
       count += 1;
     }
     await output.write('\n]}\n');

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
 import { entityActivity } from '../flow/entity-activity.ts';
+import { parseFrame } from '../flow/frames/frame.ts';
 import { readLinesBackwards } from '../flow/read-backwards.ts';
 import { parseSegmentName } from '../flow/segment-names.ts';
 import { parseEvent } from '../ledger/event-schema.ts';
@@ -90,7 +91,7 @@ async function lastRecorded(directory: string): Promise<number | undefined> {
   const names = (await readdir(directory)).filter((name) => parseSegmentName(name) !== undefined).toSorted();
   for (const name of names.toReversed())
     for await (const { bytes } of readLinesBackwards(join(directory, name))) {
-      const line = bytes.toString('latin1');
+      const line = parseFrame(bytes)?.payload.toString('latin1') ?? '';
       if (!line.startsWith('{"class_uid":3004,')) continue;
       const found = /"entry":([0-9]+)/.exec(line.slice(line.lastIndexOf('"unmapped":')));
       if (found !== null) return Number(found[1]);

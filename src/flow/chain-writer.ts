@@ -1,14 +1,14 @@
 import type { Place } from './envelope.ts';
-import type { Spool } from './spool.ts';
+import type { Spool, SpoolContext } from './spool.ts';
 import { createUuidV7 } from './uuid.ts';
 
 /** Gives each record its place in the chain: number, id, time and the hash of the one before. */
 export interface ChainWriter {
   /**
-   * Formats a record for the next place and appends it. The bytes that it takes, 0 when it was given up; the next one that
+   * Formats a record for the next place and appends it: a whole one, or what it has beside its context. The bytes that it takes, 0 when it was given up; the next one that
    * is taken says how many were. @throws what `format` throws, after counting it as given up
    */
-  write(format: (place: Place) => string): number;
+  write(format: (place: Place) => string, context?: SpoolContext): number;
   /** Counts one that nobody even tried to write. */
   giveUp(): void;
   readonly sequence: number;
@@ -24,7 +24,7 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
     giveUp() {
       lost += 1;
     },
-    write(format) {
+    write(format, context) {
       const loggedTime = Math.trunc(now());
       let bytes = 0;
       try {
@@ -35,8 +35,7 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
           lost,
           previous: spool.head,
         };
-        const line = format(place);
-        if (spool.append(line)) bytes = line.length + 1;
+        bytes = spool.append(format(place), context);
       } finally {
         if (bytes > 0) {
           sequence += 1;

@@ -11,6 +11,8 @@ import {
 } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
 
+import type { SpoolContext } from './spool.ts';
+
 /** The gateway that records, as its records name it. */
 export interface Recorder {
   readonly gateway: string;
@@ -20,12 +22,22 @@ export interface Recorder {
   readonly workerStartedAt: number;
 }
 
+/** What requests that were answered have in common, all of their records but what `ShortRecord` brings along. */
+export interface ShortContext extends SpoolContext {
+  readonly hash: string;
+  /** What of a request is in it. */
+  readonly request: Omit<NonNullable<FlowFacts['request']>, 'path'>;
+  readonly inspection: string;
+}
+
 /** What requests of one subject to one upstream under one decision have in common, already as JSON members. */
 export interface Context {
   /** For the classes of the network category. */
   readonly network: string;
   /** For `unmapped.postern` of every class. */
   readonly postern: string;
+  /** Kinds of requests in it whose records are written short; filled as they come. */
+  readonly kinds: ShortContext[];
 }
 
 type ContextKey = Pick<FlowFacts, 'subject' | 'app' | 'decision' | 'upstream'> & {
@@ -111,6 +123,7 @@ function buildContext(recorder: Recorder, facts: FlowFacts): Context {
       ...authorizationMembers(facts),
     }),
     postern: asciiMembers(posternMembers(recorder, facts)),
+    kinds: [],
   };
 }
 

@@ -2,7 +2,7 @@ import type { CheckpointSummary } from './checkpoints/read-checkpoints.ts';
 
 /**
  * What is wrong with a chain:
- * - `edited`: the next record, or the head, vouches for other bytes than are there;
+ * - `edited`: the next record, the head or its own checksum vouches for other bytes than are there;
  * - `missing`: sequence numbers that are nowhere;
  * - `duplicate`, `out-of-order`: a number that was there before, or belongs before its neighbor;
  * - `malformed`: a line that is no record; `foreign`: a record of another worker or start;

@@ -19,19 +19,21 @@ const activityIds = {
   PATCH: 9,
 } as const;
 
+/** Of the methods that have one. */
+export const httpActivities = (origin: Origin): ReadonlyMap<string, Activity> =>
+  new Map(
+    Object.entries(activityIds).map(([method, id]) => {
+      const name = `${method.charAt(0)}${method.slice(1).toLowerCase()}`;
+      return [method, activityOf(4002, 'HTTP Activity', id, name, origin)];
+    }),
+  );
+
 /** OCSF class 4002: one HTTP request, answered, refused or broken off. */
 export function createHttpActivity(
   origin: Origin,
 ): (facts: FlowFacts, outcome: FlowOutcome, context: Context) => Draft {
-  const activities = new Map<string, Activity>();
-  for (const [method, id] of Object.entries(activityIds)) {
-    const name = `${method.charAt(0)}${method.slice(1).toLowerCase()}`;
-    activities.set(method, activityOf(4002, 'HTTP Activity', id, name, origin));
-  }
+  const activities = httpActivities(origin);
   const unknown = activityOf(4002, 'HTTP Activity', 0, 'Unknown', origin);
-  const authorities = createTextCache(formatAuthority);
-  const userAgents = createTextCache(formatUserAgent);
-
   return (facts, outcome, context) => {
     const { request } = facts;
     if (request === undefined) return draftOf(unknown, facts, outcome, context, '"url":{"path":""}', []);
@@ -39,11 +41,8 @@ export function createHttpActivity(
     const activity =
       known ??
       activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method) || 'Other', origin);
-    const path = pathOnly(request.path);
-    const members =
-      (known === undefined ? '' : `"http_method":"${request.method}",`) +
-      `"version":"${request.httpVersion}",${userAgents(request.userAgent ?? '')}` +
-      `"url":{${authorities(request.authority)},"scheme":"${request.scheme}","path":${quote(path, textLimits.path)}}`;
+    const path = quote(pathOnly(request.path), textLimits.path);
+    const members = `${requestMembers(request, known !== undefined)},"url":{${urlMembers(request)},"path":${path}}`;
     return draftOf(activity, facts, outcome, context, members, truncatedTexts(request));
   };
 }
@@ -66,7 +65,7 @@ function draftOf(
     time: outcome.endedAt,
     members,
     context,
-    postern: '',
+    postern: ',"context":null',
     truncated,
   };
 }
@@ -77,15 +76,22 @@ export function pathOnly(path: string): string {
   return end === -1 ? path : path.slice(0, end);
 }
 
-function formatAuthority(authority: string): string {
+type Request = NonNullable<FlowFacts['request']>;
+
+/** What a client repeats with each request. */
+export const requestMembers = ({ method, httpVersion, userAgent }: Request, isMethodKnown: boolean): string =>
+  (isMethodKnown ? `"http_method":"${method}",` : '') +
+  `"version":"${httpVersion}"` +
+  (userAgent === undefined || userAgent === ''
+    ? ''
+    : `,"user_agent":${quote(userAgent, textLimits.userAgent)}`);
+
+export function urlMembers({ authority, scheme }: Request): string {
   const { host, port } = splitAuthority(authority);
-  return asciiMembers({ hostname: host, ...(port === undefined ? {} : { port }) });
+  return asciiMembers({ hostname: host, ...(port === undefined ? {} : { port }), scheme });
 }
 
-const formatUserAgent = (userAgent: string): string =>
-  userAgent === '' ? '' : `"user_agent":${quote(userAgent, textLimits.userAgent)},`;
-
-export function truncatedTexts(request: NonNullable<FlowFacts['request']>): readonly string[] {
+export function truncatedTexts(request: Request): readonly string[] {
   const { method, authority, path, userAgent = '' } = request;
   if (
     path.length <= textLimits.path &&
@@ -101,17 +107,3 @@ export function truncatedTexts(request: NonNullable<FlowFacts['request']>): read
 }
 
 const none: readonly string[] = [];
-
-/** Remembers the last few texts made: the same hosts and user agents come again and again. Bounded. */
-function createTextCache(format: (text: string) => string): (text: string) => string {
-  const cache = new Map<string, string>();
-  return (text) => {
-    let formatted = cache.get(text);
-    if (formatted === undefined) {
-      formatted = format(text);
-      if (cache.size >= 256) cache.clear();
-      if (text.length <= 512) cache.set(text, formatted);
-    }
-    return formatted;
-  };
-}

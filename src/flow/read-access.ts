@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Compile } from 'typebox/compile';
 import { AccessRecord } from './schema/control.ts';
+import { parseFrame } from './frames/frame.ts';
 import { readLinesBackwards } from './read-backwards.ts';
 import { parseSegmentName } from './segment-names.ts';
 
@@ -64,9 +65,12 @@ export async function readAccess(directory: string, query: AccessQuery): Promise
 const changeStart = Buffer.from('{"class_uid":3004,');
 
 function parseRecord(line: Buffer): AccessRecord | 'change' | undefined {
-  if (line.subarray(0, changeStart.length).equals(changeStart)) return 'change';
+  const frame = parseFrame(line);
+  if (frame?.kind !== 'record' || !frame.isSound) return undefined;
+  const { payload } = frame;
+  if (payload.subarray(0, changeStart.length).equals(changeStart)) return 'change';
   try {
-    const value: unknown = JSON.parse(line.toString('utf8'));
+    const value: unknown = JSON.parse(payload.toString('utf8'));
     return validator.Check(value) ? value : undefined;
   } catch {
     return undefined;

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readLines } from './read-lines.ts';
+import { readRecords } from './read-records.ts';
 import { readAccess } from './recorded-access.ts';
 import type { RecordedAccess } from './recorded-access.ts';
 import { parseSegmentName } from './segment-names.ts';
@@ -23,10 +23,8 @@ export async function* readAccesses(
     const path = join(directory, name);
     // What was written last before that time holds nothing that began after it.
     if ((await stat(path)).mtimeMs < since) continue;
-    for await (const { bytes, isWhole } of readLines(path)) {
-      // The last line of a worker that is writing.
-      if (!isWhole) continue;
-      const access = readAccess(bytes.toString('latin1'));
+    for await (const record of readRecords(path)) {
+      const access = record === 'unreadable' ? 'malformed' : readAccess(record.text);
       if (access === 'none' || (access !== 'malformed' && access.startedAt < since)) continue;
       accesses.push(access);
       if (accesses.length < accessesAtOnce) continue;

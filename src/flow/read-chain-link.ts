@@ -1,50 +1,107 @@
+import { lineHash } from './chain.ts';
+import type { FlowStream } from './chain.ts';
+import { parseFrame } from './frames/frame.ts';
+import { parseShort } from './frames/short-record.ts';
+
 /** What verifying needs of a record. Nothing of it is trusted: it is what is being verified. */
 export interface ChainLink {
+  readonly kind: 'record';
   readonly sequence: number;
   readonly previous: string;
-  readonly worker: number;
-  /** Epoch milliseconds. */
-  readonly startedAt: number;
-  readonly bootId: string;
+  /** What the next one names as the one before it. */
+  readonly hash: string;
   readonly lost: number;
   /** Epoch milliseconds: when it was written. */
   readonly loggedAt: number;
   /** That its worker lives, and nothing else. */
   readonly isHeartbeat: boolean;
+  /** Which chain it says that it is of; undefined where the context that it names says so. */
+  readonly stream: FlowStream | undefined;
+  readonly context: string | undefined;
+  /** Whether its line is as it was written, as far as its length and checksum tell. */
+  readonly isSound: boolean;
 }
 
-/** Parses a line as a flow record, or says by undefined that it is none. */
-export function readChainLink(line: Buffer): ChainLink | undefined {
+export interface ContextLink {
+  readonly kind: 'context';
+  readonly payload: Buffer;
+  readonly isSound: boolean;
+}
+
+/** Parses a line of a segment, or says by undefined that it is none. */
+export function readChainLink(line: Buffer): ChainLink | ContextLink | undefined {
+  const frame = parseFrame(line);
+  if (frame === undefined) return undefined;
+  const { kind, payload, isSound } = frame;
+  if (kind === 'context') return { kind, payload, isSound };
+  return kind === 'short' ? readShort(payload, isSound) : readWhole(payload, isSound);
+}
+
+function readShort(payload: Buffer, isSound: boolean): ChainLink | undefined {
+  const values = parseShort(payload);
+  if (values === undefined) return undefined;
+  const [context, sequence, , loggedAt] = values;
+  const [lost, previous] = values.slice(-2) as [number, string];
+  const hash = lineHash(payload);
+  if (sequence < 1) return undefined;
+  return {
+    kind: 'record',
+    sequence,
+    previous,
+    hash,
+    lost,
+    loggedAt,
+    isHeartbeat: false,
+    stream: undefined,
+    context,
+    isSound,
+  };
+}
+
+function readWhole(payload: Buffer, isSound: boolean): ChainLink | undefined {
   try {
-    const record = JSON.parse(line.toString('utf8')) as {
+    const record = JSON.parse(payload.toString('utf8')) as {
       class_uid: unknown;
       activity_id: unknown;
       metadata: { sequence: unknown; logged_time: unknown };
       unmapped: { postern: Record<string, unknown> };
     };
     const { sequence, logged_time: loggedAt } = record.metadata;
-    const { previous, worker, workerStartedAt: startedAt, boot: bootId, lost } = record.unmapped.postern;
+    const { postern } = record.unmapped;
+    const { previous, lost } = postern;
+    const stream = readStream(postern);
     return typeof sequence === 'number' &&
       Number.isSafeInteger(sequence) &&
       sequence >= 1 &&
       typeof previous === 'string' &&
-      typeof worker === 'number' &&
-      typeof startedAt === 'number' &&
-      typeof bootId === 'string' &&
+      stream !== undefined &&
       typeof lost === 'number' &&
       typeof loggedAt === 'number'
       ? {
+          kind: 'record',
           sequence,
           previous,
-          worker,
-          startedAt,
-          bootId,
+          hash: lineHash(payload),
           lost,
           loggedAt,
           isHeartbeat: record.class_uid === 3004 && record.activity_id === 99,
+          stream,
+          context: undefined,
+          isSound,
         }
       : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** The chain that a record or a context says that it is of. */
+export function readStream({
+  worker,
+  workerStartedAt: startedAt,
+  boot: bootId,
+}: Readonly<Record<string, unknown>>): FlowStream | undefined {
+  return typeof worker === 'number' && typeof startedAt === 'number' && typeof bootId === 'string'
+    ? { worker, startedAt, bootId }
+    : undefined;
 }

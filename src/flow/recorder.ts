@@ -1,16 +1,17 @@
 import type { ClockOffset } from '../contract/ipc.ts';
 import type { SinkHealth } from '../contract/sinks.ts';
-import type { FlowClass, FlowFacts, FlowRecorder } from '../domain/flow.ts';
+import type { FlowClass, FlowFacts, FlowOutcome, FlowRecorder } from '../domain/flow.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { FlowId } from '../domain/ids.ts';
 import { createAuthentication } from './authentication.ts';
 import { createChainWriter } from './chain-writer.ts';
 import { createContexts } from './context.ts';
-import type { Context } from './context.ts';
+import type { Context, ShortContext } from './context.ts';
 import { detectionFinding } from './detection-finding.ts';
 import { createDropCounts } from './drop-counts.ts';
 import { formatRecord } from './envelope.ts';
-import type { Draft } from './envelope.ts';
+import { formatShort } from './frames/short-record.ts';
+import type { Draft, Place } from './envelope.ts';
 import { heartbeatRecord } from './heartbeat.ts';
 import { createHttpActivity } from './http-activity.ts';
 import { createNetworkActivity } from './network-activity.ts';
@@ -20,6 +21,8 @@ import type { ServiceRecord } from './service-record.ts';
 import { watchSpace } from './space.ts';
 import type { SpaceBounds } from './space.ts';
 import { openSpool } from './spool.ts';
+import type { SpoolContext } from './spool.ts';
+import { createShortContexts } from './short-contexts.ts';
 import { createTunnelActivity } from './tunnel-activity.ts';
 
 export interface FlowRecorderOptions {
@@ -91,15 +94,16 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   const drops = createDropCounts();
   const origin = { productVersion, domain };
   const httpActivity = createHttpActivity(origin);
+  const shortContextOf = createShortContexts(origin);
   const networkActivity = createNetworkActivity(origin);
   const authentication = createAuthentication(gateway, origin);
   const tunnelActivity = createTunnelActivity(origin);
   const openTunnels = new Set<FlowId>();
 
   /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
-  function append(format: Parameters<typeof chain.write>[0], isUrgent: boolean): void {
+  function append(format: (place: Place) => string, isUrgent: boolean, context?: SpoolContext): void {
     try {
-      const bytes = chain.write(format);
+      const bytes = chain.write(format, context);
       if (bytes === 0) return;
       space.wrote(bytes);
       spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
@@ -124,8 +128,22 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     facts: FlowFacts,
     argument: Argument,
   ): void {
-    if (space.isFull && mayDrop.has(flowClass)) drops.count(flowClass, now());
-    else write(draftOf, facts, argument, false);
+    if (!isLeftOut(flowClass)) write(draftOf, facts, argument, false);
+  }
+
+  function isLeftOut(flowClass: FlowClass): boolean {
+    const isDropped = space.isFull && mayDrop.has(flowClass);
+    if (isDropped) drops.count(flowClass, now());
+    return isDropped;
+  }
+
+  function shortOf(facts: FlowFacts, outcome: FlowOutcome): ShortContext | undefined {
+    try {
+      return shortContextOf(facts, outcome, contextOf(facts));
+    } catch {
+      // The whole one fails as well, and is counted.
+      return undefined;
+    }
   }
 
   const writeService = (record: ServiceRecord): void =>
@@ -141,8 +159,11 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
 
   return {
     request(facts, outcome) {
-      if (outcome.refusal === undefined) writeOrDrop('requests', httpActivity, facts, outcome);
-      else write(httpActivity, facts, outcome, true);
+      if (outcome.refusal !== undefined) return write(httpActivity, facts, outcome, true);
+      if (isLeftOut('requests')) return;
+      const short = shortOf(facts, outcome);
+      if (short === undefined) write(httpActivity, facts, outcome, false);
+      else append((place) => formatShort(short.hash, facts, outcome, place), false, short);
     },
     tunnelOpened(facts) {
       openTunnels.add(facts.id);

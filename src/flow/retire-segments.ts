@@ -1,7 +1,7 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../ledger/durable-file.ts';
-import { chainStart, lineHash } from './chain.ts';
+import { chainStart } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import { readChainLink } from './read-chain-link.ts';
 import { readLinesBackwards } from './read-backwards.ts';
@@ -116,8 +116,9 @@ async function lastOf(
   if (!(await lstat(path)).isFile()) return undefined;
   for await (const { bytes } of readLinesBackwards(path)) {
     const link = readChainLink(bytes);
-    if (link === undefined) return undefined;
-    return { sequence: link.sequence, hash: lineHash(bytes), loggedAt: link.loggedAt };
+    // Of a record that was not written any more.
+    if (link?.kind === 'context') continue;
+    return link;
   }
   return 'empty';
 }

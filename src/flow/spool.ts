@@ -1,5 +1,7 @@
 import { chainStart, lineHash } from './chain.ts';
 import type { FlowStream } from './chain.ts';
+import { frameOverhead, writeFrame } from './frames/frame.ts';
+import { contextWindow } from './frames/record-reader.ts';
 import { openSegments } from './segments.ts';
 
 export interface SpoolOptions {
@@ -13,15 +15,24 @@ export interface SpoolOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
+/** What records have in common, to be written before the first of them, and again where a reader looks back no further. */
+export interface SpoolContext {
+  /** ASCII JSON. */
+  readonly text: string;
+  /** Where it was written last, as the spool counts; 0 before. One context belongs to one spool. */
+  window: number;
+}
+
 export interface Spool {
   readonly stream: FlowStream;
   /** Hash of the last record, for the next to name. */
   readonly head: string;
   /**
-   * Takes a line of ASCII. False when it was not taken: nothing can be written and what is waiting fills the memory
-   * that it may have.
+   * Takes a record, ASCII JSON: a whole one, or what it has beside its context.
+   * @returns the bytes that it takes in the files. 0 when it was not taken: nothing can be written and what is waiting fills
+   *   the memory that it may have.
    */
-  append(line: string): boolean;
+  append(text: string, context?: SpoolContext): number;
   whenWritten(callback: () => void): void;
   /** Syncs at once, and calls when the disk has all that was appended so far; never, while it takes nothing. */
   whenSynced(callback: () => void): void;
@@ -39,7 +50,7 @@ const mostBufferBytes = 32 * 1024 * 1024;
 const retryAfterMs = 500;
 
 /**
- * Appends lines to segments, chained by hash. All lines of one turn of the event loop go in one write; those who wait
+ * Appends records to segments, a line each, chained by hash. All lines of one turn of the event loop go in one write; those who wait
  * are told after it. When a write fails nobody is told, the rest is kept and tried again, and the chain goes on from the
  * very byte where it stopped. A failed fdatasync is final: the kernel may have dropped the pages and will not say so
  * twice, so this spool stays unhealthy until the worker is started anew.
@@ -48,10 +59,15 @@ export function openSpool(options: SpoolOptions): Spool {
   const { segmentBytes = 64 * 1024 * 1024, segmentMs = Number.POSITIVE_INFINITY, onFailure } = options;
   const segments = openSegments(options.directory, options.stream);
   let buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
-  /** What waits lies between these two; `linesWaiting` counts the lines that end there. */
+  /** What waits lies between these two; `waitingRecords` counts the records that end there. */
   let from = 0;
   let to = 0;
-  let linesWaiting = 0;
+  let waitingRecords = 0;
+  /** What waits begins the next segment. */
+  let isRotating = false;
+  /** Counts the stretches of segments within which a context is not written twice; where this one began in its segment. */
+  let window = 1;
+  let windowBegan = 0;
   let segmentBegan = performance.now();
   let written = 0;
   let head = chainStart(segments.stream);
@@ -74,10 +90,9 @@ export function openSpool(options: SpoolOptions): Spool {
   function writeOut(): boolean {
     if (isClosed || isBeyondRepair) return false;
     try {
-      // Only between lines: a segment begins with a record, never with the rest of one.
-      const isOld = segments.size > 0 && performance.now() - segmentBegan >= segmentMs;
-      if ((segments.size >= segmentBytes || isOld) && from === 0 && to > 0) {
+      if (isRotating) {
         segments.rotate(failForGood);
+        isRotating = false;
         segmentBegan = performance.now();
       }
       while (from < to) from += segments.write(buffer.subarray(from, to));
@@ -94,8 +109,8 @@ export function openSpool(options: SpoolOptions): Spool {
     from = 0;
     to = 0;
     if (buffer.length > usualBufferBytes) buffer = Buffer.allocUnsafeSlow(usualBufferBytes);
-    written += linesWaiting;
-    linesWaiting = 0;
+    written += waitingRecords;
+    waitingRecords = 0;
     // Whoever waited for the disk before it was full still does.
     if (isMended) syncer.within(0);
     return true;
@@ -127,6 +142,27 @@ export function openSpool(options: SpoolOptions): Spool {
     buffer = larger;
     return to + length <= buffer.length;
   }
+
+  /**
+   * Where a record is to be taken: whether in the next segment, and whether its context must be written again, which is to be
+   * in the same segment and not too far before it. A segment begins only where nothing waits, with a line and never with the
+   * rest of one.
+   */
+  function beginStretch(): void {
+    if (to === 0 && isSegmentOver()) {
+      isRotating = true;
+      window += 1;
+      windowBegan = 0;
+      return;
+    }
+    const place = isRotating ? to : segments.size + to - from;
+    if (place - windowBegan < contextWindow) return;
+    window += 1;
+    windowBegan = place;
+  }
+
+  const isSegmentOver = (): boolean =>
+    segments.size >= segmentBytes || (segments.size > 0 && performance.now() - segmentBegan >= segmentMs);
 
   function createSyncer() {
     let timer: NodeJS.Timeout | undefined;
@@ -163,7 +199,7 @@ export function openSpool(options: SpoolOptions): Spool {
       });
     }
     function reached(callback: () => void): void {
-      waiters.push({ sequence: written + linesWaiting, callback });
+      waiters.push({ sequence: written + waitingRecords, callback });
       within(0);
     }
     function within(milliseconds: number): void {
@@ -187,16 +223,22 @@ export function openSpool(options: SpoolOptions): Spool {
     get written() {
       return written;
     },
-    append(line) {
-      if (isClosed || isBeyondRepair || !reserve(line.length + 1)) return false;
+    append(text, context) {
+      const length = text.length + frameOverhead;
+      const contextLength = context === undefined ? 0 : context.text.length + frameOverhead;
+      if (isClosed || isBeyondRepair || !reserve(contextLength + length)) return 0;
+      beginStretch();
       const start = to;
-      to += buffer.write(line, to, 'latin1');
-      head = lineHash(buffer.subarray(start, to));
-      buffer[to] = 0x0a;
-      to += 1;
-      linesWaiting += 1;
+      if (context !== undefined && context.window !== window) {
+        writeFrame(buffer, to, 'context', context.text);
+        context.window = window;
+        to += contextLength;
+      }
+      head = lineHash(writeFrame(buffer, to, context === undefined ? 'record' : 'short', text));
+      to += length;
+      waitingRecords += 1;
       if (failure === undefined) flushing ??= setImmediate(flush);
-      return true;
+      return to - start;
     },
     whenWritten(callback) {
       callbacks.push(callback);

@@ -1,6 +1,9 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseSegmentName } from './segment-names.ts';
+import type { FlowRecord } from './frames/context.ts';
+import { parseSegmentName, streamName } from './segment-names.ts';
+import { createSegmentReader } from './segment-reader.ts';
+import type { SegmentReader } from './segment-reader.ts';
 import { watchDirectory } from './watch-directory.ts';
 
 export interface TailOptions {
@@ -10,9 +13,6 @@ export interface TailOptions {
   readonly fromStart?: boolean;
 }
 
-/** A record as it was parsed: an object of OCSF, see schema.ts. Not verified. */
-export type TailedRecord = Readonly<Record<string, unknown>>;
-
 const newline = 0x0a;
 /** More than the longest record. */
 const pieceBytes = 1024 * 1024;
@@ -21,12 +21,24 @@ const lookAgainMs = 1000;
 
 /**
  * Records of all workers as they are written, across segments and restarts. Those of one worker come in their order;
- * those of several are mixed as they arrive. A line that is not finished waits; one that is no JSON is passed over, since
+ * those of several are mixed as they arrive. A line that is not finished waits; one that is no record is passed over, since
  * `verifyFlows` is who judges.
  */
-export async function* tailFlows(directory: string, options: TailOptions): AsyncIterable<TailedRecord> {
+export async function* tailFlows(directory: string, options: TailOptions): AsyncIterable<FlowRecord> {
   const { signal, fromStart = false } = options;
   const offsets = new Map<string, number>();
+  /** Of each chain, the one that was read last. */
+  const readers = new Map<string, SegmentReader>();
+  const readerOf = (name: string): SegmentReader => {
+    const stream = parseSegmentName(name)?.stream;
+    const key = stream === undefined ? name : streamName(stream);
+    const known = readers.get(key);
+    const path = join(directory, name);
+    if (known?.path === path) return known;
+    const reader = createSegmentReader(path);
+    readers.set(key, reader);
+    return reader;
+  };
   // Watching starts before the first look: what is written in between is seen by one of them.
   const changes = awaitChanges(directory, signal);
   try {
@@ -39,12 +51,13 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
       for (const name of await segmentNames(directory)) {
         const path = join(directory, name);
         for (;;) {
-          const { lines, end } = await readLinesAt(path, offsets.get(name) ?? 0);
-          if (lines.length === 0) break;
-          offsets.set(name, end);
-          for (const line of lines) {
-            const record = parseRecord(line);
-            if (record !== undefined) yield record;
+          const offset = offsets.get(name) ?? 0;
+          if ((await stat(path)).size <= offset) break;
+          const piece = await readerOf(name).pieceAt(offset, pieceBytes);
+          if (piece.end === offset) break;
+          offsets.set(name, piece.end);
+          for (const { record } of piece.records) {
+            if (record !== undefined) yield record.record;
             if (signal.aborted) return;
           }
         }
@@ -69,37 +82,6 @@ async function endOfLastLine(path: string, size: number): Promise<number> {
     return last === -1 ? size : size - length + last + 1;
   } finally {
     await file.close();
-  }
-}
-
-/**
- * The whole lines at an offset, as many as fit a piece. The file is closed before anyone sees them: a reader that stops in
- * between, or is just forgotten, leaves nothing open.
- */
-async function readLinesAt(path: string, offset: number): Promise<{ lines: string[]; end: number }> {
-  const { size } = await stat(path);
-  if (size <= offset) return { lines: [], end: offset };
-  const file = await open(path, 'r');
-  try {
-    const buffer = Buffer.allocUnsafe(Math.min(size - offset, pieceBytes));
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
-    const end = buffer.subarray(0, bytesRead).lastIndexOf(newline);
-    return end === -1
-      ? { lines: [], end: offset }
-      : { lines: buffer.toString('utf8', 0, end).split('\n'), end: offset + end + 1 };
-  } finally {
-    await file.close();
-  }
-}
-
-function parseRecord(line: string): TailedRecord | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return value !== null && typeof value === 'object' && !Array.isArray(value)
-      ? (value as TailedRecord)
-      : undefined;
-  } catch {
-    return undefined;
   }
 }
 

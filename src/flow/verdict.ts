@@ -75,11 +75,12 @@ function verdictMembers(verdict: Verdict): string {
   });
 }
 
-const passedMembers = verdictMembers(passed);
+/** Of what was let through and did not fail. */
+export const allowedVerdict = verdictMembers(passed);
 
 /** Members of a record that say how it ended. */
 export function formatVerdict(outcome: FlowOutcome | undefined, wasAllowed: boolean): string {
-  if (outcome?.refusal === undefined) return passedMembers;
+  if (outcome?.refusal === undefined) return allowedVerdict;
   const { refusal, detail } = outcome;
   const title = isRefusalCode(refusal) ? refusals[refusal].title.en : refusal;
   const reason = asciiMembers({

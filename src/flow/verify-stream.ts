@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { chainStart, lineHash } from './chain.ts';
+import { chainStart } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import type { FlowProblem, FlowProblemKind, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
@@ -9,6 +9,7 @@ import { readLines } from './read-lines.ts';
 import type { RetiredPart } from './retired.ts';
 import { headName, segmentName } from './segment-names.ts';
 import { createSequenceRanges } from './sequence-ranges.ts';
+import { createContextCheck } from './verify-contexts.ts';
 
 interface StreamVerification {
   readonly summary: VerifiedStream;
@@ -51,6 +52,7 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
     hash: retired?.hash ?? chainStart(stream),
     file: '',
     line: 0,
+    isSound: true,
   };
   let headHash: string | undefined;
   /** The last record that is as it was signed, and the first that is not. */
@@ -74,6 +76,7 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
 
   for (const [index, { name }] of segments.entries()) {
     const isLastSegment = index === segments.length - 1 && lastSegment <= (segments[index]?.segment ?? 0);
+    const contexts = createContextCheck((kind, message, at) => problem(kind, name, message, at));
     for await (const { bytes, number: line, isWhole } of readLines(join(directory, name))) {
       const link = readChainLink(bytes);
       if (link === undefined || !isWhole) {
@@ -83,24 +86,30 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
         else problem('malformed', name, isWhole ? 'is no flow record' : 'is cut off', { line });
         continue;
       }
+      const isRecord = link.kind === 'record';
+      if (!link.isSound)
+        problem('edited', name, 'its length or its checksum does not fit', {
+          line,
+          ...(isRecord ? { from: link.sequence, to: link.sequence } : {}),
+        });
+      if (!isRecord) {
+        contexts.context(link, line);
+        continue;
+      }
+      const claimed = contexts.streamOf(link, line);
       records += 1;
       if (heardAt !== undefined && link.loggedAt - heardAt > silentMs)
         silences.push({ worker: stream.worker, file: name, from: heardAt, to: link.loggedAt });
       if (heardAt !== undefined || link.isHeartbeat) heardAt = link.loggedAt;
       lost += link.lost;
-      const { sequence } = link;
-      const hash = lineHash(bytes);
-      if (sequence === head?.sequence) headHash = hash;
+      const { sequence, hash } = link;
+      if (sequence === head?.sequence && link.isSound) headHash = hash;
       const mark = vouched?.marks.get(sequence);
       if (mark !== undefined && mark.hash === hash) asSigned = Math.max(asSigned, sequence);
       else if (mark !== undefined) rewritten ??= { file: name, sequence, at: mark.at };
       if (sequence > vouchedUpTo && link.loggedAt < vouchedBefore) unvouched = Math.max(unvouched, sequence);
-      if (
-        link.worker !== stream.worker ||
-        link.startedAt !== stream.startedAt ||
-        link.bootId !== stream.bootId
-      )
-        problem('foreign', name, `is a record of worker ${link.worker}, boot ${link.bootId}`, {
+      if (claimed !== undefined && !isOf(claimed, stream))
+        problem('foreign', name, `is a record of worker ${claimed.worker}, boot ${claimed.bootId}`, {
           line,
           from: sequence,
           to: sequence,
@@ -118,10 +127,17 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
           from: sequence,
           to: sequence,
         });
-      else if (sequence === before.sequence + 1 && link.previous !== before.hash)
+      // Of one that was named already because its checksum does not fit, this is no news.
+      else if (
+        sequence === before.sequence + 1 &&
+        link.previous !== before.hash &&
+        before.isSound &&
+        link.isSound
+      )
         reportBrokenLink(name, line, sequence);
-      before = { sequence, hash, file: name, line };
+      before = { sequence, hash, file: name, line, isSound: link.isSound };
     }
+    contexts.end(isLastSegment && head?.isClosed !== true);
   }
 
   function reportBrokenLink(file: string, line: number, sequence: number): void {
@@ -199,6 +215,9 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
     silences,
   };
 }
+
+const isOf = (one: FlowStream, other: FlowStream): boolean =>
+  one.worker === other.worker && one.startedAt === other.startedAt && one.bootId === other.bootId;
 
 function missingSegments(
   stream: FlowStream,

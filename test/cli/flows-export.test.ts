@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { linesIn, segmentsIn } from '../lab/flow-records.ts';
@@ -69,7 +69,7 @@ test('names what is missing and exits 1, prints the rest all the same', async ()
   const { data, flows } = await recorded(4);
   const lines = linesIn(flows);
   rmSync(join(flows, segmentsIn(flows)[2] ?? ''));
-  writeFileSync(join(flows, segmentsIn(flows)[0] ?? ''), `${lines[0]}\nno record\n`);
+  appendFileSync(join(flows, segmentsIn(flows)[0] ?? ''), 'no record\n');
   expect(await exported(data)).toEqual({
     code: 1,
     lines: [lines[0], lines[1], lines[3]],

@@ -43,14 +43,14 @@ it('verifies what a worker recorded, and exits 1 naming the line when one byte o
 
   const file = join(flows, segmentsIn(flows)[0] ?? '');
   const lines = readFileSync(file, 'utf8').split('\n');
-  lines[1] = (lines[1] ?? '').replace('"code":200', '"code":201');
+  lines[2] = (lines[2] ?? '').replace(',200,', ',201,');
   writeFileSync(file, lines.join('\n'));
   const altered = await runPostern(['flows', 'verify', '--data', data]);
   expect(altered.code).toBe(1);
   expect(altered.out).toContain('edited: ');
   expect(altered.out).toContain('NOT whole');
 
-  writeFileSync(file, [lines[0], lines[2], ''].join('\n'));
+  writeFileSync(file, [lines[0], lines[1], lines[3], ''].join('\n'));
   const missing = await runPostern(['flows', 'verify', '--data', data, '-o', 'json']);
   expect(missing.code).toBe(1);
   const report = JSON.parse(missing.out) as { problems: { kind: string; from?: number; to?: number }[] };

@@ -47,7 +47,7 @@ describe('the spool of a worker', () => {
 
   test('goes on in a next segment when one is full, in one chain, with names in order', async () => {
     const directory = makeFlowDirectory();
-    const recorder = openRecorder(directory, { segmentBytes: 10_000 });
+    const recorder = openRecorder(directory, { segmentBytes: 4000 });
     for (let index = 0; index < 20; index += 1) {
       recorder.request(allowedFacts, answered);
       await whenWritten(recorder);

@@ -1,8 +1,8 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tailFlows } from '../../src/flow/tail-flows.ts';
-import { segmentsIn } from '../lab/flow-records.ts';
+import { framesIn, reframe, segmentsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered } from './samples.ts';
 
@@ -72,20 +72,20 @@ test('waits for the rest of a line that is not finished', async () => {
   recorder.request(allowedFacts, answered);
   recorder.close();
   const file = join(directory, segmentsIn(directory)[0] ?? '');
-  const line = readFileSync(file, 'utf8');
-  const second = line.replace('"sequence":1', '"sequence":2');
-  writeFileSync(file, line + second.slice(0, 500));
+  const written = framesIn(file);
+  const second = `${reframe(written.at(-1) ?? '', (payload) => payload.replace('",1,', '",2,'))}\n`;
+  appendFileSync(file, second.slice(0, 100));
   const { records, stop } = startTail(directory, true);
   expect(await take(records, 1)).toEqual([[1, 1]]);
   const next = take(records, 1);
-  appendFileSync(file, second.slice(500));
+  appendFileSync(file, second.slice(100));
   expect(await next).toEqual([[1, 2]]);
   stop.abort();
 });
 
 test('follows a worker across its segments, and workers that start later', async () => {
   const directory = makeFlowDirectory();
-  const recorder = openRecorder(directory, { segmentBytes: 5000 });
+  const recorder = openRecorder(directory, { segmentBytes: 3000 });
   const { records, stop } = startTail(directory, true);
   const seen = take(records, 14);
   for (let index = 0; index < 12; index += 1) {

@@ -4,16 +4,16 @@ import { describe, expect, test } from 'vitest';
 import type { FlowReport } from '../../src/flow/flow-report.ts';
 import { formatHead } from '../../src/flow/head.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
-import { segmentsIn } from '../lab/flow-records.ts';
+import { reframe, segmentsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
-import { allowedFacts, answered } from './samples.ts';
+import { deniedFacts, refused } from './samples.ts';
 
 /** A directory with ten records of one worker that ended in order. */
 async function recordTen(segmentBytes?: number): Promise<{ directory: string; file: string }> {
   const directory = makeFlowDirectory();
   const recorder = openRecorder(directory, segmentBytes === undefined ? {} : { segmentBytes });
   for (let index = 0; index < 10; index += 1) {
-    recorder.request(allowedFacts, answered);
+    recorder.request(deniedFacts, refused);
     await whenWritten(recorder);
   }
   recorder.close();
@@ -34,6 +34,8 @@ function changeLines(file: string, change: (lines: string[]) => readonly string[
 const kindsOf = ({ problems }: FlowReport): unknown[] =>
   problems.map(({ kind, line, from, to }) => [kind, line, from, to]);
 
+const asMallory = (record: string): string => record.replace('alice@', 'mallory@');
+
 const line = (lines: readonly string[], number: number): string => lines[number - 1] ?? '';
 
 describe('verifying flow records', () => {
@@ -53,7 +55,7 @@ describe('verifying flow records', () => {
     const recorder = openRecorder(directory);
     const reports: Promise<FlowReport>[] = [];
     for (let index = 0; index < 50; index += 1) {
-      recorder.request(allowedFacts, answered);
+      recorder.request(deniedFacts, refused);
       await whenWritten(recorder);
       if (index % 10 === 0) reports.push(verifyFlows(directory));
     }
@@ -75,22 +77,37 @@ describe('verifying flow records', () => {
 
   test('names a record that was edited', async () => {
     const { directory, file } = await recordTen();
-    changeLines(file, (lines) => lines.with(3, line(lines, 4).replace('alice@', 'mallory@')));
+    changeLines(file, (lines) => lines.with(3, reframe(line(lines, 4), asMallory)));
     const report = await verifyFlows(directory);
     expect(kindsOf(report)).toEqual([['edited', 4, 4, 4]]);
     expect(report.problems[0]).toMatchObject({ worker: 1, file: segmentsIn(directory)[0] });
     expect(report.problems[0]?.message).toContain('sequence 4');
   });
 
+  test('names a line that a disk has damaged, or that was edited by who knows no better, once', async () => {
+    for (const number of [1, 4, 10]) {
+      const { directory, file } = await recordTen();
+      changeLines(file, (lines) => lines.with(number - 1, asMallory(line(lines, number))));
+      const report = await verifyFlows(directory);
+      expect(kindsOf(report)).toEqual([['edited', number, number, number]]);
+      expect(report.problems[0]?.message).toContain('checksum');
+    }
+  });
+
   test('names the last record when it is the one that was edited', async () => {
     const { directory, file } = await recordTen();
-    changeLines(file, (lines) => lines.with(9, line(lines, 10).replace('alice@', 'mallory@')));
+    changeLines(file, (lines) => lines.with(9, reframe(line(lines, 10), asMallory)));
     expect(kindsOf(await verifyFlows(directory))).toEqual([['edited', undefined, 10, 10]]);
   });
 
   test('names the first record when it is the one that was edited, or was put in front', async () => {
     const { directory, file } = await recordTen();
-    changeLines(file, (lines) => lines.with(0, line(lines, 1).replace(/"previous":"../, '"previous":"00')));
+    changeLines(file, (lines) =>
+      lines.with(
+        0,
+        reframe(line(lines, 1), (record) => record.replace(/"previous":"../, '"previous":"00')),
+      ),
+    );
     expect(kindsOf(await verifyFlows(directory))).toEqual([
       ['edited', 1, 1, 1],
       ['edited', 1, 1, 1],
@@ -110,7 +127,7 @@ describe('verifying flow records', () => {
     const { directory, file } = await recordTen();
     changeLines(file, (lines) =>
       [...lines.slice(0, 4), ...lines.slice(5)].map((text, index) =>
-        text.replace(/"sequence":[0-9]+/, `"sequence":${index + 1}`),
+        reframe(text, (record) => record.replace(/"sequence":[0-9]+/, `"sequence":${index + 1}`)),
       ),
     );
     const report = await verifyFlows(directory);

@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { formatFrame, parseFrame } from '../../src/flow/frames/frame.ts';
+import { createRecordReader } from '../../src/flow/frames/record-reader.ts';
+import type { StoredRecord } from '../../src/flow/frames/record-reader.ts';
 import { flowRecordSchemas } from '../../src/flow/schema/classes.ts';
 import { parseSegmentName } from '../../src/flow/segment-names.ts';
 import { validateOcsf } from './ocsf.ts';
@@ -10,10 +13,30 @@ export const segmentsIn = (directory: string): string[] =>
     .filter((name) => parseSegmentName(name) !== undefined)
     .toSorted();
 
+/** Lines of a segment as they stand in it. */
+export const framesIn = (path: string): string[] => readFileSync(path, 'latin1').split('\n').slice(0, -1);
+
+/** The line of a segment with other bytes in it, its length and checksum made to fit: as who knows how they are made would write it. */
+export function reframe(line: string, change: (payload: string) => string): string {
+  const frame = parseFrame(Buffer.from(line, 'latin1'));
+  if (frame === undefined) throw new Error(`no line of a segment: ${line}`);
+  return formatFrame(frame.kind, change(frame.payload.toString('latin1')));
+}
+
+const storedIn = (path: string): StoredRecord[] => {
+  const reader = createRecordReader();
+  let offset = 0;
+  return framesIn(path).flatMap((line) => {
+    const read = reader.read(Buffer.from(line, 'latin1'), offset);
+    offset += line.length + 1;
+    if (read === undefined) throw new Error(`${path}: no record: ${line}`);
+    return read === 'context' ? [] : [read];
+  });
+};
+
+/** Records as a receiver sees them, a line each. */
 export const linesIn = (directory: string): string[] =>
-  segmentsIn(directory).flatMap((name) =>
-    readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1),
-  );
+  segmentsIn(directory).flatMap((name) => storedIn(join(directory, name)).map(({ text }) => text));
 
 export interface ReadRecord {
   readonly [member: string]: unknown;
@@ -24,7 +47,9 @@ export interface ReadRecord {
 }
 
 export const recordsIn = (directory: string): ReadRecord[] =>
-  linesIn(directory).map((line) => JSON.parse(line) as ReadRecord);
+  segmentsIn(directory).flatMap((name) =>
+    storedIn(join(directory, name)).map(({ record }) => record as unknown as ReadRecord),
+  );
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 const validators = Object.fromEntries(

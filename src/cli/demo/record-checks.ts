@@ -1,5 +1,7 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readRecords } from '../../flow/read-records.ts';
+import { parseSegmentName } from '../../flow/segment-names.ts';
 import type { Check } from './checks.ts';
 import type { Stage } from './stage.ts';
 
@@ -13,13 +15,15 @@ interface SeenRecord {
   readonly dst_endpoint?: { readonly ip?: string; readonly svc_name?: string };
 }
 
-async function readRecords(stage: Stage): Promise<SeenRecord[]> {
+async function readAll(stage: Stage): Promise<SeenRecord[]> {
   const directory = join(stage.dataDirectory, 'flows');
-  const files = (await readdir(directory)).filter((name) => name.endsWith('.jsonl'));
-  const texts = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8')));
-  return texts
-    .flatMap((text) => text.split('\n').filter(Boolean))
-    .map((line) => JSON.parse(line) as SeenRecord);
+  const seen: SeenRecord[] = [];
+  for (const name of await readdir(directory)) {
+    if (parseSegmentName(name) === undefined) continue;
+    for await (const stored of readRecords(join(directory, name)))
+      if (stored !== 'unreadable') seen.push(stored.record as unknown as SeenRecord);
+  }
+  return seen;
 }
 
 const userOf = (record: SeenRecord): string | undefined => record.actor?.user?.name ?? record.user?.name;
@@ -70,7 +74,7 @@ export function flowRecordChecks(): readonly Check[] {
     {
       title: 'each of these is on record',
       async see(stage) {
-        const records = await readRecords(stage);
+        const records = await readAll(stage);
         const missing = expected.filter(([, matches]) => !records.some((record) => matches(record, stage)));
         if (missing.length > 0) throw new Error(`not on record: ${missing.map(([what]) => what).join(', ')}`);
         return `${expected.length} kinds among ${records.length} records`;

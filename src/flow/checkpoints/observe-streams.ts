@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chainStart, lineHash } from '../chain.ts';
+import { chainStart } from '../chain.ts';
 import type { FlowStream } from '../chain.ts';
 import { parseHead } from '../head.ts';
 import { readChainLink } from '../read-chain-link.ts';
@@ -114,14 +114,23 @@ async function readEnd(directory: string, stream: FlowStream, last: number): Pro
       const length = Math.min(size, maxTailBytes);
       const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
       const tail = buffer.subarray(0, bytesRead);
-      const to = tail.lastIndexOf(lineFeed);
-      const line = to === -1 ? undefined : tail.subarray(tail.lastIndexOf(lineFeed, to - 1) + 1, to);
-      const link = line === undefined ? undefined : readChainLink(line);
-      if (line === undefined || link === undefined) return undefined;
+      const link = lastLink(tail);
+      if (link?.kind !== 'record') return undefined;
       await file.datasync();
-      return { segment, sequence: link.sequence, hash: lineHash(line), writtenAt: mtimeMs };
+      return { segment, sequence: link.sequence, hash: link.hash, writtenAt: mtimeMs };
     });
     if (end !== undefined) return end;
+  }
+  return undefined;
+}
+
+/** Of the last whole line but for one that only the records after it would have needed. */
+function lastLink(tail: Buffer): ReturnType<typeof readChainLink> {
+  for (let to = tail.lastIndexOf(lineFeed); to > 0; ) {
+    const before = tail.lastIndexOf(lineFeed, to - 1);
+    const link = readChainLink(tail.subarray(before + 1, to));
+    if (link?.kind !== 'context') return link;
+    to = before;
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceFile } from '../../ledger/durable-file.ts';
 import type { FlowStream } from '../chain.ts';
-import { readLines } from '../read-lines.ts';
+import { readRecords } from '../read-records.ts';
 import { retentionClassOf } from '../retention.ts';
 import type { KeptFiles } from '../retired.ts';
 import { streamName } from '../segment-names.ts';
@@ -44,13 +44,12 @@ async function keptOf(
   segment: number,
   previous: string,
 ): Promise<Buffer | undefined> {
-  const lines: Buffer[] = [];
+  const lines: string[] = [];
   let lastAt = 0;
-  for await (const { bytes, isWhole } of readLines(path)) {
-    const record = isWhole ? parse(bytes) : undefined;
-    if (record === undefined || retentionClassOf(record) === 'flows') continue;
-    lines.push(Buffer.from(bytes), lineFeed);
-    const loggedAt = memberOf(record, 'metadata', 'logged_time');
+  for await (const stored of readRecords(path)) {
+    if (stored === 'unreadable' || retentionClassOf(stored.record) === 'flows') continue;
+    lines.push(`${stored.text}\n`);
+    const loggedAt = memberOf(stored.record, 'metadata', 'logged_time');
     lastAt = typeof loggedAt === 'number' ? Math.max(lastAt, loggedAt) : lastAt;
   }
   if (lines.length === 0) return undefined;
@@ -58,19 +57,9 @@ async function keptOf(
     kept: 1,
     stream: streamName(stream),
     segment,
-    records: lines.length / 2,
+    records: lines.length,
     lastAt,
     previous,
   };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), ...lines]);
-}
-
-const lineFeed = Buffer.from('\n');
-
-function parse(line: Buffer): unknown {
-  try {
-    return JSON.parse(line.toString('utf8'));
-  } catch {
-    return undefined;
-  }
+  return Buffer.from(`${JSON.stringify(header)}\n${lines.join('')}`);
 }

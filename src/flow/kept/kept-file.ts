@@ -7,7 +7,7 @@ import { parseHeadName, streamName } from '../segment-names.ts';
 
 /**
  * A file with those records of one segment that are kept when the segment goes: a line that says of which, and the
- * records as they were written, byte for byte.
+ * records as receivers see them, a line each.
  */
 const Sha256Hex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Count = Type.Integer({ minimum: 0 });

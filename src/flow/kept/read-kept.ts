@@ -16,7 +16,7 @@ export async function* readKept(directory: string, { since, until }: Period): As
         const time = memberOf(record, 'time');
         if (record === undefined || typeof time !== 'number') yield { kind: 'unreadable', line: bytes };
         else if (time >= (since ?? time) && time < (until ?? Number.POSITIVE_INFINITY))
-          yield { kind: 'record', line: bytes, record };
+          yield { kind: 'record', text: bytes.toString('utf8'), record };
       }
 }
 

@@ -30,7 +30,7 @@ import {
   string,
   text,
 } from './parts.ts';
-import { ofAuthentication, ofFlow, ofTunnel, place } from './postern.ts';
+import { ofAuthentication, ofFlow, ofRequest, ofTunnel, place } from './postern.ts';
 
 /**
  * Flow records exactly as this version writes them: a narrower contract than OCSF, for those who read them. Members that
@@ -49,7 +49,7 @@ export const HttpActivityRecord = object({
   http_request: httpRequest,
   http_response: optional(httpResponse),
   traffic,
-  unmapped: unmapped(ofFlow),
+  unmapped: unmapped({ ...ofFlow, ...ofRequest }),
 });
 export type HttpActivityRecord = Static<typeof HttpActivityRecord>;
 

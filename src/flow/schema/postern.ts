@@ -24,7 +24,7 @@ export const place = {
   worker: integer('number of the worker; never given twice in one run'),
   workerStartedAt: epochMs('when that worker began its chain'),
   lost: count('records that were given up before this one because the disk took none'),
-  previous: sha256Hex('hash of the line before, or of what the chain begins with'),
+  previous: sha256Hex('hash of the record before, or of what the chain begins with'),
 };
 
 const shadowWords = {
@@ -144,6 +144,14 @@ export const ofFlow = {
   truncated: Type.Array(Type.Enum(['method', 'authority', 'path', 'userAgent']), {
     description: 'texts that were longer than is kept',
   }),
+};
+
+/** What only requests have. */
+export const ofRequest = {
+  context: orNull(
+    sha256Hex('hash'),
+    'hash of what this record has in common with others, by which its own is found; null where its own is that of its line',
+  ),
 };
 
 /** What only tunnels and upgraded connections have. */

@@ -85,10 +85,10 @@ export async function* unarchivedRecords(
     for (const kept of await readable([keptDirectory]))
       for await (const item of readKept(kept, period))
         if (item.kind === 'record' && isBeyond(item.record, streams))
-          yield { record: item.record, text: item.line.toString('utf8') };
+          yield { record: item.record, text: item.text };
     for await (const item of readPeriod(directories, period))
       if (item.kind === 'record' && isBeyond(item.record, streams))
-        yield { record: item.record, text: item.line.toString('utf8') };
+        yield { record: item.record, text: item.text };
     return;
   }
   const reader = createSpoolReader({ listing: createSpoolListing(directories), bootId: '' });
@@ -98,7 +98,7 @@ export async function* unarchivedRecords(
     if (reading === undefined) return;
     for (const item of reading.items)
       if (item.kind === 'record' && isBeyond(item.record, streams))
-        yield { record: item.record, text: item.line.toString('utf8') };
+        yield { record: item.record, text: item.text };
   }
 }
 

@@ -101,7 +101,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
       const shown = redaction === undefined ? record : redaction(record);
       // As it was written, byte for byte, wherever it can be: its hash still proves it at the receiver.
       const isAsWritten = item.kind === 'record' && redaction === undefined && settings.format === 'ocsf';
-      outgoing.push({ record: shown, text: isAsWritten ? item.line.toString('utf8') : format(shown) });
+      outgoing.push({ record: shown, text: isAsWritten ? item.text : format(shown) });
     }
     return { outgoing, unreadable };
   }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { lineHash } from '../chain.ts';
 import { readChainLink } from '../read-chain-link.ts';
 import { readLinesBackwards } from '../read-backwards.ts';
 import { segmentName } from '../segment-names.ts';
@@ -20,13 +19,13 @@ export async function findEnds(streams: readonly ListedStream[]): Promise<Map<st
 /** Undefined where nothing is recorded yet. */
 async function findEnd({ directory, stream, segments }: ListedStream): Promise<Position | undefined> {
   for (const segment of segments.toReversed())
-    for await (const { bytes, start } of readLinesBackwards(join(directory, segmentName(stream, segment))))
-      return {
-        segment,
-        offset: start + bytes.length + 1,
-        sequence: readChainLink(bytes)?.sequence,
-        hash: lineHash(bytes),
-      };
+    for await (const { bytes, start } of readLinesBackwards(join(directory, segmentName(stream, segment)))) {
+      const link = readChainLink(bytes);
+      // What records have in common is read again with the first of them.
+      if (link?.kind === 'context') continue;
+      const offset = start + bytes.length + 1;
+      return { segment, offset, sequence: link?.sequence, hash: link?.hash ?? '' };
+    }
   return undefined;
 }
 
@@ -58,8 +57,9 @@ async function isThere({ directory, stream }: ListedStream, position: Position):
   try {
     for await (const { bytes, start } of readLinesBackwards(path, position.offset)) {
       if (start + bytes.length + 1 !== position.offset) return false;
+      const link = readChainLink(bytes);
       // Behind a line that was no record there is no hash to hold it against.
-      return readChainLink(bytes) === undefined || lineHash(bytes) === position.hash;
+      return link === undefined || (link.kind === 'record' && link.hash === position.hash);
     }
     return false;
   } catch (error) {

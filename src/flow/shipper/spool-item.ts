@@ -1,7 +1,7 @@
 import type { FlowStream } from '../chain.ts';
+import type { FlowRecord } from '../frames/context.ts';
 
-/** A record as it was parsed: an object of OCSF, see schema.ts. Not verified. */
-export type FlowRecord = Readonly<Record<string, unknown>>;
+export type { FlowRecord };
 
 /** Sequence numbers of a chain that a sink will never see. */
 export interface Gap {
@@ -15,9 +15,10 @@ export interface Gap {
 
 /** What a reader of the spool comes across. */
 export type SpoolItem =
-  | { readonly kind: 'record'; readonly line: Buffer; readonly record: FlowRecord }
+  /** `text`: as a line of ASCII JSON. */
+  | { readonly kind: 'record'; readonly text: string; readonly record: FlowRecord }
   | { readonly kind: 'gap'; readonly gap: Gap }
-  /** A line that is no record; `postern flows verify` names it too. */
+  /** A line that is no record, or was damaged; `postern flows verify` names it too. */
   | { readonly kind: 'unreadable'; readonly line: Buffer };
 
 /** A member of a record, however deep; undefined where it is not there. */

@@ -1,14 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lineHash } from '../chain.ts';
 import { parseHead } from '../head.ts';
 import { parseRetired } from '../retired.ts';
 import { headName, parseHeadName, retiredName, segmentName } from '../segment-names.ts';
+import { createSegmentReader } from '../segment-reader.ts';
+import type { SegmentReader } from '../segment-reader.ts';
 import { applyChange, chainBeginning } from './position.ts';
 import type { Position, PositionChange, Positions } from './position.ts';
-import { readPiece } from './read-piece.ts';
-import { memberOf } from './spool-item.ts';
-import type { FlowRecord, Gap, SpoolItem } from './spool-item.ts';
+import type { Gap, SpoolItem } from './spool-item.ts';
 import type { ListedStream, SpoolListing } from './spool-listing.ts';
 
 export interface ReadLimits {
@@ -43,8 +42,19 @@ const certainlyOverMs = 600_000;
 export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
   const { listing } = options;
   let positions = new Map<string, Position>();
+  /** Of each chain, the one that is being read. */
+  const readers = new Map<string, SegmentReader>();
   /** Which chain is first in turn, so that a busy one does not keep the others back. */
   let turn = 0;
+
+  function readerOf({ name, stream, directory }: ListedStream, segment: number): SegmentReader {
+    const path = join(directory, segmentName(stream, segment));
+    const known = readers.get(name);
+    if (known?.path === path) return known;
+    const reader = createSegmentReader(path);
+    readers.set(name, reader);
+    return reader;
+  }
 
   /** One chain from its place on, as far as the limits go. */
   async function readStream(
@@ -55,44 +65,46 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     const items: SpoolItem[] = [];
     let position = positions.get(listed.name) ?? chainBeginning;
     let bytes = 0;
+    /** From where to read on: behind the last record, or behind what later ones have in common. */
+    let at = position.offset;
+    const moveTo = (segment: number): void => {
+      position = { ...position, segment, offset: 0 };
+      at = 0;
+    };
     while (items.length < limits.records && bytes < limits.bytes) {
       const later = segments.find((segment) => segment > position.segment);
       if (!segments.includes(position.segment)) {
         if (later === undefined) break;
-        position = { ...position, segment: later, offset: 0 };
+        moveTo(later);
         continue;
       }
-      const path = join(directory, segmentName(stream, position.segment));
-      const piece = await readPiece(path, position.offset, limits.bytes - bytes);
-      if (piece.lines.length === 0) {
+      const piece = await readerOf(listed, position.segment).pieceAt(at, limits.bytes - bytes);
+      if (piece.end === at) {
         // The next segment was there before this look: nobody writes to this one any more.
         if (later === undefined) break;
         if (piece.unfinished.length > 0) items.push({ kind: 'unreadable', line: piece.unfinished });
-        position = { ...position, segment: later, offset: 0 };
+        moveTo(later);
         continue;
       }
-      let last: Buffer | undefined;
-      for (const [index, line] of piece.lines.entries()) {
-        if (items.length >= limits.records) break;
-        const offset = piece.ends[index] ?? position.offset;
-        bytes += line.length + 1;
-        const record = parseRecord(line);
+      at = piece.end;
+      for (const { record, line, end: offset } of piece.records) {
         if (record === undefined) {
+          bytes += line.length;
           items.push({ kind: 'unreadable', line });
           position = { ...position, offset };
           continue;
         }
+        bytes += record.text.length;
         const before = position.sequence;
         if (before !== undefined && record.sequence > before + 1)
           items.push({
             kind: 'gap',
             gap: await explainGap(directory, { stream, from: before + 1, to: record.sequence - 1 }),
           });
-        items.push({ kind: 'record', line, record: record.record });
-        position = { ...position, offset, sequence: record.sequence };
-        last = line;
+        items.push({ kind: 'record', text: record.text, record: record.record });
+        position = { ...position, offset, sequence: record.sequence, hash: record.hash };
+        if (items.length >= limits.records || bytes >= limits.bytes) break;
       }
-      if (last !== undefined) position = { ...position, hash: lineHash(last) };
     }
     return { items, position, bytes };
   }
@@ -117,6 +129,7 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     const change = new Map<string, undefined>();
     for (const [name, position] of positions) {
       if (present.has(name)) continue;
+      readers.delete(name);
       change.set(name, undefined);
       const stream = parseHeadName(`${name}.head`);
       if (position.isOver === true || stream === undefined) continue;
@@ -145,8 +158,10 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
           items.push(...read.items);
           const hasMoved = read.position !== (before ?? chainBeginning);
           if (hasMoved) change.set(listed.name, read.position);
-          else if (before !== undefined && (await isOver(listed, before)))
+          else if (before !== undefined && (await isOver(listed, before))) {
+            readers.delete(listed.name);
             change.set(listed.name, { ...before, isOver: true });
+          }
         } catch (error) {
           // Removed since it was listed: the next listing says what is left.
           if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
@@ -159,18 +174,6 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     },
     reset: (to) => (positions = new Map(to)),
   };
-}
-
-function parseRecord(line: Buffer): { record: FlowRecord; sequence: number } | undefined {
-  try {
-    const record: unknown = JSON.parse(line.toString('utf8'));
-    const sequence = memberOf(record, 'metadata', 'sequence');
-    return typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence >= 1
-      ? { record: record as FlowRecord, sequence }
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 async function explainGap(

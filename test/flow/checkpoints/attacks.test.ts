@@ -2,14 +2,16 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chainStart, lineHash } from '../../../src/flow/chain.ts';
+import { chainStart } from '../../../src/flow/chain.ts';
 import type { FlowStream } from '../../../src/flow/chain.ts';
 import { parseCheckpoint, signCheckpoint } from '../../../src/flow/checkpoints/checkpoint.ts';
 import { formatHead } from '../../../src/flow/head.ts';
 import { formatRetired } from '../../../src/flow/retired.ts';
 import { headName, parseSegmentName, retiredName } from '../../../src/flow/segment-names.ts';
+import { readChainLink } from '../../../src/flow/read-chain-link.ts';
 import { verifyFlows } from '../../../src/flow/verify-flows.ts';
 import { verifyRecords } from '../../../src/flow/verify-records.ts';
+import { reframe } from '../../lab/flow-records.ts';
 import { makeFlowDirectory } from '../flow-directory.ts';
 import { monday } from '../samples.ts';
 import {
@@ -59,10 +61,12 @@ function rewrite(data: string, worker: number, change: (lines: string[]) => stri
   for (const [index, name] of names.entries()) {
     const kept = lines.slice(index * perFile, (index + 1) * perFile).map((line) => {
       sequence += 1;
-      const anew = line
-        .replace(/"sequence":[0-9]+/, `"sequence":${sequence}`)
-        .replace(/"previous":"[0-9a-f]{64}"/, `"previous":"${previous}"`);
-      previous = lineHash(Buffer.from(anew, 'latin1'));
+      const anew = reframe(line, (record) =>
+        record
+          .replace(/"sequence":[0-9]+/, `"sequence":${sequence}`)
+          .replace(/"previous":"[0-9a-f]{64}"/, `"previous":"${previous}"`),
+      );
+      previous = hashOf(anew);
       return `${anew}\n`;
     });
     if (kept.length === 0) rmSync(join(flowsOf(data), name));
@@ -76,6 +80,11 @@ function rewrite(data: string, worker: number, change: (lines: string[]) => stri
     formatHead({ sequence, hash: previous, segment, isClosed: true }),
   );
 }
+
+const hashOf = (line: string): string => {
+  const link = readChainLink(Buffer.from(line, 'latin1'));
+  return link?.kind === 'record' ? link.hash : '';
+};
 
 const alone = async (data: string): Promise<unknown[]> =>
   (await verifyFlows(flowsOf(data))).problems.map(({ kind }) => kind);
@@ -97,7 +106,12 @@ describe('a worker’s user that writes its spool anew', () => {
 
   test('is found to have edited a record, between which signatures', async () => {
     const data = attack((at) =>
-      rewrite(at, 1, (lines) => lines.with(24, (lines[24] ?? '').replaceAll('alice@', 'mallory@'))),
+      rewrite(at, 1, (lines) =>
+        lines.with(
+          24,
+          reframe(lines[24] ?? '', (record) => record.replaceAll('alice@', 'mallory@')),
+        ),
+      ),
     );
     expect(await alone(data)).toEqual([]);
     expect(await verdictOn(data)).toEqual([['rewritten', 1, 21, 30]]);
@@ -143,7 +157,7 @@ describe('a worker’s user that writes its spool anew', () => {
       const sequence = Number(/"sequence":([0-9]+)/.exec(line)?.[1]);
       writeFileSync(
         join(flowsOf(at), retiredName(streamOf(at, 1))),
-        formatRetired({ segment: 1, sequence, hash: lineHash(Buffer.from(line, 'latin1')) }),
+        formatRetired({ segment: 1, sequence, hash: hashOf(line) }),
       );
       rmSync(join(flowsOf(at), first));
     });

@@ -11,7 +11,7 @@ import type { SpoolingFlowRecorder } from '../../../src/flow/recorder.ts';
 import { verifyRecords } from '../../../src/flow/verify-records.ts';
 import { segmentsIn } from '../../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder } from '../flow-directory.ts';
-import { allowedFacts, answered, monday } from '../samples.ts';
+import { deniedFacts, monday, refused } from '../samples.ts';
 
 export const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 export const publicPem = (key = privateKey): string =>
@@ -54,7 +54,7 @@ export const openCheckpointer = (
   });
 
 export function recordSome(recorder: SpoolingFlowRecorder, count: number): Promise<void> {
-  for (let index = 0; index < count; index += 1) recorder.request(allowedFacts, answered);
+  for (let index = 0; index < count; index += 1) recorder.request(deniedFacts, refused);
   return new Promise((resolve) => recorder.whenSynced(resolve));
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { SyslogSinkSettings } from '../../../src/contract/sinks.ts';
 import { retireSegments } from '../../../src/flow/retire-segments.ts';
-import { linesIn, segmentsIn } from '../../lab/flow-records.ts';
+import { framesIn, linesIn, segmentsIn } from '../../lab/flow-records.ts';
 import { validateOcsf } from '../../lab/ocsf.ts';
 import { recordEveryKind } from '../every-record.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from '../flow-directory.ts';
@@ -42,7 +42,7 @@ test('delivers each record of every kind as the bytes that were written, and tho
 
 test('goes on where the receiver had acknowledged, across segments and several workers', async () => {
   const [flows, sinks] = [makeFlowDirectory(), makeDirectory()];
-  const recorders = [1, 2, 3].map((worker) => openRecorder(flows, { worker, segmentBytes: 10_000 }));
+  const recorders = [1, 2, 3].map((worker) => openRecorder(flows, { worker, segmentBytes: 4000 }));
   const recordSome = async (): Promise<void> => {
     for (const recorder of recorders)
       for (let index = 0; index < 9; index += 1) {
@@ -127,7 +127,7 @@ test('a sink that accepts and never reads holds up no other, and says that it is
 
 test('what retention removed before a sink read it is declared there, once, with what it was', async () => {
   const [flows, sinks] = [makeFlowDirectory(), makeDirectory()];
-  const recorder = openRecorder(flows, { segmentBytes: 5000 });
+  const recorder = openRecorder(flows, { segmentBytes: 3000 });
   const recordTen = async (): Promise<void> => {
     for (let index = 0; index < 10; index += 1) {
       recorder.request(allowedFacts, answered);
@@ -165,8 +165,8 @@ test('a record that is nowhere is declared as missing, and a line that is none i
   for (let index = 0; index < 5; index += 1) recorder.request(allowedFacts, answered);
   recorder.close();
   const [name = ''] = segmentsIn(flows);
-  const lines = linesIn(flows);
-  writeFileSync(join(flows, name), [lines[0], '{"half', lines[3], lines[4], ''].join('\n'));
+  const [context, ...lines] = framesIn(join(flows, name));
+  writeFileSync(join(flows, name), [context, lines[0], '{"half', lines[3], lines[4], ''].join('\n'));
   const settings = fileSink(sinks, { filter: { only: 'refusals' } });
   const shipper = await ship(flows, sinks, [settings]);
   await delivered(shipper);

@@ -1,0 +1,59 @@
+import type { FlowStream } from './chain.ts';
+import type { FlowProblemKind } from './flow-report.ts';
+import { contextHash, parseContext } from './frames/context.ts';
+import { readStream } from './read-chain-link.ts';
+import type { ChainLink, ContextLink } from './read-chain-link.ts';
+
+/** Holds the short records of one segment against the contexts that they name. */
+export interface ContextCheck {
+  context(link: ContextLink, line: number): void;
+  /** Which chain a record says that it is of; undefined where what it has in common with others is not there to say so. */
+  streamOf(link: ChainLink, line: number): FlowStream | undefined;
+  /** @param isCut whether the worker may have been killed while it wrote the last line */
+  end(isCut: boolean): void;
+}
+
+/**
+ * Contexts are in no chain: a record has the hash of its own in the bytes that are. One that is not named by the record
+ * after it was never written by a worker.
+ */
+export function createContextCheck(
+  problem: (kind: FlowProblemKind, message: string, at: { line: number; from?: number; to?: number }) => void,
+): ContextCheck {
+  const streams = new Map<string, FlowStream>();
+  const missing = new Set<string>();
+  let last: { readonly hash: string; readonly line: number } | undefined;
+
+  /** The next line is there: it must be of a record in the last context. */
+  function follow(hash: string | undefined): void {
+    if (last !== undefined && last.hash !== hash)
+      problem('malformed', 'is a context that the record after it does not name', { line: last.line });
+    last = undefined;
+  }
+
+  return {
+    context({ payload, isSound }, line) {
+      follow(undefined);
+      if (!isSound) return;
+      const text = payload.toString('latin1');
+      const stream = readStream(parseContext(text)?.postern ?? {});
+      if (stream === undefined) return problem('malformed', 'is no context of flow records', { line });
+      const hash = contextHash(text);
+      streams.set(hash, stream);
+      last = { hash, line };
+    },
+    streamOf({ context, stream, sequence }, line) {
+      follow(context);
+      if (context === undefined) return stream;
+      if (!streams.has(context) && !missing.has(context)) {
+        missing.add(context);
+        const message = `what sequence ${sequence} has in common with other records is not there as it was`;
+        problem('edited', message, { line, from: sequence, to: sequence });
+      }
+      return streams.get(context);
+    },
+    end(isCut) {
+      if (!isCut) follow(undefined);
+    },
+  };
+}

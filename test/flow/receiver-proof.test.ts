@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { linesIn } from '../lab/flow-records.ts';
+import { recordEveryKind } from './every-record.ts';
+import { makeFlowDirectory, openRecorder } from './flow-directory.ts';
+import { allowedFacts, answered, request } from './samples.ts';
+
+/**
+ * What docs/record-proof.md gives to a receiver, as it is printed there: it knows nothing of our code, and gets what a sink
+ * delivers.
+ */
+const page = readFileSync(new URL('../../docs/record-proof.md', import.meta.url), 'utf8');
+const [, program = ''] = /```js\n(.*?)```/s.exec(page) ?? [];
+
+function proofOf(lines: readonly string[]): string[] {
+  const file = join(makeFlowDirectory(), 'chain.mjs');
+  writeFileSync(file, program);
+  const { stdout, stderr } = spawnSync(process.execPath, [file], {
+    input: lines.map((line) => `${line}\n`).join(''),
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  return stdout.split('\n').slice(0, -1);
+}
+
+function recorded(): string[] {
+  const directory = makeFlowDirectory();
+  const recorder = openRecorder(directory);
+  recordEveryKind(recorder);
+  for (const path of ['/a', '/ü\u202e"\\', '/b'])
+    recorder.request({ ...allowedFacts, request: { ...request, path, userAgent: 'Zürich\u007f' } }, answered);
+  recordEveryKind(recorder);
+  recorder.close();
+  return linesIn(directory);
+}
+
+const chain = 'worker 1, 1767600001000, boot-1';
+
+test('a receiver proves what it was delivered, and finds what was changed or is missing', () => {
+  const lines = recorded();
+  const at = lines.findIndex((line) => line.includes('"path":"/a"'));
+  const line = lines[at] ?? '';
+  expect(line).toMatch(/"context":"[0-9a-f]{64}"/);
+  expect(proofOf(lines)).toEqual([]);
+  expect(proofOf([...lines.slice(0, 3), ...lines.slice(3 - 1)])).toEqual([]);
+  expect(proofOf(lines.toSpliced(at, 2))).toEqual([`${chain}: ${at + 1} to ${at + 2} are missing`]);
+  const changes: readonly (readonly [string | RegExp, string])[] = [
+    ['"path":"/a"', '"path":"/c"'],
+    ['alice@', 'mallory@'],
+    ['"code":200', '"code":201'],
+    [/"duration":\d+/, '"duration":1'],
+    [/"end_time":\d+/, '"end_time":1'],
+    [/"bytes":\d+/, '"bytes":1'],
+    [/"correlation_uid":"0/, '"correlation_uid":"1'],
+    [/"boot":/, '"extra":1,"boot":'],
+  ];
+  for (const [what, by] of changes) {
+    expect(line.replace(what, by)).not.toBe(line);
+    expect(proofOf(lines.with(at, line.replace(what, by)))).toEqual([
+      `${chain}: ${at + 1} or ${at + 2} was changed`,
+    ]);
+  }
+});
