@@ -198,7 +198,9 @@ describe.skipIf(livingSystemMissing !== undefined)(
       await untilShell('systemctl is-active postern-agent-firewall', 'active\n');
     });
 
-    it('puts a firewall back that somebody took away', async () => {
+    it('puts a firewall back that somebody took away, since it listens to the kernel', async () => {
+      const helper = await property('postern-agent-firewall', 'MainPID');
+      await untilShell(`pgrep --count --parent ${helper} --exact nft`, '1\n');
       await shell('nft flush ruleset');
       await untilShell(tables, 'table inet postern\n');
     });
