@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registerFlowsBlastRadius } from './flows-blast-radius.ts';
 import { registerFlowsExport } from './flows-export.ts';
 import { registerFlowsSearch } from './flows-search.ts';
 import { registerFlowsPeople } from './flows-people.ts';
@@ -11,6 +12,7 @@ export function registerFlows(program: Command): void {
     .description('flow records: watch them, search them, prove that none is missing, take them elsewhere');
   registerFlowsTail(group);
   registerFlowsSearch(group);
+  registerFlowsBlastRadius(group);
   registerFlowsVerify(group);
   registerFlowsExport(group);
   registerFlowsPeople(group);

@@ -34,6 +34,7 @@ import { deviceRoutes } from './routes/devices.ts';
 import { enrollRoute } from './routes/enroll.ts';
 import { enrollmentTokenRoutes } from './routes/enrollment-tokens.ts';
 import { flowRoutes } from './routes/flows.ts';
+import { blastRadiusRoute } from './routes/flows-blast-radius.ts';
 import { flowTailRoute } from './routes/flows-tail.ts';
 import { gatewayRoutes } from './routes/gateways.ts';
 import { homeRoute } from './routes/home.ts';
@@ -152,6 +153,7 @@ export async function buildControl(parts: ControlParts, options: ControlOptions 
     flowRoutes(scope, parts);
     peopleRoutes(scope, parts);
     flowTailRoute(scope, parts);
+    blastRadiusRoute(scope, parts);
     await gatewayRoutes(scope, parts);
     administratorSignOutRoute(scope, parts);
   });

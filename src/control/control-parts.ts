@@ -72,7 +72,7 @@ export interface ControlParts {
   /** Absent where no identity provider is configured. */
   readonly signIn: SignInParts | undefined;
   /** Knows the newest state. */
-  readonly engine: Pick<PolicyEngine, 'explain'>;
+  readonly engine: Pick<PolicyEngine, 'explain' | 'decide'>;
   /** Administrators that a change of policies, groups, administrators or firewalls takes. */
   readonly approvals: 1 | 2;
   /** Behind the pseudonyms in records; undefined where they have names. */

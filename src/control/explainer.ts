@@ -2,8 +2,8 @@ import type { ControlState } from '../domain/control-state.ts';
 import { createPolicyEngine } from '../policy/engine.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 
-/** Explains decisions over the newest state. */
-export interface Explainer extends Pick<PolicyEngine, 'explain'> {
+/** Decides and explains over the newest state. */
+export interface Explainer extends Pick<PolicyEngine, 'explain' | 'decide'> {
   /** The state has moved. */
   outdate(): void;
 }
@@ -15,13 +15,20 @@ export interface Explainer extends Pick<PolicyEngine, 'explain'> {
 export function createExplainer(state: ControlState): Explainer {
   const engine = createPolicyEngine();
   let isOutdated = true;
+  const refresh = (): void => {
+    if (isOutdated) engine.load(state);
+    isOutdated = false;
+  };
   return {
     outdate() {
       isOutdated = true;
     },
+    decide(facts) {
+      refresh();
+      return engine.decide(facts);
+    },
     explain(facts) {
-      if (isOutdated) engine.load(state);
-      isOutdated = false;
+      refresh();
       return engine.explain(facts);
     },
   };

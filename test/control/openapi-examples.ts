@@ -47,6 +47,13 @@ const searchFails = (path: string) => ({
     return { path };
   },
 });
+const blastFails =
+  (error: Error) =>
+  async (lab: ControlLab): Promise<Example> => {
+    const { device } = await lab.enroll();
+    vi.spyOn(lab.parts.flows, 'ask').mockRejectedValueOnce(error);
+    return { path: `/v1/flows/blast-radius/${device}` };
+  };
 /** As many follow already as may. */
 const tailFull = async (lab: ControlLab): Promise<Example> => {
   const followers = Array.from({ length: 8 }, () => lab.ask('GET', '/v1/flows/tail?seconds=3'));
@@ -422,6 +429,14 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
   ),
   'GET /v1/access-log': { good: at('/v1/access-log') },
   'GET /v1/flows': { good: at('/v1/flows'), refused: searchFails('/v1/flows') },
+  'GET /v1/flows/blast-radius/{device}': {
+    good: async (lab) => ({ path: `/v1/flows/blast-radius/${(await lab.enroll()).device}` }),
+    refused: {
+      ...ofNone('/v1/flows/blast-radius/none'),
+      'search-overrun': blastFails(new SearchOverrun('it takes too long')),
+      'search-unavailable': blastFails(new Error('no such file')),
+    },
+  },
   'GET /v1/flows/tail': {
     good: at('/v1/flows/tail?seconds=1'),
     refused: { 'too-many-followers': tailFull },

@@ -51,6 +51,7 @@ const admitted: Readonly<Record<string, string>> = {
   'POST /v1/enrollment-tokens': 'OS...',
   'GET /v1/flows': 'OS.CA',
   'GET /v1/flows/summary': 'OS.CA',
+  'GET /v1/flows/blast-radius/{device}': 'OS.CA',
   'GET /v1/flows/tail': 'OS.CA',
   'GET /v1/gateways': 'OS.CA',
   'GET /v1/gateways/{id}/healthz': 'OS.CA',

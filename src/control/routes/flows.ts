@@ -1,4 +1,3 @@
-import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import {
   SearchFlowsQuery,
@@ -7,10 +6,8 @@ import {
   SummarizeFlowsResponse,
 } from '../../contract/flow-search.ts';
 import type { SummaryColumn } from '../../contract/flow-search.ts';
-import { GatewayError } from '../../contract/gateway-error.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
-import type { FlowAnswer, FlowQuery } from '../../flow/search/flow-query.ts';
-import { SearchOverrun } from '../../flow/search/searcher.ts';
+import { askFlows } from '../ask-flows.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { formatCursor, limitOf, parseCursor } from '../page.ts';
 
@@ -34,21 +31,6 @@ export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): voi
     return { since: since === undefined ? Math.min(clock(), end) - dayMs : Number(since), until: end };
   };
 
-  /** Ended when nobody waits for the answer any more. */
-  async function ask(query: FlowQuery, reply: FastifyReply): Promise<FlowAnswer> {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
-    try {
-      return await flows.ask(query, gone.signal);
-    } catch (error) {
-      const detail = error instanceof Error ? error.message : String(error);
-      throw new GatewayError(error instanceof SearchOverrun ? 'search-overrun' : 'search-unavailable', {
-        detail,
-        cause: error,
-      });
-    }
-  }
-
   app.get(
     '/v1/flows',
     {
@@ -71,7 +53,7 @@ export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): voi
         whole: request.query.whole === 'true',
         ...(after === undefined ? {} : { after }),
       } as const;
-      const answer = await ask(query, reply);
+      const answer = await askFlows(flows, reply)(query);
       const found = answer.kind === 'rows' ? [...answer.rows] : [];
       const last = found.length < limit ? undefined : found.at(-1);
       return {
@@ -101,7 +83,7 @@ export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): voi
         ...periodOf(request.query),
         limit: limitOf(request.query, 100),
       } as const;
-      const answer = await ask(query, reply);
+      const answer = await askFlows(flows, reply)(query);
       return { counts: answer.kind === 'counts' ? [...answer.counts] : [] };
     },
   );

@@ -5,10 +5,10 @@ import type { ControlState } from '../../domain/control-state.ts';
 import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
 import { machineName } from '../../domain/subject.ts';
-import type { Subject, VerifiedToken } from '../../domain/subject.ts';
-import { sessionTokenLifetimeSeconds } from '../../contract/session-token.ts';
+import type { VerifiedToken } from '../../domain/subject.ts';
 import { nowSeconds } from '../control-parts.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { hypotheticalSubject } from '../hypothetical-subject.ts';
 import { acceptPosture } from '../posture-report.ts';
 
 /** POST /v1/why: the decision as a gateway would make it now, with what led to it and what would change it. */
@@ -102,29 +102,4 @@ function whoAsks(device: Device, user: string | undefined, domain: string): User
   throw new GatewayError('invalid-input', {
     problems: [`user: ${device.id} is a ${device.role}; say whose`],
   });
-}
-
-/** Who would ask, had they just connected with the device's newest certificate and a fresh token. */
-function hypotheticalSubject(
-  device: Device,
-  { now, ...facts }: Pick<VerifiedToken, 'user' | 'posture' | 'claims' | 'signIn'> & { readonly now: number },
-): Subject {
-  const newest = device.certificates.at(-1);
-  return {
-    certificate: {
-      device: device.id,
-      serial: newest?.serial ?? '',
-      thumbprint: newest?.thumbprint ?? '',
-      issuer: '',
-      notBefore: 0,
-      notAfter: newest?.notAfter ?? 0,
-    },
-    token: {
-      id: 'hypothetical',
-      ...facts,
-      device: device.id,
-      issuedAt: now,
-      expiresAt: now + sessionTokenLifetimeSeconds,
-    },
-  };
 }

@@ -1,0 +1,45 @@
+import { Type } from 'typebox';
+import { BlastRadius } from '../../contract/blast-radius.ts';
+import { FlowPeriodQuery } from '../../contract/flow-search.ts';
+import { GatewayError } from '../../contract/gateway-error.ts';
+import type { DeviceId } from '../../domain/ids.ts';
+import { askFlows } from '../ask-flows.ts';
+import { measureBlastRadius } from '../blast-radius.ts';
+import type { ControlApp, ControlParts } from '../control-parts.ts';
+
+const dayMs = 86_400_000;
+const usualDays = 30;
+
+/** GET /v1/flows/blast-radius/:device: for the day on which a laptop is lost or taken over. */
+export function blastRadiusRoute(app: ControlApp, parts: ControlParts): void {
+  app.get(
+    '/v1/flows/blast-radius/:device',
+    {
+      config: {
+        roles: ['owner', 'security', 'soc', 'auditor'],
+        scope: 'flows:read',
+        refusals: ['not-found', 'search-overrun', 'search-unavailable'],
+      },
+      schema: {
+        summary: 'All that a device reached, tried, and could reach by the policies of now',
+        tags: ['flows'],
+        params: Type.Object({ device: Type.String({ minLength: 1, maxLength: 128 }) }),
+        querystring: Type.Object(FlowPeriodQuery, { additionalProperties: false }),
+        response: { 200: BlastRadius },
+      },
+    },
+    async (request, reply) => {
+      const { device: id } = request.params;
+      const device = parts.store.state.devices.get(id as DeviceId);
+      if (device === undefined) throw new GatewayError('not-found', { detail: `there is no device ${id}` });
+      const { since, until } = request.query;
+      const end = until === undefined ? parts.clock() + dayMs : Number(until);
+      return measureBlastRadius(parts, {
+        device,
+        since: since === undefined ? parts.clock() - usualDays * dayMs : Number(since),
+        until: end,
+        ask: askFlows(parts.flows, reply),
+      });
+    },
+  );
+}
