@@ -3,12 +3,12 @@ import { Type } from 'typebox';
 import { TailFlowsQuery } from '../../contract/flow-search.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
+import type { FlowFilter } from '../../flow/search/flow-query.ts';
+import { TooManyFollowers } from '../../flow/search/searcher.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
 import { liveEvents } from '../live-events.ts';
 import { requireAdministrator } from '../require-administrator.ts';
 
-/** Each is a process. */
-const mostFollowers = 8;
 const tickMs = 1000;
 
 /**
@@ -21,6 +21,14 @@ export function flowTailRoute(app: ControlApp, parts: ControlParts): void {
   app.addHook('preClose', async () => {
     for (const follower of following) follower.abort();
   });
+  const followOrRefuse = (filter: FlowFilter, signal: AbortSignal): AsyncIterable<string> => {
+    try {
+      return parts.flows.follow(filter, signal);
+    } catch (error) {
+      if (!(error instanceof TooManyFollowers)) throw error;
+      throw new GatewayError('too-many-followers', { detail: error.message });
+    }
+  };
   app.get(
     '/v1/flows/tail',
     {
@@ -40,9 +48,9 @@ export function flowTailRoute(app: ControlApp, parts: ControlParts): void {
       },
     },
     async (request, reply) => {
-      if (following.size >= mostFollowers) throw new GatewayError('too-many-followers');
       const { seconds, ...query } = request.query;
       const follower = new AbortController();
+      const lines = followOrRefuse(readFlowFilter(query), follower.signal);
       following.add(follower);
       const timer =
         seconds === undefined ? undefined : setTimeout(() => follower.abort(), Number(seconds) * 1000);
@@ -52,7 +60,7 @@ export function flowTailRoute(app: ControlApp, parts: ControlParts): void {
         follower.abort();
       });
       const events = liveEvents({
-        lines: parts.flows.follow(readFlowFilter(query), follower.signal),
+        lines,
         signal: follower.signal,
         tickMs,
         async refusal() {

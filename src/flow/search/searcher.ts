@@ -11,7 +11,10 @@ import type { FlowPlaces } from './unarchived-records.ts';
 export interface Searcher {
   /** @throws SearchOverrun; Error with a sentence for what went wrong otherwise */
   ask(query: FlowQuery, signal?: AbortSignal): Promise<FlowAnswer>;
-  /** Lines of JSON, a `FlowView` each, as records come, until the signal is aborted. Nothing runs before they are read. */
+  /**
+   * Lines of JSON, a `FlowView` each, as records come, until the signal is aborted, as it must be in the end. Nothing runs before
+   * they are read. @throws TooManyFollowers
+   */
   follow(filter: FlowFilter, signal: AbortSignal): AsyncIterable<string>;
   close(): void;
 }
@@ -19,6 +22,11 @@ export interface Searcher {
 /** It took longer than it may, waiting for others that search among it. */
 export class SearchOverrun extends Error {
   override readonly name = 'SearchOverrun';
+}
+
+/** Each is a process. */
+export class TooManyFollowers extends Error {
+  override readonly name = 'TooManyFollowers';
 }
 
 export interface SearcherOptions {
@@ -32,6 +40,7 @@ export interface SearcherOptions {
 }
 
 const mostProcesses = 2;
+const mostFollowers = 8;
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const program = fileURLToPath(new URL(`./main.${extension}`, import.meta.url));
 
@@ -41,6 +50,7 @@ export function createSearcher(options: SearcherOptions): Searcher {
   const waiting: (() => void)[] = [];
   const running = new Set<ChildProcess>();
   let busy = 0;
+  let following = 0;
 
   function take(): ChildProcess {
     const known = idle.pop();
@@ -119,6 +129,20 @@ export function createSearcher(options: SearcherOptions): Searcher {
     }
   }
 
+  async function* linesFrom(filter: FlowFilter, signal: AbortSignal): AsyncIterable<string> {
+    if (signal.aborted) return;
+    const child = start('pipe');
+    const end = (): void => void child.kill('SIGKILL');
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      tell(child, { type: 'follow', filter });
+      if (child.stdout !== null) yield* linesOf(child.stdout);
+    } finally {
+      signal.removeEventListener('abort', end);
+      end();
+    }
+  }
+
   return {
     async ask(query, given) {
       const limit = AbortSignal.timeout(timeoutMs);
@@ -131,18 +155,11 @@ export function createSearcher(options: SearcherOptions): Searcher {
         waiting.shift()?.();
       }
     },
-    async *follow(filter, signal) {
-      if (signal.aborted) return;
-      const child = start('pipe');
-      const end = (): void => void child.kill('SIGKILL');
-      signal.addEventListener('abort', end, { once: true });
-      try {
-        tell(child, { type: 'follow', filter });
-        if (child.stdout !== null) yield* linesOf(child.stdout);
-      } finally {
-        signal.removeEventListener('abort', end);
-        end();
-      }
+    follow(filter, signal) {
+      if (following >= mostFollowers) throw new TooManyFollowers(`${following} follow already`);
+      following += 1;
+      signal.addEventListener('abort', () => (following -= 1), { once: true });
+      return linesFrom(filter, signal);
     },
     close() {
       for (const { timer } of idle) clearTimeout(timer);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { AppName, DeviceId, FlowId, NetworkName, UserName } from '../../../src/domain/ids.ts';
 import type { FlowFilter, FlowPlace } from '../../../src/flow/search/flow-query.ts';
 import type { FlowSearch } from '../../../src/flow/search/search-flows.ts';
-import { createSearcher, SearchOverrun } from '../../../src/flow/search/searcher.ts';
+import { createSearcher, SearchOverrun, TooManyFollowers } from '../../../src/flow/search/searcher.ts';
 import { flowPlacesOf } from '../../../src/flow/search/flow-places.ts';
 import { archiveSink, counts, makeData, openSearch, rows } from '../archive/archiving.ts';
 import { openRecorder, whenWritten } from '../flow-directory.ts';
@@ -136,4 +136,17 @@ test('asks in a process of its own, which is ended when it takes too long, and t
   } finally {
     searcher.close();
   }
+});
+
+test('lets a few follow, and another when one of them goes', () => {
+  const { data } = makeData();
+  const limits = { memoryMegabytes: 128, threads: 1 };
+  const searcher = createSearcher({ places: flowPlacesOf(data), limits, timeoutMs: 1000 });
+  const followers = Array.from({ length: 8 }, () => new AbortController());
+  for (const { signal } of followers) searcher.follow({}, signal);
+  const another = (): unknown => searcher.follow({}, new AbortController().signal);
+  expect(another).toThrow(TooManyFollowers);
+  followers[3]?.abort();
+  expect(another).not.toThrow();
+  expect(another).toThrow(TooManyFollowers);
 });
