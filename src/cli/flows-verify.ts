@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { detectionsWorker } from '../flow/chain.ts';
 import type { FlowReport } from '../flow/flow-report.ts';
 import { PublicKeysUnusable, verifyRecords } from '../flow/verify-records.ts';
 import { CliError, exitCodes } from './cli-error.ts';
@@ -61,7 +62,8 @@ const describeRetirement = ({
 }: FlowReport['retirements'][number]): string =>
   `removed when their time was over: records up to number ${sequence} of ${nameOf(worker)}, started ${day(startedAt)} (${bootId})${before === undefined ? '' : `, older than ${day(before)}`}${at === undefined ? '' : `, on ${day(at)}`}${by === undefined ? '' : ` by ${by}`}${kept === 0 ? '' : `; ${kept} of them are kept longer`}`;
 
-const nameOf = (worker: number): string => (worker === 0 ? 'access log' : `worker ${worker}`);
+const nameOf = (worker: number): string =>
+  worker === 0 ? 'access log' : worker === detectionsWorker ? 'detections' : `worker ${worker}`;
 
 function reportLines({
   files,

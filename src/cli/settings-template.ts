@@ -205,6 +205,17 @@ ledger:
 #     # Also: archive, elasticsearch, splunk, loki, redis, nats.
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
+#   # Looks at records for what a person should look at, and records what it finds (docs/detections.md).
+#   - name: detections
+#     type: detections
+#     from: now
+#     format: ocsf
+#     # Days of records that a habit takes.
+#     learnDays: 14
+#     # CSV file that says where networks are; without it, sign-ins from two far places are not found.
+#     # places: places.csv
+#     # What is not looked for.
+#     # off: [app-first-use]
 
 # By what requests are inspected that applications want inspected (docs/inspection.md, docs/malware.md, docs/data-loss.md).
 inspection:

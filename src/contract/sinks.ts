@@ -231,6 +231,29 @@ export const ArchiveSinkSettings = sinkOf('archive', {
 });
 export type ArchiveSinkSettings = Static<typeof ArchiveSinkSettings>;
 
+/** What is looked for in records, by the stable names that settings, searches and Sigma rules go by. */
+export const detectionRules = [
+  'refusal-burst',
+  'app-first-use',
+  'sign-ins-far-apart',
+  'volume-unusual',
+  'client-fingerprint-new',
+  'posture-flaps',
+  'tunnels-disguised',
+] as const;
+export type DetectionRule = (typeof detectionRules)[number];
+
+/** No receiver elsewhere: it looks at records, and what it finds is a record itself. */
+export const DetectionsSinkSettings = sinkOf('detections', {
+  /** Days of records that a habit takes; what is unlike it is found from then on. */
+  learnDays: Type.Integer({ minimum: 1, maximum: 365 }),
+  /** CSV file that says where networks are; without it, sign-ins from two far places are not found. */
+  places: Type.Optional(FilePath),
+  /** What is not looked for. */
+  off: Type.Optional(Type.Array(Type.Enum(detectionRules), { maxItems: detectionRules.length })),
+});
+export type DetectionsSinkSettings = Static<typeof DetectionsSinkSettings>;
+
 export const SinkSettings = Type.Union([
   FileSinkSettings,
   SyslogSinkSettings,
@@ -240,6 +263,7 @@ export const SinkSettings = Type.Union([
   RedisSinkSettings,
   NatsSinkSettings,
   ArchiveSinkSettings,
+  DetectionsSinkSettings,
 ]);
 export type SinkSettings = Static<typeof SinkSettings>;
 

@@ -8,6 +8,9 @@ export interface FlowStream {
   readonly bootId: string;
 }
 
+/** In the place of a worker's number, of the chain in which the process of the sinks records what detections found. */
+export const detectionsWorker = 999;
+
 /**
  * What the first record of a worker names as the one before: bound to the worker, so that no chain can be passed off as
  * another's. Domain-separated; a record begins with `{` and can never have this hash.

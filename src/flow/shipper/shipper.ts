@@ -96,7 +96,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
           settings,
           sink: await createSink(resolved, {
             ...options,
-            onTrouble: (problem) => log.warn({ sink: name, problem }, 'archive not tidied up'),
+            flowDirectory: recordDirectories[0] ?? sinkDirectory,
+            onTrouble: (problem) => log.warn({ sink: name, problem }, 'sink in trouble of its own'),
           }),
           reader,
           cursor: openCursorFile(join(sinkDirectory, `${name}.cursor`)),

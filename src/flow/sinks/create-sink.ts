@@ -1,3 +1,4 @@
+import type { Origin } from '../envelope.ts';
 import type { RetentionDays } from '../retention.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
 import type { Sink } from './sink.ts';
@@ -7,6 +8,10 @@ export interface SinkPlace {
   /** Of the cursors; for what it has to remember. */
   readonly sinkDirectory: string;
   readonly archiveDirectory: string;
+  /** Of the workers' records. */
+  readonly flowDirectory: string;
+  readonly origin: Origin;
+  readonly bootId: string;
   /** As its certificate bears it. */
   readonly gateway: string;
   readonly retention: RetentionDays;
@@ -22,6 +27,8 @@ export async function createSink(resolved: ResolvedSink, place: SinkPlace): Prom
   switch (settings.type) {
     case 'archive':
       return (await import('../archive/archive-sink.ts')).createArchiveSink(settings, place);
+    case 'detections':
+      return (await import('./detections/detections-sink.ts')).createDetectionsSink(settings, place);
     case 'file':
       return (await import('./file-sink.ts')).createFileSink(settings);
     case 'syslog':

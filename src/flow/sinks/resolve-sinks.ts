@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { LedgerUnavailable } from '../../ledger/ledger.ts';
@@ -40,6 +40,18 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
     switch (settings.type) {
       case 'archive':
         return { settings };
+      case 'detections': {
+        const { places } = settings;
+        if (places === undefined) return { settings };
+        // It is large, and read by the process of the sinks: here only whether it can be.
+        try {
+          accessSync(at(places), constants.R_OK);
+        } catch (error) {
+          const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+          problems.push(`sink ${settings.name}: ${at(places)} cannot be read (${code})`);
+        }
+        return { settings: { ...settings, places: at(places) } };
+      }
       case 'file':
         return { settings: { ...settings, path: at(settings.path) } };
       case 'syslog':

@@ -20,7 +20,7 @@ export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[]
     ...findRedactionProblems(sink, index),
     ...findTlsProblems(sink, index),
     ...findHttpProblems(sink, index),
-    ...findArchiveProblems(sinks, index),
+    ...findOwnProblems(sinks, index),
   ]);
 }
 
@@ -64,26 +64,28 @@ function findTlsProblems(sink: SinkSettings, index: number): ShapeProblem[] {
     : [{ path: [index, 'tls'], message: 'has one of certificateFile and keyFile, and needs both or none' }];
 }
 
-function findArchiveProblems(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
+/** Of those that are no receivers elsewhere. */
+function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
   const sink = sinks[index];
-  if (sink?.type !== 'archive') return [];
+  if (sink?.type !== 'archive' && sink?.type !== 'detections') return [];
+  const { type } = sink;
   return [
     ...(sink.format === 'ocsf'
       ? []
-      : [{ path: [index, 'format'], message: 'must be ocsf: an archive holds records as they are' }]),
+      : [{ path: [index, 'format'], message: `must be ocsf: ${type} takes records as they are` }]),
     ...(['filter', 'redact'] as const).flatMap((key) =>
       sink[key] === undefined
         ? []
         : [
             {
               path: [index, key],
-              message: 'is not for an archive: a search must find each record, as it is',
+              message: `is not for ${type}, which takes each record, as it is`,
             },
           ],
     ),
-    ...(sinks.findIndex(({ type }) => type === 'archive') === index
+    ...(sinks.findIndex((other) => other.type === type) === index
       ? []
-      : [{ path: [index, 'type'], message: 'archive is there already: a data directory has one' }]),
+      : [{ path: [index, 'type'], message: `${type} is there already: a data directory has one` }]),
   ];
 }
 

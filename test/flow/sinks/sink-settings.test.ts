@@ -33,19 +33,21 @@ test('the examples in the template are settings that can be used', () => {
   const before = template.slice(0, template.indexOf('# sinks:'));
   const after = template.slice(template.indexOf('\nlog:'));
   const { sinks } = parseSettings(`${before}${examples}\n${after}`, 'postern.yaml');
-  expect(sinks?.map(({ type }) => type)).toEqual(['archive', 'file', 'syslog']);
+  expect(sinks?.map(({ type }) => type)).toEqual(['archive', 'file', 'syslog', 'detections']);
 });
 
 test.each([
   [
     `  - { name: a, type: flie, ${common} }`,
     [
-      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, not text "flie"; did you mean file?',
+      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections, not text "flie"; did you mean file?',
     ],
   ],
   [
     `  - { name: a, ${common} }`,
-    ['sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive)'],
+    [
+      'sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections)',
+    ],
   ],
   [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
   [`  - ${file}\n  - ${file}`, ['sinks[1].name: a is listed twice']],
@@ -91,8 +93,8 @@ test.each([
     `  - { name: a, type: archive, from: now, format: ecs, flushSeconds: 30, filter: { only: refusals } }
   - { name: b, type: archive, from: now, format: ocsf, flushSeconds: 30 }`,
     [
-      'sinks[0].format: must be ocsf: an archive holds records as they are',
-      'sinks[0].filter: is not for an archive: a search must find each record, as it is',
+      'sinks[0].format: must be ocsf: archive takes records as they are',
+      'sinks[0].filter: is not for archive, which takes each record, as it is',
       'sinks[1].type: archive is there already: a data directory has one',
     ],
   ],
