@@ -14,12 +14,13 @@ import { ordinary } from '../inspection/corpus/ordinary.ts';
 import { labSettings } from '../lab/gateway.ts';
 import { startModSecurity } from './support/modsecurity.ts';
 import type { ModSecurity } from './support/modsecurity.ts';
+import { dataLossRows } from './support/data-loss-rows.ts';
 import { reportRows, rowOf } from './support/row.ts';
 import type { Row } from './support/row.ts';
 import { median } from './support/table.ts';
 
 /**
- * What inspecting requests finds and costs: `npm run bench:inspect -- [--json FILE] [--quick] [--rules DIR]`. Beside it
+ * What inspecting requests and contents finds and costs: `npm run bench:inspect -- [--json FILE] [--quick] [--rules DIR]`. Beside it
  * ModSecurity in nginx with the same rules, where it is installed.
  */
 const { values: flags } = parseArgs({
@@ -209,6 +210,7 @@ rows.push(
   ),
 );
 await waf.close();
+rows.push(...(await dataLossRows(flags.quick === true)));
 
 reportRows(rows, flags.json);
 if (!hasPeer)

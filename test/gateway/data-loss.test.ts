@@ -240,8 +240,13 @@ describe.skipIf(missing !== '')(`protected data in contents${missing}`, () => {
     expect((await send('dossiers', 'text/plain', 'see DOSSIER-12345.')).status).toBe(200);
   });
 
+  it('a table is one by whatever name a browser sends it', async () => {
+    for (const type of ['application/vnd.ms-excel', 'application/octet-stream'])
+      expect((await send('blocks', type, three.join('\n'))).status).toBe(403);
+  });
+
   it('what is no text passes, and its record says that nobody looked', async () => {
-    const binary = await send('blocks', 'application/pdf', three.join(' '));
+    const binary = await send('blocks', 'application/pdf', Buffer.from(`%PDF-1.7\n\0 ${three.join(' ')}`));
     expect([binary.status, dlpOf(binary.record)]).toEqual([200, { state: 'partly', why: 'opaque' }]);
     const coded = await send(
       'blocks',

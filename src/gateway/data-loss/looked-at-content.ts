@@ -75,6 +75,7 @@ export class LookedAtContent implements BodyInspector {
     if (said.failure !== undefined) return this.#fail(said.failure, said.detail);
     this.#counts = said.answer.counts;
     this.#isText = said.answer.isText;
+    if (this.#isText === 'none') return this.unreadable('opaque');
     const reached = this.#reached();
     if (!this.#profile.isBlocking || reached.length === 0) return;
     this.#settle({

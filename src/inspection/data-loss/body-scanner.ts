@@ -4,6 +4,8 @@ import type { PartReader } from './multipart-reader.ts';
 import { TextScanner } from './text-scanner.ts';
 import { createDecoder, createFormReader, createJsonReader } from './text-readers.ts';
 import type { TextReader } from './text-readers.ts';
+import { createSniffingReader } from './sniffed-text.ts';
+import type { SniffingReader } from './sniffed-text.ts';
 
 /** Looks for data in one body as it comes, without the content coding that it travels in. */
 export interface BodyScanner {
@@ -11,22 +13,36 @@ export interface BodyScanner {
   end(): void;
   /** How many different values were found by now, by name of the detector. */
   readonly counts: Readonly<Record<string, number>>;
-  /** How much of it is text: `none` from the start, and `some` once a part came that is not. */
+  /** How much of it is text, as far as it has come. */
   readonly isText: 'all' | 'some' | 'none';
 }
 
-/** @param contentType as it was sent; without one a body is taken for text. */
+/** @param contentType as it was sent. What does not say to be text is text where it looks like it. */
 export function createBodyScanner(contentType: string, detectors: readonly Detector[]): BodyScanner {
   const scanner = new TextScanner(detectors);
+  const isForm = boundaryOf(contentType) !== undefined;
   let isText: BodyScanner['isText'] = 'all';
+  const notText = (): void => {
+    isText = isForm ? 'some' : 'none';
+  };
   const openText = (type: string): PartReader | undefined => {
     const reader = readerOf(type);
-    if (reader === undefined) return undefined;
+    if (reader === undefined) {
+      notText();
+      return undefined;
+    }
+    const look = (): void => {
+      if ('isText' in reader && !reader.isText) notText();
+    };
     return {
-      read: (bytes) => scanner.add(reader.read(bytes)),
+      read(bytes) {
+        scanner.add(reader.read(bytes));
+        look();
+      },
       end() {
         scanner.add(reader.end());
         scanner.end();
+        look();
       },
     };
   };
@@ -34,12 +50,9 @@ export function createBodyScanner(contentType: string, detectors: readonly Detec
   const body =
     boundary === undefined
       ? openText(contentType)
-      : createMultipartReader(boundary, ({ contentType: type, isFile }) => {
-          const part = openText(type ?? (isFile ? 'application/octet-stream' : 'text/plain'));
-          if (part === undefined) isText = 'some';
-          return part;
-        });
-  if (body === undefined) isText = 'none';
+      : createMultipartReader(boundary, ({ contentType: type, isFile }) =>
+          openText(type ?? (isFile ? 'application/octet-stream' : 'text/plain')),
+        );
   return {
     write: (bytes) => body?.read(bytes),
     end: () => body?.end(),
@@ -71,12 +84,16 @@ const textTypes =
   /^application\/(?:(?:[a-z0-9.+-]*\+)?(?:json|xml|yaml)|json-seq|ndjson|x-ndjson|jsonl|csv|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|rtf)$|^message\/(?:rfc822|http)$|^image\/svg\+xml$/;
 const jsonTypes = /(?:^application\/|\+)(?:json|json-seq|ndjson|x-ndjson|jsonl)$|^text\/json$/;
 
-function readerOf(contentType: string): TextReader | undefined {
+/** Pictures and the like, which are never read. */
+const neverText = /^(?:image\/(?!svg\+xml$)|video\/|audio\/|font\/)/;
+
+function readerOf(contentType: string): TextReader | SniffingReader | undefined {
   const mediaType = mediaTypeOf(contentType);
-  const isForm = mediaType === 'application/x-www-form-urlencoded';
-  if (mediaType !== '' && !isForm && !mediaType.startsWith('text/') && !textTypes.test(mediaType))
-    return undefined;
+  if (neverText.test(mediaType)) return undefined;
   const decoder = createDecoder(parameterOf(contentType, 'charset'));
   if (decoder === undefined) return undefined;
-  return isForm ? createFormReader(decoder) : jsonTypes.test(mediaType) ? createJsonReader(decoder) : decoder;
+  if (mediaType === 'application/x-www-form-urlencoded') return createFormReader(decoder);
+  if (jsonTypes.test(mediaType)) return createJsonReader(decoder);
+  const isText = mediaType.startsWith('text/') || textTypes.test(mediaType);
+  return isText ? decoder : createSniffingReader(decoder);
 }

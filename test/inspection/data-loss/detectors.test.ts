@@ -98,6 +98,11 @@ const parts = (...all: string[]): string =>
 describe('reads', () => {
   it.each<[string, string, string | Uint8Array]>([
     ['text without a type', '', card],
+    ['a table that browsers call so', 'application/vnd.ms-excel', `a;${card};é\n`],
+    ['the same in UTF-16', 'application/octet-stream', Buffer.from(`\ufeff${card}`, 'utf16le')],
+    ['a table as Excel exports it', 'application/vnd.ms-excel', Buffer.from(`Pr\xe9nom;${card}`, 'latin1')],
+    ['one in Greek', '', `${'α'.repeat(900)} ${card}`],
+    ['a long one', 'application/octet-stream', `${'é'.repeat(700)} ${card}`],
     ['UTF-16 by its mark', 'text/csv', Buffer.from(`\ufeff${card};x`, 'utf16le')],
     ['UTF-16 that is said', 'text/csv; charset=utf-16le', Buffer.from(card, 'utf16le')],
     ['Latin-1', 'text/plain; charset=ISO-8859-1', Buffer.from(`\xe9 ${card} \xe9`, 'latin1')],
@@ -142,17 +147,20 @@ describe('reads', () => {
   });
 
   it('says what is no text, whole or in part', () => {
-    const isText = (type: string, body = ''): string => {
+    const isText = (type: string, body: string | Buffer = ''): string => {
       const scanner = createBodyScanner(type, detectors);
-      scanner.write(Buffer.from(body));
+      scanner.write(typeof body === 'string' ? Buffer.from(body) : body);
       scanner.end();
       return `${scanner.isText} ${JSON.stringify(scanner.counts)}`;
     };
-    expect(isText('application/pdf', card)).toBe('none {}');
+    expect(isText('image/png', card)).toBe('none {}');
+    expect(isText('application/pdf', `%PDF-1.7\n${card}`)).toBe('none {}');
+    expect(isText('application/octet-stream', `PK\x03\x04${'x'.repeat(2000)} ${card}`)).toBe('none {}');
+    expect(isText('application/octet-stream', Buffer.alloc(400, 0xe9))).toBe('none {}');
     expect(isText('text/plain; charset=ebcdic-nowhere', card)).toBe('none {}');
-    const file = `Content-Disposition: form-data; name="f"; filename="a"\r\n\r\n${card}`;
+    const file = `Content-Disposition: form-data; name="f"; filename="a"\r\n\r\n\0 ${card}`;
     const field = `Content-Disposition: form-data; name="g"\r\n\r\n5555555555554444`;
-    expect(isText(multipart, parts(file, field))).toBe('some {"card":1}');
+    expect(isText(multipart, parts(file, field, file))).toBe('some {"card":1}');
     expect(isText('text/html', card)).toBe('all {"card":1}');
   });
 });
