@@ -7,7 +7,7 @@ import type { DataLossAnswer, DataLossQuestion } from './data-loss-messages.ts';
 /** One body in the hands of who looks at it. */
 export interface OpenContent {
   /** One after the other. Never rejects. */
-  look(pieces: readonly Buffer[], isLast: boolean): Promise<ThreadAnswer<DataLossAnswer>>;
+  look(next: Uint8Array, isLast: boolean): Promise<ThreadAnswer<DataLossAnswer>>;
   forget(): void;
 }
 
@@ -43,14 +43,9 @@ export function createDataLossScanner(parts: {
       const body = (bodies += 1);
       let opens: { contentType: string; wanted: WantedData } | undefined = { contentType, wanted };
       return {
-        look(pieces, isLast) {
+        look(next, isLast) {
           // A copy that is its own: what is sent to a thread is sent with all that its memory holds.
-          const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-          let at = 0;
-          for (const piece of pieces) {
-            bytes.set(piece, at);
-            at += piece.length;
-          }
+          const bytes = Uint8Array.from(next);
           const question = { type: 'look', body, opens, bytes, isLast } as const;
           opens = undefined;
           return thread.ask(question, [bytes.buffer]);

@@ -1,12 +1,14 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { InspectionExtent, InspectionOutcome, UninspectedReason } from '../../domain/inspection.ts';
 import type { BodyFacts, BodyInspector, BodyVerdict } from '../../inspection/body-inspector.ts';
+import { createPrefix } from '../../inspection/prefix.ts';
 import { isReadable } from '../../inspection/data-loss/body-scanner.ts';
 import type { DataLossProfile } from './data-loss-profile.ts';
 import type { DataLossScanner, OpenContent } from './data-loss-scanner.ts';
 
 /** As much is gathered before it is sent to the thread, so that short contents are sent once. */
 const batchBytes = 32 * 1024;
+const noBytes = Buffer.alloc(0);
 
 /** One content on its way, of which is counted what it holds. Numbers leave it, and never what they count. */
 export class LookedAtContent implements BodyInspector {
@@ -17,8 +19,9 @@ export class LookedAtContent implements BodyInspector {
   readonly #content: OpenContent | undefined;
   #counts: Readonly<Record<string, number>> = {};
   #isText: 'all' | 'some' | 'none' = 'all';
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  /** In one place: pieces of an octet each would take a hundred times as much. */
+  #add = createPrefix();
+  #waiting: Buffer = noBytes;
   #isNoted = false;
 
   constructor(
@@ -36,9 +39,8 @@ export class LookedAtContent implements BodyInspector {
 
   write(piece: Buffer): Promise<void> | undefined {
     if (this.verdict !== undefined) return undefined;
-    this.#waiting.push(piece);
-    this.#waitingBytes += piece.length;
-    return this.#waitingBytes < batchBytes ? undefined : this.#look(false);
+    this.#waiting = this.#add(piece);
+    return this.#waiting.length < batchBytes ? undefined : this.#look(false);
   }
 
   unreadable(why: UninspectedReason): void {
@@ -64,10 +66,9 @@ export class LookedAtContent implements BodyInspector {
   }
 
   async #look(isLast: boolean): Promise<void> {
-    const pieces = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    const said = (await this.#content?.look(pieces, isLast)) ?? {
+    const bytes = this.#waiting;
+    this.#waitNoMore();
+    const said = (await this.#content?.look(bytes, isLast)) ?? {
       failure: 'unavailable' as const,
       detail: 'postern.yaml has no inspection.dataLoss',
     };
@@ -82,6 +83,11 @@ export class LookedAtContent implements BodyInspector {
       outcome: this.#outcome(isLast ? { state: 'done' } : { state: 'partly', why: 'unfinished' }),
       refusal: refuse('data-loss', `${this.#body.direction}: ${reached.join(', ')}`),
     });
+  }
+
+  #waitNoMore(): void {
+    this.#add = createPrefix();
+    this.#waiting = noBytes;
   }
 
   #fail(why: 'unavailable' | 'timeout', detail: string): void {
@@ -107,7 +113,7 @@ export class LookedAtContent implements BodyInspector {
 
   #settle(verdict: BodyVerdict): BodyVerdict {
     this.verdict = verdict;
-    this.#waiting = [];
+    this.#waitNoMore();
     this.#content?.forget();
     if (!this.#isNoted && this.#reached().length > 0) {
       this.#isNoted = true;

@@ -2,6 +2,8 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { Expectation } from '../../domain/expected-protocol.ts';
 import type { InspectionOutcome } from '../../domain/inspection.ts';
+import { createPrefix } from '../../inspection/prefix.ts';
+import { unexpected } from '../../inspection/protocols/recognizer.ts';
 import type { Reading, Side, Unexpected } from '../../inspection/protocols/recognizer.ts';
 import { createRecognizer, guessProtocol } from '../../inspection/protocols/recognizers.ts';
 import type { Flow } from '../flow.ts';
@@ -59,6 +61,13 @@ export function noteUnexpected(flow: Flow, { situations }: Gateway, found: Unexp
   return refuse('protocol-unexpected', `${side}: ${what}; expected ${protocol}, looks like ${looksLike}`);
 }
 
+/** Bytes that wait until they are recognized. */
+interface Held {
+  readonly add: (bytes: Buffer) => Buffer;
+  bytes: Buffer;
+  readonly timer: NodeJS.Timeout;
+}
+
 /**
  * Where an application blocks, the bytes of a side are held until they are recognized, so that an application never gets
  * what it is not for; each side by itself, since either may wait for the other. What is held is bounded by what a protocol
@@ -73,16 +82,14 @@ export function startProtocolCheck(
 ): ProtocolCheck {
   const { handshakeTimeoutMs } = gateway.settings.limits;
   const recognizer = createRecognizer(protocol, serverNames);
-  const held: Record<Side, Buffer[]> = { client: [], upstream: [] };
+  const held: Record<Side, Held | undefined> = { client: undefined, upstream: undefined };
   const done = new Set<Side>();
   let isOver = false;
-  const timers: Partial<Record<Side, NodeJS.Timeout>> = {};
 
-  const release = (side: Side): Buffer => {
-    const bytes = Buffer.concat(held[side]);
-    held[side] = [];
-    clearTimeout(timers[side]);
-    delete timers[side];
+  const release = (side: Side): Buffer | undefined => {
+    const bytes = held[side]?.bytes;
+    clearTimeout(held[side]?.timer);
+    held[side] = undefined;
     return bytes;
   };
   const recognized = (side: Side): void => {
@@ -101,11 +108,18 @@ export function startProtocolCheck(
     cut(refusal);
   };
   const hold = (side: Side, bytes: Buffer): void => {
-    held[side].push(bytes);
-    timers[side] ??= setTimeout(
-      () => refused(side, { unexpected: 'bytes that come too slowly to be told' }, release(side)),
-      handshakeTimeoutMs,
-    );
+    const known = held[side];
+    if (known !== undefined) {
+      known.bytes = known.add(bytes);
+      return;
+    }
+    // In one place: pieces of an octet each would take a hundred times as much.
+    const add = createPrefix();
+    const expire = (): void => {
+      const late = release(side);
+      if (late !== undefined) refused(side, unexpected('bytes that come too slowly to be told'), late);
+    };
+    held[side] = { add, bytes: add(bytes), timer: setTimeout(expire, handshakeTimeoutMs) };
   };
   const settle = (side: Side, reading: Reading, bytes: Buffer): Buffer | undefined => {
     if (reading === 'more') {
@@ -113,7 +127,8 @@ export function startProtocolCheck(
       hold(side, bytes);
       return undefined;
     }
-    const all = held[side].length === 0 ? bytes : Buffer.concat([release(side), bytes]);
+    const before = release(side);
+    const all = before === undefined ? bytes : Buffer.concat([before, bytes]);
     if (reading === 'yes') recognized(side);
     else if (reading !== 'pass') refused(side, reading, all);
     return isOver ? undefined : all;
@@ -126,10 +141,10 @@ export function startProtocolCheck(
       return done.has(side) ? bytes : settle(side, recognizer[side](bytes), bytes);
     },
     end(side) {
-      if (isOver || held[side].length === 0) return undefined;
       const bytes = release(side);
+      if (isOver || bytes === undefined) return undefined;
       // An application that gives up may say so before it is one of its protocol; a client has to be one.
-      if (side === 'client') refused(side, { unexpected: 'an end before it can be told' }, bytes);
+      if (side === 'client') refused(side, unexpected('an end before it can be told'), bytes);
       return isOver ? undefined : bytes;
     },
     stop() {

@@ -1,4 +1,5 @@
-import { beginsAs, createPrefix, unexpected } from './recognizer.ts';
+import { createPrefix } from '../prefix.ts';
+import { beginsAs, unexpected } from './recognizer.ts';
 import type { Reading, Recognizer } from './recognizer.ts';
 
 /** HTTP without TLS: a request line (RFC 9112, section 3) or the preface of HTTP/2 (RFC 9113, section 3.4), and an answer. */

@@ -1,5 +1,6 @@
 import { createGssRecognizer } from './gss.ts';
-import { createPrefix, unexpected } from './recognizer.ts';
+import { createPrefix } from '../prefix.ts';
+import { unexpected } from './recognizer.ts';
 import type { Reading, Recognizer } from './recognizer.ts';
 import { createHelloRecognizer, createServerHelloRecognizer } from './tls.ts';
 

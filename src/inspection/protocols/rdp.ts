@@ -1,4 +1,5 @@
-import { createPrefix, unexpected } from './recognizer.ts';
+import { createPrefix } from '../prefix.ts';
+import { unexpected } from './recognizer.ts';
 import type { Reading, Recognizer } from './recognizer.ts';
 
 /**

@@ -27,20 +27,6 @@ export type Recognizer = Readonly<Record<Side, (bytes: Uint8Array) => Reading>>;
 export const unexpected = (words: string, about?: string): Unexpected =>
   about === undefined ? { unexpected: words } : { unexpected: words, about };
 
-/** Keeps the first bytes of what comes in pieces. @returns all that there are so far, up to the bound. */
-export function createPrefix(maxBytes: number): (piece: Uint8Array) => Buffer {
-  let kept = Buffer.alloc(Math.min(64, maxBytes));
-  let length = 0;
-  return (piece) => {
-    const part = piece.subarray(0, maxBytes - length);
-    if (length + part.length > kept.length)
-      kept = Buffer.concat([kept], Math.min(maxBytes, Math.max(kept.length * 2, length + part.length)));
-    kept.set(part, length);
-    length += part.length;
-    return kept.subarray(0, length);
-  };
-}
-
 /** Whether bytes begin as they should, as far as there are any. */
 export const beginsAs = (bytes: Buffer, text: string): boolean => {
   const length = Math.min(bytes.length, text.length);

@@ -1,4 +1,5 @@
-import { createPrefix, unexpected } from './recognizer.ts';
+import { createPrefix } from '../prefix.ts';
+import { unexpected } from './recognizer.ts';
 import type { Reading, Recognizer } from './recognizer.ts';
 
 /** SMB on TCP without NetBIOS ([MS-SMB2] 2.1): a NEGOTIATE of version 2 or, as older clients begin, of version 1. */

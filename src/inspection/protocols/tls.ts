@@ -1,6 +1,7 @@
 import { createClientHelloReader } from './client-hello.ts';
 import type { ClientHello } from './client-hello.ts';
-import { createPrefix, unexpected } from './recognizer.ts';
+import { createPrefix } from '../prefix.ts';
+import { unexpected } from './recognizer.ts';
 import type { Reading, Recognizer, Unexpected } from './recognizer.ts';
 
 /**

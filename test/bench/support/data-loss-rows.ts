@@ -90,8 +90,8 @@ async function eventLoopRow(rounds: number): Promise<Row> {
   const body = contents[0]?.[3]() ?? Buffer.alloc(0);
   const look = async (): Promise<void> => {
     const content = scanner.open('text/plain', kinds);
-    for (const piece of piecesOf(body)) await content.look([piece], false);
-    await content.look([], true);
+    for (const piece of piecesOf(body)) await content.look(piece, false);
+    await content.look(Buffer.alloc(0), true);
   };
   await look();
   const before = process.threadCpuUsage();
