@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { parseDocument } from 'yaml';
 import { makeInstallation } from '../control/installation.ts';
+import type { App } from '../../src/domain/resources.ts';
 import type { Installation } from '../control/installation.ts';
 import { startServing } from '../lab/serving.ts';
 import type { Serving } from '../lab/serving.ts';
@@ -18,6 +19,8 @@ export interface Office {
     readonly protocol: string;
     readonly ports?: readonly number[];
     readonly upstream: string;
+    readonly inspect?: App['inspect'];
+    readonly dataLoss?: App['dataLoss'];
   }): Promise<void>;
   /** A one-time enrollment token. */
   invite(user: string): Promise<string>;

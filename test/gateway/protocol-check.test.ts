@@ -25,6 +25,7 @@ let alice: LabLaptop;
 let ssh: LabServer;
 let liar: LabServer;
 let quiet: LabServer;
+let full: LabServer;
 let secure: TlsServer;
 /** What reached the services. */
 const reached = { ssh: '', quiet: '' };
@@ -33,7 +34,7 @@ const findings: Finding[] = [];
 beforeAll(async () => {
   const collect = (name: keyof typeof reached, socket: Socket): void =>
     void socket.on('data', (chunk: Buffer) => (reached[name] += chunk.toString('latin1')));
-  [ssh, liar, quiet] = await Promise.all([
+  [ssh, liar, quiet, full] = await Promise.all([
     startTcpService((socket) => {
       socket.write(identification);
       collect('ssh', socket);
@@ -45,6 +46,7 @@ beforeAll(async () => {
       collect('quiet', socket);
       socket.on('end', () => socket.end());
     }),
+    startTcpService((socket) => void socket.end('Not allowed at this time\r\n')),
   ]);
   const { certificatePem, keyPem } = await makeOrganization()
     .then((one) => one.issueGateway())
@@ -70,6 +72,7 @@ beforeAll(async () => {
       tcp('code', ssh.url, 'ssh'),
       tcp('code-recorded', ssh.url, 'ssh', { mode: 'record' }),
       tcp('liar', liar.url, 'ssh'),
+      tcp('full', full.url, 'ssh'),
       tcp('vault', secureUrl, 'tls'),
       tcp('vault-recorded', secureUrl, 'tls', { mode: 'record' }),
       tcp('vault-elsewhere', secureUrl, 'tls', { serverNames: ['vault.internal.example.org'] }),
@@ -84,7 +87,7 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(lab.errors).toEqual([]);
   await lab.close();
-  for (const service of [ssh, liar, quiet]) service.close();
+  for (const service of [ssh, liar, quiet, full]) service.close();
   secure.close();
 });
 
@@ -162,6 +165,14 @@ describe('a tunnel that is what its application speaks', () => {
     const record = await opened.closed();
     expect(record.outcome).toMatchObject({ bytesIn: 0, endedBy: 'client' });
     expect([record.outcome?.refusal, protocolOf(record)]).toEqual([undefined, undefined]);
+  });
+
+  it('whose server gives up before it has said what it is, passes what it says', async () => {
+    const opened = await open('full');
+    await heard(opened, 'Not allowed at this time\r\n');
+    opened.tunnel.end();
+    const record = await opened.closed();
+    expect([record.outcome?.refusal, record.outcome?.endedBy]).toEqual([undefined, 'upstream']);
   });
 
   it('of an application that says nothing of it, is not looked at', async () => {

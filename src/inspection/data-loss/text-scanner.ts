@@ -1,6 +1,8 @@
 import { before } from './detector.ts';
 import type { Detector, Match } from './detector.ts';
 
+type Span = Pick<Match, 'start' | 'end'>;
+
 /** How many different values of a kind are told apart; of more each counts. */
 const maxDistinct = 16_384;
 
@@ -15,8 +17,8 @@ export class TextScanner {
   readonly #from: number[];
   readonly #seen: Set<number>[];
   readonly #counts: number[];
-  /** Where in the text something was found that is nothing else. */
-  #claimed: { readonly start: number; readonly end: number }[] = [];
+  /** Where in the text something was found that is nothing else, in order; no two have anything in common. */
+  #claimed: Span[] = [];
   #text = '';
 
   constructor(detectors: readonly Detector[]) {
@@ -55,14 +57,22 @@ export class TextScanner {
   #scan(limit: number): void {
     for (const [index, detector] of this.#detectors.entries()) {
       let from = this.#from[index] ?? 0;
+      const own: Span[] = [];
+      let beside = 0;
       for (;;) {
         const match = from < limit ? detector.find(this.#text, from, limit) : undefined;
         if (match === undefined) break;
         from = Math.max(match.end, from + 1);
-        if (detector.claims && !this.#claim(match)) continue;
+        if (detector.claims) {
+          while ((this.#claimed[beside]?.end ?? Number.POSITIVE_INFINITY) <= match.start) beside += 1;
+          if ((this.#claimed[beside]?.start ?? Number.POSITIVE_INFINITY) < match.end) continue;
+          own.push(match);
+        }
         this.#count(index, match.value);
       }
       this.#from[index] = Math.max(from, limit);
+      if (own.length > 0)
+        this.#claimed = [...this.#claimed, ...own].toSorted((one, other) => one.start - other.start);
     }
     const kept = Math.max(0, limit - before);
     this.#text = this.#text.slice(kept);
@@ -70,13 +80,6 @@ export class TextScanner {
     this.#claimed = this.#claimed
       .filter(({ end }) => end > kept)
       .map(({ start, end }) => ({ start: start - kept, end: end - kept }));
-  }
-
-  /** @returns false where another has some of it. */
-  #claim({ start, end }: Match): boolean {
-    if (this.#claimed.some((other) => other.start < end && start < other.end)) return false;
-    this.#claimed.push({ start, end });
-    return true;
   }
 
   #count(index: number, value: string): void {

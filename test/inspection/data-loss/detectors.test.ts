@@ -197,6 +197,15 @@ it('finds the same in whatever pieces a text comes, also around what is found', 
   );
 });
 
+it('one pattern for many contents at once finds in each what is in it', () => {
+  const scanners = Array.from({ length: 3 }, () => createBodyScanner('text/plain', detectors));
+  const text = 'dossier-000001 and dossier-000002, dossier-000003 '.repeat(20);
+  for (const scanner of scanners) scanner.write(Buffer.from(text));
+  for (const scanner of scanners) scanner.write(Buffer.from(text.replaceAll('00000', '11111')));
+  for (const scanner of scanners) scanner.end();
+  expect(scanners.map(({ counts }) => counts)).toEqual(scanners.map(() => ({ dossier: 6 })));
+});
+
 it('patterns are checked before they are used', () => {
   expect(findPatternProblem('[0-9]{6}')).toBeUndefined();
   expect(findPatternProblem('a*')).toBe('finds the empty text');
