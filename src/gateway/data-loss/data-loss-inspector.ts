@@ -28,9 +28,13 @@ export function createDataLossInspector(
       scanner === undefined
         ? refuse('inspection-unavailable', 'dlp: postern.yaml has no inspection.dataLoss')
         : undefined,
-    open: (flow, app, body) =>
-      new LookedAtContent(dataLossProfileOf(app), body, scanner, (isBlocking, counts) =>
-        note(flow, body.direction, isBlocking, counts),
-      ),
+    open(flow, app, body) {
+      const profile = dataLossProfileOf(app);
+      const { device } = flow.exchange.connection.certificate;
+      const content = scanner?.open(device, body.contentType, profile.wanted);
+      return new LookedAtContent(profile, body, content, (counts) =>
+        note(flow, body.direction, profile.isBlocking, counts),
+      );
+    },
   };
 }

@@ -1,8 +1,10 @@
+import type { DeviceId } from '../../domain/ids.ts';
 import type { WantedData } from '../../inspection/data-loss/detectors.ts';
 import { createAskedThread } from '../asked-thread.ts';
 import type { ThreadAnswer } from '../asked-thread.ts';
 import type { GatewayLog } from '../ports.ts';
 import type { DataLossAnswer, DataLossQuestion } from './data-loss-messages.ts';
+import { createTurns } from './turns.ts';
 
 /** One body in the hands of who looks at it. */
 export interface OpenContent {
@@ -14,13 +16,18 @@ export interface OpenContent {
 /** Looks for data in contents. */
 export interface DataLossScanner {
   prepare(): void;
-  open(contentType: string, wanted: WantedData): OpenContent;
+  /** @param owner takes turns with others, however much it sends. */
+  open(owner: DeviceId, contentType: string, wanted: WantedData): OpenContent;
   close(): Promise<void>;
 }
 
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const file = new URL(`data-loss-thread.${extension}`, import.meta.url);
 const maxMegabytes = 512;
+/** One that it looks at, and one for when it is done with that. */
+const maxAsked = 2;
+/** Pieces of some 32 KiB. */
+const maxWaiting = 2048;
 
 /** Looks at contents in a thread of its own. Where no application wants that there is none. */
 export function createDataLossScanner(parts: {
@@ -36,10 +43,11 @@ export function createDataLossScanner(parts: {
     messages: { stopped: 'contents are not looked at any more', failed: 'content not looked at' },
     log,
   });
+  const turns = createTurns(maxAsked, maxWaiting);
   let bodies = 0;
   return {
     prepare: () => thread.prepare(),
-    open(contentType, wanted) {
+    open(owner, contentType, wanted) {
       const body = (bodies += 1);
       let opens: { contentType: string; wanted: WantedData } | undefined = { contentType, wanted };
       return {
@@ -48,7 +56,10 @@ export function createDataLossScanner(parts: {
           const bytes = Uint8Array.from(next);
           const question = { type: 'look', body, opens, bytes, isLast } as const;
           opens = undefined;
-          return thread.ask(question, [bytes.buffer]);
+          return (
+            turns.run(owner, () => thread.ask(question, [bytes.buffer])) ??
+            Promise.resolve({ failure: 'unavailable', detail: 'too many contents wait to be looked at' })
+          );
         },
         forget: () => thread.tell({ type: 'forget', body }),
       };

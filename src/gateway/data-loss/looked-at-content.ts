@@ -4,7 +4,7 @@ import type { BodyFacts, BodyInspector, BodyVerdict } from '../../inspection/bod
 import { createPrefix } from '../../inspection/prefix.ts';
 import { isReadable } from '../../inspection/data-loss/body-scanner.ts';
 import type { DataLossProfile } from './data-loss-profile.ts';
-import type { DataLossScanner, OpenContent } from './data-loss-scanner.ts';
+import type { OpenContent } from './data-loss-scanner.ts';
 
 /** As much is gathered before it is sent to the thread, so that short contents are sent once. */
 const batchBytes = 32 * 1024;
@@ -15,7 +15,7 @@ export class LookedAtContent implements BodyInspector {
   verdict: BodyVerdict | undefined;
   readonly #profile: DataLossProfile;
   readonly #body: BodyFacts;
-  readonly #note: (isBlocking: boolean, counts: Readonly<Record<string, number>>) => void;
+  readonly #note: (counts: Readonly<Record<string, number>>) => void;
   readonly #content: OpenContent | undefined;
   #counts: Readonly<Record<string, number>> = {};
   #isText: 'all' | 'some' | 'none' = 'all';
@@ -27,14 +27,14 @@ export class LookedAtContent implements BodyInspector {
   constructor(
     profile: DataLossProfile,
     body: BodyFacts,
-    scanner: DataLossScanner | undefined,
-    note: (isBlocking: boolean, counts: Readonly<Record<string, number>>) => void,
+    content: OpenContent | undefined,
+    note: (counts: Readonly<Record<string, number>>) => void,
   ) {
     this.#profile = profile;
     this.#body = body;
     this.#note = note;
+    this.#content = content;
     if (!isReadable(body.contentType)) this.unreadable('opaque');
-    else this.#content = scanner?.open(body.contentType, profile.wanted);
   }
 
   write(piece: Buffer): Promise<void> | undefined {
@@ -117,7 +117,7 @@ export class LookedAtContent implements BodyInspector {
     this.#content?.forget();
     if (!this.#isNoted && this.#reached().length > 0) {
       this.#isNoted = true;
-      this.#note(this.#profile.isBlocking, this.#counts);
+      this.#note(this.#counts);
     }
     return verdict;
   }

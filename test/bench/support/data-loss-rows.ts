@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { DeviceId } from '../../../src/domain/ids.ts';
 import { createDataLossScanner } from '../../../src/gateway/data-loss/data-loss-scanner.ts';
 import { createBodyScanner } from '../../../src/inspection/data-loss/body-scanner.ts';
 import { buildDetectors } from '../../../src/inspection/data-loss/detectors.ts';
@@ -89,7 +90,7 @@ async function eventLoopRow(rounds: number): Promise<Row> {
   const scanner = createDataLossScanner({ timeoutMs: 60_000, log: silent });
   const body = contents[0]?.[3]() ?? Buffer.alloc(0);
   const look = async (): Promise<void> => {
-    const content = scanner.open('text/plain', kinds);
+    const content = scanner.open('d-1' as DeviceId, 'text/plain', kinds);
     for (const piece of piecesOf(body)) await content.look(piece, false);
     await content.look(Buffer.alloc(0), true);
   };
