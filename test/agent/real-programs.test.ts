@@ -276,7 +276,7 @@ describe.skipIf(missing !== '')(
       const from = laptop.lab.recorder.records.length;
       await expect(ask()).rejects.toThrow('Command failed');
       expect(await lastTunnel(name, from)).toEqual({
-        found: [found],
+        found: [found, 'unexpected'],
         refusal: 'protocol-unexpected',
         detail,
       });

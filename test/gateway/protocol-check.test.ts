@@ -199,7 +199,7 @@ describe('a tunnel that is something else', () => {
     });
     expect(protocolOf(record)).toEqual({
       state: 'done',
-      found: ['ssh'],
+      found: ['ssh', 'unexpected'],
       messages: ['from the client: no SMB negotiation'],
     });
     expect(reached.quiet).toBe(before);
@@ -267,7 +267,7 @@ describe('a tunnel that is something else', () => {
     expect(record.outcome?.refusal).toBeUndefined();
     expect(protocolOf(record)).toEqual({
       state: 'done',
-      found: ['http'],
+      found: ['http', 'unexpected'],
       messages: ['from the client: no SSH identification'],
     });
     expect(findings.slice(from)).toMatchObject([

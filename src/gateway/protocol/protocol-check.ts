@@ -52,7 +52,12 @@ export function noteUnexpected(flow: Flow, { situations }: Gateway, found: Unexp
   const { unexpected: words, about } = found.reading;
   flow.inspections = {
     ...flow.inspections,
-    protocol: { state: 'done', found: [looksLike], messages: [`from the ${side}: ${words}`] },
+    protocol: {
+      state: 'done',
+      // Also of what was expected something may be wrong, such as the server name.
+      found: [looksLike, 'unexpected'],
+      messages: [`from the ${side}: ${words}`],
+    },
   };
   situations.note(flow, isBlocking ? cutOff : letThrough, {
     sums: { tunnels: 1, [side === 'client' ? 'byClient' : 'byUpstream']: 1 },
