@@ -1,6 +1,6 @@
-import { lineHash } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import { parseFrame } from './frames/frame.ts';
+import type { Frame } from './frames/frame.ts';
 import { parseShort } from './frames/short-record.ts';
 
 /** What verifying needs of a record. Nothing of it is trusted: it is what is being verified. */
@@ -22,27 +22,22 @@ export interface ChainLink {
   readonly isSound: boolean;
 }
 
-export interface ContextLink {
-  readonly kind: 'context';
-  readonly payload: Buffer;
-  readonly isSound: boolean;
-}
+export type ContextLink = Frame & { readonly kind: 'context' };
 
 /** Parses a line of a segment, or says by undefined that it is none. */
 export function readChainLink(line: Buffer): ChainLink | ContextLink | undefined {
   const frame = parseFrame(line);
   if (frame === undefined) return undefined;
-  const { kind, payload, isSound } = frame;
-  if (kind === 'context') return { kind, payload, isSound };
-  return kind === 'short' ? readShort(payload, isSound) : readWhole(payload, isSound);
+  const { kind } = frame;
+  if (kind === 'context') return { ...frame, kind };
+  return kind === 'short' ? readShort(frame) : readWhole(frame);
 }
 
-function readShort(payload: Buffer, isSound: boolean): ChainLink | undefined {
+function readShort({ payload, hash, isSound }: Frame): ChainLink | undefined {
   const values = parseShort(payload);
   if (values === undefined) return undefined;
   const [context, sequence, , loggedAt] = values;
   const [lost, previous] = values.slice(-2) as [number, string];
-  const hash = lineHash(payload);
   if (sequence < 1) return undefined;
   return {
     kind: 'record',
@@ -58,7 +53,7 @@ function readShort(payload: Buffer, isSound: boolean): ChainLink | undefined {
   };
 }
 
-function readWhole(payload: Buffer, isSound: boolean): ChainLink | undefined {
+function readWhole({ payload, hash, isSound }: Frame): ChainLink | undefined {
   try {
     const record = JSON.parse(payload.toString('utf8')) as {
       class_uid: unknown;
@@ -81,7 +76,7 @@ function readWhole(payload: Buffer, isSound: boolean): ChainLink | undefined {
           kind: 'record',
           sequence,
           previous,
-          hash: lineHash(payload),
+          hash,
           lost,
           loggedAt,
           isHeartbeat: record.class_uid === 3004 && record.activity_id === 99,

@@ -1,4 +1,4 @@
-import { chainStart, lineHash } from './chain.ts';
+import { chainStart } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import { frameOverhead, writeFrame } from './frames/frame.ts';
 import { contextWindow } from './frames/record-reader.ts';
@@ -234,7 +234,7 @@ export function openSpool(options: SpoolOptions): Spool {
         context.window = window;
         to += contextLength;
       }
-      head = lineHash(writeFrame(buffer, to, context === undefined ? 'record' : 'short', text));
+      head = writeFrame(buffer, to, context === undefined ? 'record' : 'short', text);
       to += length;
       waitingRecords += 1;
       if (failure === undefined) flushing ??= setImmediate(flush);

@@ -6,6 +6,10 @@ let counter = randomBytes(3).readUIntBE(0, 3);
 let lastTime = -1;
 let timeText = '';
 
+const octets = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
+/** Four digits. */
+const hexOf = (value: number): string => `${octets[value >>> 8]}${octets[value & 0xff]}`;
+
 /**
  * UUID version 7 (RFC 9562, section 5.7) of an epoch in milliseconds. Ordered within a process by a counter of 26 bits
  * (section 6.2, method 1), apart between processes by 48 random bits. To be told apart, not to be kept secret.
@@ -18,9 +22,9 @@ export function createUuidV7(nowMs: number): string {
   }
   counter = (counter + 1) & 0x3ff_ffff;
   // The version in front of the upper 12 bits, the variant (binary 10) in front of the lower 14.
-  const upper = (0x7000 | (counter >>> 14)).toString(16);
-  const lower = (0x8000 | (counter & 0x3fff)).toString(16);
-  return `${timeText}${upper}-${lower}-${node}`;
+  const upper = 0x7000 | (counter >>> 14);
+  const lower = 0x8000 | (counter & 0x3fff);
+  return `${timeText}${hexOf(upper)}-${hexOf(lower)}-${node}`;
 }
 
 /**

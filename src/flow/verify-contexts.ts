@@ -1,6 +1,6 @@
 import type { FlowStream } from './chain.ts';
 import type { FlowProblemKind } from './flow-report.ts';
-import { contextHash, parseContext } from './frames/context.ts';
+import { parseContext } from './frames/context.ts';
 import { readStream } from './read-chain-link.ts';
 import type { ChainLink, ContextLink } from './read-chain-link.ts';
 
@@ -32,13 +32,12 @@ export function createContextCheck(
   }
 
   return {
-    context({ payload, isSound }, line) {
+    context({ payload, hash, isSound }, line) {
       follow(undefined);
       if (!isSound) return;
       const text = payload.toString('latin1');
       const stream = readStream(parseContext(text)?.postern ?? {});
       if (stream === undefined) return problem('malformed', 'is no context of flow records', { line });
-      const hash = contextHash(text);
       streams.set(hash, stream);
       last = { hash, line };
     },

@@ -7,7 +7,7 @@ import { killAtRandom } from './support/kill-worker.ts';
 import { startLoad } from './support/load.ts';
 import { startPostern } from './support/postern.ts';
 import { start } from './support/processes.ts';
-import { recordCosts } from './support/record-costs.ts';
+import { recordCosts, syncTimes } from './support/record-costs.ts';
 import { reportRows, rowOf } from './support/row.ts';
 import type { Row } from './support/row.ts';
 import { median } from './support/table.ts';
@@ -50,6 +50,12 @@ for (const [what, key, facts, outcome] of [
       ),
     );
   }
+
+for (const batch of [1, 64]) {
+  const times = await syncTimes(deniedFacts, refused, { batch, turns: flags.quick ? 50 : 300 });
+  const what = batch === 1 ? 'a refusal' : `${batch} refusals at once`;
+  rows.push(rowOf(`${what} on the disk`, `synced${batch}Millis`, median(times), 'ms'));
+}
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-bench-flows-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { lineHash } from '../chain.ts';
 
 /**
  * What a line of a segment holds: a `record` as receivers see it; a `context`, which is what many records have in common; or
@@ -10,11 +10,16 @@ export interface Frame {
   readonly kind: FrameKind;
   /** ASCII JSON. A part of the line that it was read from. */
   readonly payload: Buffer;
+  /** SHA-256 of the payload in hexadecimal: what others name it by. */
+  readonly hash: string;
   /** Whether length and checksum fit: what a failing disk does to a line shows without its neighbors. */
   readonly isSound: boolean;
 }
 
-/** `["r","00014f","9c2f01ab",PAYLOAD]`: kind, bytes of the payload and their CRC-32 (that of zlib), both in hexadecimal. */
+/**
+ * `["r","00014f","9c2f01ab",PAYLOAD]`: kind, bytes of the payload, and a checksum: the first digits of its hash, which is worked
+ * out anyway and overlooks no more than a CRC of that length.
+ */
 const prefix = /^\["([rcs])","([0-9a-f]{6})","([0-9a-f]{8})",$/;
 const prefixBytes = 25;
 const kinds: Readonly<Record<string, FrameKind>> = { r: 'record', c: 'context', s: 'short' };
@@ -24,30 +29,31 @@ const lineFeed = 0x0a;
 /** Bytes of a line beside its payload, line feed included. */
 export const frameOverhead = prefixBytes + 2;
 
-const start = {
-  record: Buffer.from('["r","', 'latin1'),
-  context: Buffer.from('["c","', 'latin1'),
-  short: Buffer.from('["s","', 'latin1'),
-} as const;
+/** To be filled in. */
+const starts = {
+  record: Buffer.from('["r","000000","00000000",', 'latin1'),
+  context: Buffer.from('["c","000000","00000000",', 'latin1'),
+  short: Buffer.from('["s","000000","00000000",', 'latin1'),
+} as const satisfies Record<FrameKind, Buffer>;
 const digits = Buffer.from('0123456789abcdef', 'latin1');
+const lastLengthDigit = 11;
+const firstSumDigit = 15;
+const sumDigits = 8;
 
-function writeHex(buffer: Buffer, at: number, value: number, count: number): void {
-  for (let index = count - 1, left = value; index >= 0; index -= 1, left >>>= 4)
-    buffer[at + index] = digits[left & 0xf] ?? 0;
-}
-
-/** Writes a line with its line feed, of `text.length + frameOverhead` bytes. @returns the payload in the buffer. */
-export function writeFrame(buffer: Buffer, at: number, kind: FrameKind, text: string): Buffer {
-  const payload = buffer.subarray(at + prefixBytes, at + prefixBytes + text.length);
-  buffer.write(text, at + prefixBytes, 'latin1');
-  buffer.set(start[kind], at);
-  writeHex(buffer, at + 6, text.length, 6);
-  buffer.write('","', at + 12, 'latin1');
-  writeHex(buffer, at + 15, crc32(payload), 8);
-  buffer.write('",', at + 23, 'latin1');
-  buffer[at + prefixBytes + text.length] = closing;
-  buffer[at + prefixBytes + text.length + 1] = lineFeed;
-  return payload;
+/** Writes a line with its line feed, of `text.length + frameOverhead` bytes. @returns the hash of the payload */
+export function writeFrame(buffer: Buffer, at: number, kind: FrameKind, text: string): string {
+  const start = at + prefixBytes;
+  const end = start + text.length;
+  buffer.write(text, start, 'latin1');
+  const hash = lineHash(buffer.subarray(start, end));
+  buffer.set(starts[kind], at);
+  for (let place = at + lastLengthDigit, left = text.length; left > 0; place -= 1, left >>>= 4)
+    buffer[place] = digits[left & 0xf] ?? 0;
+  for (let digit = 0; digit < sumDigits; digit += 1)
+    buffer[at + firstSumDigit + digit] = hash.charCodeAt(digit);
+  buffer[end] = closing;
+  buffer[end + 1] = lineFeed;
+  return hash;
 }
 
 /** The same as text, without the line feed. */
@@ -63,7 +69,11 @@ export function parseFrame(line: Buffer): Frame | undefined {
   const kind = kinds[letter];
   if (kind === undefined || line[line.length - 1] !== closing) return undefined;
   const payload = line.subarray(prefixBytes, -1);
-  const isSound =
-    payload.length === Number.parseInt(length, 16) && crc32(payload) === Number.parseInt(sum, 16);
-  return { kind, payload, isSound };
+  const hash = lineHash(payload);
+  return {
+    kind,
+    payload,
+    hash,
+    isSound: payload.length === Number.parseInt(length, 16) && hash.startsWith(sum),
+  };
 }

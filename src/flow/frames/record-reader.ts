@@ -1,7 +1,7 @@
-import { lineHash } from '../chain.ts';
-import { contextHash, parseContext } from './context.ts';
+import { parseContext } from './context.ts';
 import type { ExpandedContext, FlowRecord } from './context.ts';
 import { parseFrame } from './frame.ts';
+import type { Frame } from './frame.ts';
 import { parseShort } from './short-record.ts';
 
 /** A record of a segment as a receiver sees it. */
@@ -42,9 +42,8 @@ export function createRecordReader(): RecordReader {
   /** By hash, in the order in which they were read. */
   const contexts = new Map<string, KnownContext>();
 
-  function learn(payload: Buffer, offset: number): void {
+  function learn({ payload, hash }: Frame, offset: number): void {
     const text = payload.toString('latin1');
-    const hash = contextHash(text);
     const known = contexts.get(hash);
     contexts.delete(hash);
     contexts.set(hash, { text, expanded: known?.expanded, offset });
@@ -64,18 +63,18 @@ export function createRecordReader(): RecordReader {
     read(line, offset) {
       const frame = parseFrame(line);
       if (frame === undefined || !frame.isSound) return undefined;
-      const { kind, payload } = frame;
+      const { kind, payload, hash } = frame;
       if (kind === 'context') {
-        learn(payload, offset);
+        learn(frame, offset);
         return 'context';
       }
-      if (kind === 'record') return wholeRecord(payload);
+      if (kind === 'record') return wholeRecord(payload, hash);
       const values = parseShort(payload);
       const context = values && contextOf(values[0]);
       if (values === undefined || context === undefined || context === null) return undefined;
       return {
         sequence: values[1],
-        hash: lineHash(payload),
+        hash,
         text: context.textOf(values),
         record: context.recordOf(values),
       };
@@ -83,7 +82,7 @@ export function createRecordReader(): RecordReader {
   };
 }
 
-function wholeRecord(payload: Buffer): StoredRecord | undefined {
+function wholeRecord(payload: Buffer, hash: string): StoredRecord | undefined {
   const text = payload.toString('latin1');
   let record: FlowRecord;
   try {
@@ -93,6 +92,6 @@ function wholeRecord(payload: Buffer): StoredRecord | undefined {
   }
   const sequence = (record as { metadata?: { sequence?: unknown } } | null)?.metadata?.sequence;
   return typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence >= 1
-    ? { sequence, hash: lineHash(payload), text, record }
+    ? { sequence, hash, text, record }
     : undefined;
 }

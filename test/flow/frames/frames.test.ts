@@ -26,8 +26,8 @@ describe('a line of a segment', () => {
     );
   });
 
-  test('has the checksum that others call CRC-32', () => {
-    expect(formatFrame('record', '123456789')).toBe('["r","000009","cbf43926",123456789]');
+  test('has the beginning of its hash for a checksum', () => {
+    expect(formatFrame('record', 'abc')).toBe('["r","000003","ba7816bf",abc]');
   });
 
   test('is not sound once a byte of it is another, or is none', () => {
