@@ -20,6 +20,8 @@ export interface ConnectionFacts {
   readonly source: Endpoint;
   /** The listener that was reached. */
   readonly destination: Endpoint;
+  /** Fingerprint of the client by its ClientHello; absent where there was none that could be read. */
+  readonly ja4?: { readonly value: string; readonly a: string; readonly b: string; readonly c: string };
   readonly tls?: {
     readonly version: string;
     readonly cipher: string;

@@ -6,6 +6,7 @@ import {
   addressMember,
   deviceObject,
   endpointObject,
+  fingerprintMember,
   targetObject,
   tlsObject,
 } from './parties.ts';
@@ -120,6 +121,7 @@ function buildContext(recorder: Recorder, facts: FlowFacts): Context {
         protocol_ver_id: addressMember(connection.source.address).ip?.includes(':') === true ? 6 : 4,
       },
       ...(tls === undefined ? {} : { tls }),
+      ...fingerprintMember(connection),
       ...authorizationMembers(facts),
     }),
     postern: asciiMembers(posternMembers(recorder, facts)),
@@ -152,6 +154,7 @@ function posternMembers(recorder: Recorder, facts: FlowFacts): object {
     workerStartedAt: recorder.workerStartedAt,
     connection: connection.id,
     alpn: connection.tls?.alpn ?? null,
+    ja4: connection.ja4?.value ?? null,
     user:
       subject === undefined || isMachineName(subject.token.user)
         ? null

@@ -93,6 +93,23 @@ export const tlsObject = ({ tls, certificate }: ConnectionFacts): object | undef
     ...(certificate === undefined ? {} : { certificate: certificateObject(certificate) }),
   };
 
+/** OCSF has the fingerprints of a connection beside its TLS, not in it. */
+export const fingerprintMember = ({ ja4 }: ConnectionFacts): object =>
+  ja4 === undefined
+    ? {}
+    : {
+        ja4_fingerprint_list: [
+          {
+            type: 'JA4',
+            type_id: 1,
+            value: ja4.value,
+            section_a: ja4.a,
+            section_b: ja4.b,
+            section_c: ja4.c,
+          },
+        ],
+      };
+
 /** `host` and `port` of an authority as a client wrote it; whatever stands before an `@` is a password and is dropped. */
 export function splitAuthority(authority: string): { host: string; port?: number } {
   const named = authority.slice(authority.lastIndexOf('@') + 1);

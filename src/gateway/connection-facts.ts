@@ -26,6 +26,7 @@ export interface ConnectionStart extends Ends {
   readonly id: FlowId;
   /** Epoch milliseconds. */
   readonly startedAt: number;
+  readonly ja4?: ConnectionFacts['ja4'];
 }
 
 const printedName = (name: string): string => name.replaceAll('\n', ', ');
@@ -50,7 +51,7 @@ export function buildConnectionFacts(
   socket: TLSSocket | undefined,
   certificate?: ConnectionFacts['certificate'],
 ): ConnectionFacts {
-  const { id, startedAt, source, destination } = start;
+  const { id, startedAt, source, destination, ja4 } = start;
   const version = socket?.getProtocol() ?? undefined;
   const serverName = typeof socket?.servername === 'string' ? socket.servername : undefined;
   return {
@@ -58,6 +59,7 @@ export function buildConnectionFacts(
     startedAt,
     source,
     destination,
+    ...(ja4 === undefined ? {} : { ja4 }),
     ...(socket === undefined || version === undefined
       ? {}
       : {

@@ -9,9 +9,11 @@ import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ConnectionFacts } from '../domain/flow.ts';
 import type { FlowId } from '../domain/ids.ts';
+import { ja4Of } from '../inspection/protocols/ja4.ts';
 import { buildConnectionFacts, describeCertificate, endsOf } from './connection-facts.ts';
 import type { ConnectionStart } from './connection-facts.ts';
 import { refusalOfHandshake, ServerNameUnknown } from './handshake-refusal.ts';
+import { peekClientHello } from './peek-client-hello.ts';
 
 /** `fatal, unrecognized_name` (RFC 6066, section 3) as it stands before any key is agreed on. */
 const unrecognizedName = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
@@ -152,15 +154,25 @@ export function createListener(parts: ListenerParts): Listener {
     }
     perAddress.set(address, count);
     sockets.add(raw);
-    starts.set(raw, start);
     raw.once('close', () => {
       sockets.delete(raw);
       const left = (perAddress.get(address) ?? 1) - 1;
       if (left === 0) perAddress.delete(address);
       else perAddress.set(address, left);
     });
-    destroyAfterAlert(raw);
-    tls.emit('connection', raw);
+    peekClientHello(
+      raw,
+      limits.handshakeTimeoutMs,
+      (hello) => {
+        starts.set(raw, hello === undefined ? start : { ...start, ja4: ja4Of(hello) });
+        destroyAfterAlert(raw);
+        tls.emit('connection', raw);
+      },
+      (why) => {
+        raw.destroy();
+        onRefused(buildConnectionFacts(start, undefined), refuse('handshake-failed', why));
+      },
+    );
   });
 
   return {

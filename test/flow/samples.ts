@@ -12,6 +12,12 @@ export const connection: ConnectionFacts = {
   startedAt: monday - 60_000,
   source: { address: '192.0.2.17', port: 50_123 },
   destination: { address: '198.51.100.1', port: 8443 },
+  ja4: {
+    value: 't13d1516h2_8daaf6152771_e5627efa2ab1',
+    a: 't13d1516h2',
+    b: '8daaf6152771',
+    c: 'e5627efa2ab1',
+  },
   tls: {
     version: 'TLSv1.3',
     cipher: 'TLS_AES_128_GCM_SHA256',

@@ -215,6 +215,19 @@ export const ofNetworkRecord = {
     },
     'the connection',
   ),
+  ja4_fingerprint_list: optional(
+    Type.Array(
+      object({
+        type: literal('JA4', 'of a TLS client'),
+        type_id: literal(1, 'number of the type'),
+        value: string('all of it'),
+        section_a: string('protocol, version, whether it names a server, how much it offers, first ALPN'),
+        section_b: string('of its cipher suites'),
+        section_c: string('of its extensions and signature algorithms'),
+      }),
+      { description: 'what program the client is, by its ClientHello', minItems: 1, maxItems: 1 },
+    ),
+  ),
   tls: optional(
     object(
       {

@@ -94,6 +94,10 @@ export const ofFlow = {
   parent: orNull(Type.String(), 'the tunnel that carried it, if one did'),
   connection: string('id of the TLS connection; that of the agent’s session (4014) where there is one'),
   alpn: orNull(Type.String(), 'protocol that TLS agreed on'),
+  ja4: orNull(
+    Type.String(),
+    'JA4 fingerprint of the client, by its ClientHello; null where it sent none that could be read',
+  ),
   ...place,
   user: orNull(host('name'), 'who; null where nobody is known, and for machines'),
   device: orNull(Type.String(), 'id of the device'),
