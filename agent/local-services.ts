@@ -15,6 +15,7 @@ import type { LocalProxy } from './proxy/local-proxy.ts';
 import { defaultProxyLimits } from './proxy/proxy-context.ts';
 import type { ProxyContext } from './proxy/proxy-context.ts';
 import type { Carrier } from './session/carrier.ts';
+import { gatewaysOf } from './session/gateways.ts';
 import { parseHostPort } from './session/host-port.ts';
 import { loadAddresses, saveAddresses } from './state/address-file.ts';
 import { loadSignIn } from './state/kept-sign-in.ts';
@@ -126,9 +127,13 @@ export async function startLocalServices(
   };
 }
 
-/** Of the control plane and the gateway, as they are looked up. */
+/** Of the control plane and the gateways of all zones, as they are looked up. */
 function ownNames({ control }: AgentSettings, carrier: Carrier): readonly string[] {
-  const gateway = carrier.config.current()?.gateway;
-  const addresses = gateway?.addresses.map((address) => parseHostPort(address)?.host ?? '') ?? [];
-  return [new URL(control).hostname, gateway?.name ?? '', ...addresses];
+  const config = carrier.config.current();
+  const gateways = config === undefined ? [] : gatewaysOf(config);
+  const names = gateways.flatMap(({ name, addresses }) => [
+    name,
+    ...addresses.map((address) => parseHostPort(address)?.host ?? ''),
+  ]);
+  return [new URL(control).hostname, ...names];
 }

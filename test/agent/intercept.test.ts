@@ -327,14 +327,17 @@ it('opens for an application of datagrams no port for connections', async () => 
 });
 
 it('tells the helper which names to lead here while it runs, and none when it has stopped', async () => {
-  const above = 'example.org';
-  publish({ [ledger]: [port], [above]: [port] });
+  const above = ['example.org', 'zone-b.example.net'];
+  publish(Object.fromEntries([ledger, ...above].map((host) => [host, [port]])));
+  const { gateway } = world.control.config;
+  const far = { ...gateway, zone: 'b', addresses: ['gateway.zone-b.example.net:8443'] };
+  world.control.config = { ...world.control.config, gateways: [gateway, far] };
   const { laptop, resolve } = await start();
   const { problems, resolver } = await until(laptop, (found) =>
     found.hosts.every(({ ports }) => ports.length === 1),
   );
-  // It would take the gateway's own name with it, and the agent would look for that at itself.
-  expect(problems).toEqual([{ place: above, host: above, problem: 'above-own' }]);
+  // They would take a gateway's own name with them, and the agent would look for that at itself.
+  expect(problems).toEqual(above.map((host) => ({ place: host, host, problem: 'above-own' })));
   const [address] = (await resolve(ledger)) as string[];
   const asked = async (): Promise<unknown> =>
     JSON.parse(await readFile(world.paths.names, 'utf8')) as unknown;
