@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { EraseResponse, PseudonymsResponse, ReidentifyResponse } from '../contract/people.ts';
+import { countOf } from '../domain/count-of.ts';
 import { addConnection, ApiRefusal, connectApi } from './api-client.ts';
 import type { ApiClient, ConnectionOptions } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
@@ -118,7 +119,9 @@ async function exportTo(file: string, user: string, api: ApiClient, options: Per
   };
   try {
     const count = await exportPerson(data, person, file);
-    printLine(`${count} records and ${person.devices.length} devices written to ${printable(file)}`);
+    printLine(
+      `${countOf(count, 'record')} and ${countOf(person.devices.length, 'device')} written to ${printable(file)}`,
+    );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST')
       throw new CliError(exitCodes.invalid, `${printable(file)} is there already`);

@@ -6,6 +6,7 @@ import { readFlowFilter } from '../../flow/search/flow-query.ts';
 import type { FlowFilter } from '../../flow/search/flow-query.ts';
 import { TooManyFollowers } from '../../flow/search/searcher.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { findByName } from '../people/name-filter.ts';
 import { liveEvents } from '../live-events.ts';
 import { requireAdministrator } from '../require-administrator.ts';
 
@@ -49,8 +50,9 @@ export function flowTailRoute(app: ControlApp, parts: ControlParts): void {
     },
     async (request, reply) => {
       const { seconds, ...query } = request.query;
+      const filter = await findByName(readFlowFilter(query), request, parts);
       const follower = new AbortController();
-      const lines = followOrRefuse(readFlowFilter(query), follower.signal);
+      const lines = followOrRefuse(filter, follower.signal);
       following.add(follower);
       const timer =
         seconds === undefined ? undefined : setTimeout(() => follower.abort(), Number(seconds) * 1000);

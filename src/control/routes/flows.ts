@@ -9,6 +9,7 @@ import type { SummaryColumn } from '../../contract/flow-search.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
 import { askFlows } from '../ask-flows.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { findByName } from '../people/name-filter.ts';
 import { formatCursor, limitOf, parseCursor } from '../page.ts';
 
 const Place = Type.Object(
@@ -25,7 +26,8 @@ const admission = {
 const dayMs = 86_400_000;
 
 /** GET /v1/flows and GET /v1/flows/summary: what the records of this server say. Each is in the access log. */
-export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): void {
+export function flowRoutes(app: ControlApp, parts: ControlParts): void {
+  const { flows, clock } = parts;
   const periodOf = ({ since, until }: { readonly since?: string; readonly until?: string }) => {
     const end = until === undefined ? clock() + dayMs : Number(until);
     return { since: since === undefined ? Math.min(clock(), end) - dayMs : Number(since), until: end };
@@ -47,7 +49,7 @@ export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): voi
       const after = parseCursor(Place, request.query.cursor);
       const query = {
         kind: 'rows',
-        filter: readFlowFilter(request.query),
+        filter: await findByName(readFlowFilter(request.query), request, parts),
         ...periodOf(request.query),
         limit,
         whole: request.query.whole === 'true',
@@ -79,7 +81,7 @@ export function flowRoutes(app: ControlApp, { flows, clock }: ControlParts): voi
       const query = {
         kind: 'counts',
         by,
-        filter: readFlowFilter(request.query),
+        filter: await findByName(readFlowFilter(request.query), request, parts),
         ...periodOf(request.query),
         limit: limitOf(request.query, 100),
       } as const;

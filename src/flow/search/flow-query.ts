@@ -4,6 +4,8 @@ import type { FlowRow } from '../archive/columns.ts';
 /** What a record must be to be found. What is not said matches all. */
 export interface FlowFilter {
   readonly user?: string;
+  /** Any of them: what records call one person. */
+  readonly users?: readonly string[];
   readonly device?: string;
   readonly app?: string;
   readonly network?: string;
@@ -67,10 +69,11 @@ export type FlowMatch = (row: FlowRow) => boolean;
 
 /** The same that the archive is asked, for records that are not there: as they come, or at the end of the spool. */
 export function createFlowMatch(filter: FlowFilter): FlowMatch {
-  const { reason, flow, ...equal } = filter;
+  const { reason, flow, users, ...equal } = filter;
   const entries = Object.entries(equal) as readonly [keyof typeof equal, string | number][];
   return (row) =>
     entries.every(([name, value]) => row[name] === value) &&
+    (users === undefined || (row.user !== null && users.includes(row.user))) &&
     (reason === undefined || row.refusal === reason || row.reasons.includes(reason)) &&
     (flow === undefined || row.flow === flow || row.parent === flow);
 }

@@ -92,11 +92,16 @@ function conditionOf(files: readonly string[], query: FlowQuery): Condition {
   };
   const types: Statement['types'] = { files: LIST(VARCHAR), since: BIGINT, until: BIGINT, limit: BIGINT };
   const conditions = ['time >= make_timestamp_ms($since)', 'time < make_timestamp_ms($until)'];
-  const { reason, flow, class: classUid, ...equal } = filter;
+  const { reason, flow, users, class: classUid, ...equal } = filter;
   for (const [name, value] of Object.entries(equal)) {
     conditions.push(`${quoteName(name)} = $${name}`);
     values[name] = value;
     types[name] = VARCHAR;
+  }
+  if (users !== undefined) {
+    conditions.push('list_contains($users, user)');
+    values['users'] = listValue([...users]);
+    types['users'] = LIST(VARCHAR);
   }
   if (classUid !== undefined) {
     conditions.push('class = $class');
