@@ -282,6 +282,27 @@ describe.skipIf(missing !== '')(
       });
     });
 
+    it('Chromium is recognized at an application that has TLS of its own', async () => {
+      const from = laptop.lab.recorder.records.length;
+      const asked = once(vault, 'secureConnection');
+      const browser = spawn(
+        '/usr/bin/chromium',
+        [
+          ...quietArguments(join(home, 'profile-vault')),
+          '--ignore-certificate-errors',
+          `--proxy-pac-url=http://127.0.0.1:${laptop.agent.port}/proxy.pac`,
+          `https://${host('vault')}:${port}/`,
+        ],
+        { env: environment(), stdio: 'ignore', detached: true },
+      );
+      try {
+        await asked;
+      } finally {
+        if (browser.pid !== undefined) process.kill(-browser.pid, 'SIGKILL');
+      }
+      expect(await lastTunnel('vault', from)).toEqual({ found: ['tls'] });
+    });
+
     it('redis-cli: sets, gets, and hears what is published', async () => {
       const cli = (...args: string[]): string[] => [
         '/usr/bin/redis-cli',

@@ -13,24 +13,27 @@ export function createRecognizer(protocol: ExpectedProtocol, serverNames: Readon
   return protocol === 'tls' ? createTlsRecognizer(serverNames) : others[protocol]();
 }
 
-const others: Readonly<Record<Exclude<ExpectedProtocol, 'tls'>, () => Recognizer>> = {
+type StreamProtocol = Exclude<ExpectedProtocol, 'dns' | 'tls'>;
+
+const ofStreams: Readonly<Record<StreamProtocol, () => Recognizer>> = {
   ssh: createSshRecognizer,
   rdp: createRdpRecognizer,
   postgres: createPostgresRecognizer,
   smb: createSmbRecognizer,
   http: createHttpRecognizer,
-  dns: createDnsRecognizer,
 };
+const others = { ...ofStreams, dns: createDnsRecognizer };
 
-const streams: Readonly<Record<Exclude<ExpectedProtocol, 'dns'>, () => Recognizer>> = {
-  ...others,
+/** A datagram of DNS has no mark of its own: of what comes in a stream nothing is guessed to be one. */
+const guesses: Readonly<Record<string, () => Recognizer>> = {
   // For whatever name.
   tls: () => ({ client: createHelloRecognizer(() => undefined), upstream: createServerHelloRecognizer() }),
+  ...ofStreams,
 };
 
 /** What the first bytes of one side of a tunnel look like, as far as they tell. */
 export function guessProtocol(side: Side, bytes: Uint8Array): ExpectedProtocol | 'unknown' {
-  for (const [protocol, create] of Object.entries(streams)) {
+  for (const [protocol, create] of Object.entries(guesses)) {
     const reading = create()[side](bytes);
     if (reading === 'yes' || reading === 'pass') return protocol as ExpectedProtocol;
   }

@@ -228,6 +228,9 @@ describe('what is not as it was expected is told at the first octet that cannot 
       expect(guessProtocol('client', content)).toBe(spoken);
     }
     expect(guessProtocol('client', text('EHLO x\r\n'))).toBe('unknown');
+    // What may be a question of DNS as well.
+    const question = bytes('00 01 01 00 00 01 00 00 00 00 00 00 01 61 00 00 01 00 01');
+    expect(guessProtocol('client', question)).toBe('unknown');
   });
 
   it.each<[string, ExpectedProtocol, readonly Turn[], Side, string]>([
