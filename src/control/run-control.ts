@@ -14,6 +14,7 @@ import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
 import { openAccessLog } from './access-log.ts';
 import { countLostEntries } from '../ledger/replica/lost-entries.ts';
+import { everyGateway, portsOf } from './every-gateway.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
@@ -216,7 +217,8 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       deviceAuthorityKeyPem: authorities.device.privateKeyPem,
       state: () => store.state,
       fleeting,
-      gatewayPorts: () => new Set(gatewayAddresses().map((address) => address.split(':').at(-1) ?? '')),
+      // Whichever gateway sent a browser here, it goes back to that one.
+      gatewayPorts: () => portsOf(everyGateway(gatewayAddresses(), settings.gateway)),
       sessionKey: () => keys.current('session'),
       isLedgerAway: () => health.isAway(),
       pseudonymOf: async (user) => await people?.pseudonym(user, clock()),

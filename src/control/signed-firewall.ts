@@ -6,6 +6,7 @@ import { tokenIssuer } from '../contract/session-token.ts';
 import { chooseFirewall } from '../domain/choose-firewall.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import { nowSeconds } from './control-parts.ts';
+import { everyGateway } from './every-gateway.ts';
 import type { ControlParts } from './control-parts.ts';
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -32,7 +33,7 @@ type SigningParts = Pick<ControlParts, 'store' | 'gateway' | 'policySigner' | 'c
 /** The firewall of a device as it has to be now, signed; also that there is to be none. */
 export function signedFirewall(parts: SigningParts, id: DeviceId): string {
   const { state } = parts.store;
-  const { addresses, others = [] } = parts.gateway;
+  const { addresses } = parts.gateway;
   const device = state.devices.get(id);
   const chosen = device === undefined ? undefined : chooseFirewall(state, device);
   return signPolicy(parts, {
@@ -46,7 +47,7 @@ export function signedFirewall(parts: SigningParts, id: DeviceId): string {
             ...(chosen.outbound === undefined ? {} : { outbound: chosen.outbound }),
           },
     // All that the laptop may go to: the one in another zone most of all, once its own is dead.
-    gateways: [...addresses(), ...others.flatMap((other) => other.addresses)],
+    gateways: [...everyGateway(addresses(), parts.gateway)],
   });
 }
 
