@@ -43,7 +43,7 @@ export async function retireRecords(retention: RecordRetention, at: number): Pro
       isWritten,
       retiredOf: checkpointer.retiredOf,
       keep: createKeep(data, kept, logger),
-      retiring: (stream, part) => checkpointer.retiring(stream, { ...part, by: gateway }),
+      retiring: (stream, part, isOver) => checkpointer.retiring(stream, { ...part, by: gateway }, isOver),
     });
     const keptFiles = await retireKept(kept, securityBefore, checkpointer);
     if (files + keptFiles > 0) logger.info({ files, keptFiles, days }, 'old flow records removed');
@@ -54,7 +54,7 @@ export async function retireRecords(retention: RecordRetention, at: number): Pro
     const before = at - days.administration * dayMs;
     const files = await log.retire(before, {
       retiredOf: checkpointer.retiredOf,
-      retiring: (stream, part) => checkpointer.retiring(stream, { ...part, by: gateway }),
+      retiring: (stream, part, isOver) => checkpointer.retiring(stream, { ...part, by: gateway }, isOver),
     });
     if (files > 0) logger.info({ files, keepDays: days.administration }, 'old records of access removed');
     await checkpointer.retire(before);

@@ -24,7 +24,7 @@ export interface Retirement {
     retired: RetiredPart | undefined,
   ) => Promise<{ readonly kept: KeptFiles | undefined } | undefined>;
   /** Awaited before anything of a chain is removed: what it leaves behind must vouch for it. */
-  readonly retiring?: (stream: FlowStream, part: RetiredPart) => Promise<void>;
+  readonly retiring?: (stream: FlowStream, part: RetiredPart, isOver: boolean) => Promise<void>;
 }
 
 export interface SegmentFile {
@@ -54,6 +54,7 @@ export async function retireSegments(retirement: Retirement): Promise<number> {
     const old = await oldOnes(directory, stream, isCurrent ? chain.slice(0, -1) : chain, before);
     const last = old.at(-1);
     if (last === undefined) continue;
+    const isOver = !isCurrent && old.length === chain.length;
     const known = retiredOf?.(stream);
     // Those that a kill left behind are on record already.
     const fresh = old.filter(({ segment }) => segment > (known?.segment ?? 0));
@@ -62,9 +63,9 @@ export async function retireSegments(retirement: Retirement): Promise<number> {
       if (put === undefined) continue;
       const { segment, sequence, hash } = last;
       const { kept } = put;
-      await retiring?.(stream, { segment, sequence, hash, before, ...(kept === undefined ? {} : { kept }) });
+      const part = { segment, sequence, hash, before, ...(kept === undefined ? {} : { kept }) };
+      await retiring?.(stream, part, isOver);
     }
-    const isOver = !isCurrent && old.length === chain.length;
     if (!isOver)
       replaceFile(join(directory, retiredName(stream)), Buffer.from(formatRetired(last)), everybodysMode);
     for (const { name } of old) await rm(join(directory, name), { force: true });

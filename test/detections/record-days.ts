@@ -40,12 +40,13 @@ const recorder = createFlowRecorder({
   now: () => now,
 });
 
-/** Fingerprints of JA4, by flow: not in what a recorder of this version writes. */
-const fingerprints = new Map<string, string>();
-
 function factsOf(
   { user, device, address }: Scene,
-  { appName = 'grants', diskEncrypted = true }: { appName?: string; diskEncrypted?: boolean } = {},
+  {
+    appName = 'grants',
+    diskEncrypted = true,
+    ja4 = 't13d1516h2_8daaf6152771_02713d6af862',
+  }: { appName?: string; diskEncrypted?: boolean; ja4?: string } = {},
 ): FlowFacts & { readonly subject: Subject } {
   flows += 1;
   const { certificate, token } = subject;
@@ -56,7 +57,7 @@ function factsOf(
   };
   return {
     id: `flow-${String(flows).padStart(4, '0')}` as FlowId,
-    connection: { ...connection, source: { ...connection.source, address } },
+    connection: { ...connection, source: { ...connection.source, address }, ja4: fingerprint(ja4) },
     startedAt: now,
     subject: {
       certificate: { ...certificate, device: device as DeviceId },
@@ -67,6 +68,10 @@ function factsOf(
     upstream,
     request,
   };
+}
+function fingerprint(value: string): NonNullable<FlowFacts['connection']['ja4']> {
+  const [a = '', b = '', c = ''] = value.split('_');
+  return { value, a, b, c };
 }
 const outcome = (bytesOut: number, refusal?: string): FlowOutcome => ({
   endedAt: now,
@@ -81,9 +86,8 @@ function use(
   scene: Scene,
   options: { appName?: string; megabytes?: number; ja4?: string; diskEncrypted?: boolean } = {},
 ): void {
-  const { megabytes = 2, ja4 = 't13d1516h2_8daaf6152771_02713d6af862', ...more } = options;
+  const { megabytes = 2, ...more } = options;
   const facts = factsOf(scene, more);
-  fingerprints.set(facts.id, ja4);
   recorder.request(facts, outcome(megabytes * 1024 ** 2));
 }
 const refuse = (scene: Scene): void =>
@@ -167,13 +171,7 @@ for (const [scene, name] of [
 }
 recorder.close();
 
-const lines = linesIn(directory).map((line) => {
-  const record = JSON.parse(line) as { class_uid: number; metadata: { correlation_uid: string } };
-  const value = fingerprints.get(record.metadata.correlation_uid);
-  return value === undefined
-    ? line
-    : JSON.stringify({ ...record, ja4_fingerprint_list: [{ type_id: 1, type: 'JA4', value }] });
-});
+const lines = linesIn(directory);
 rmSync(directory, { recursive: true });
 const file = new URL('fixtures/recorded-days.jsonl.gz', import.meta.url);
 writeFileSync(file, gzipSync(`${lines.join('\n')}\n`, { level: 9 }));

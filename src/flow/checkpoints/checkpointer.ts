@@ -27,8 +27,8 @@ export interface CheckpointerOptions {
 export interface Checkpointer {
   /** Signs what went on since the last time. Rejects with what the file system throws. */
   tick(): Promise<void>;
-  /** Signs that the beginning of a chain is about to be removed: to be awaited before it is. */
-  readonly retiring: (stream: FlowStream, part: RetiredPart) => Promise<void>;
+  /** Signs that the beginning of a chain, or all of one that is over, is about to be removed: to be awaited before it is. */
+  readonly retiring: (stream: FlowStream, part: RetiredPart, isOver?: boolean) => Promise<void>;
   /** What was signed of the beginning of a chain. */
   readonly retiredOf: (stream: FlowStream) => RetiredPart | undefined;
   /** Removes checkpoints of files that say nothing later than a time (epoch milliseconds). @returns how many files */
@@ -81,13 +81,13 @@ export async function startCheckpointer(options: CheckpointerOptions): Promise<C
 
   return {
     tick: () => inTurn(look),
-    retiring: (stream, part) =>
+    retiring: (stream, part, isOver = false) =>
       inTurn(async () => {
         const name = streamName(stream);
         const { segment, sequence, hash } = part;
         const known = log.marks.get(name) ?? { stream: name, segment, sequence, hash, ended: false };
         const at = now();
-        log.append([{ ...known, retired: { at, ...part } }], at);
+        log.append([{ ...known, ended: known.ended || isOver, retired: { at, ...part } }], at);
       }),
     retiredOf: (stream) => log.marks.get(streamName(stream))?.retired,
     retire: (before) => inTurn(() => log.retire(before, now())),

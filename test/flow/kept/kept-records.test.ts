@@ -211,3 +211,31 @@ test('goes on after it was killed between any two of its steps', async () => {
   expect(await keptRecords(data)).toHaveLength(3);
   expect(segmentsIn(flows)).toHaveLength(1);
 });
+
+test('leaves nothing behind of a chain that was over before anything of it was signed', async () => {
+  clock.now = monday;
+  const data = makeData();
+  const recorder = open(data);
+  recorder.request(allowedFacts, answered);
+  recorder.close();
+  clock.now = monday + 100 * dayMs;
+  const checkpointer = await openCheckpointer(data);
+  await retireRecords(
+    {
+      data,
+      days: { flows: 90, security: 365, administration: 730 },
+      gateway: 'gateway.example.org',
+      flows: { checkpointer, isWritten: () => false },
+      access: undefined,
+      logger: pino({ level: 'silent' }),
+    },
+    clock.now,
+  );
+  await checkpointer.close();
+  expect(readdirSync(flowsOf(data))).toEqual([]);
+  expect(await verifyRecords(data)).toMatchObject({
+    problems: [],
+    streams: [],
+    retirements: [{ sequence: 1 }],
+  });
+});

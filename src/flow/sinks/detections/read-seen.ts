@@ -51,7 +51,7 @@ export function createSeenReader(saved?: unknown): SeenReader {
         app: ours(record, 'app'),
         address: text(memberOf(record, 'src_endpoint', 'ip')),
         bytes: bytesOf(record, flow),
-        ja4: ja4Of(record),
+        ja4: ours(record, 'ja4'),
         posture: postureOf(record),
         rule,
         evidence: evidenceOf(record),
@@ -73,14 +73,6 @@ function numberOf(record: FlowRecord, ...path: readonly string[]): number | unde
 /** Of a sign-in, once a token said who it is. */
 function userOf(record: FlowRecord): string | undefined {
   return memberOf(record, 'user', 'type_id') === 1 ? text(memberOf(record, 'user', 'name')) : undefined;
-}
-
-/** As OCSF has it, in the list of fingerprints of the handshake. */
-function ja4Of(record: FlowRecord): string | undefined {
-  const list = memberOf(record, 'tls', 'ja4_fingerprint_list') ?? memberOf(record, 'ja4_fingerprint_list');
-  if (!Array.isArray(list)) return undefined;
-  const found = (list as unknown[]).find((each) => memberOf(each, 'type_id') === 1);
-  return text(memberOf(found, 'value'));
 }
 
 function postureOf(record: FlowRecord): Seen['posture'] {
