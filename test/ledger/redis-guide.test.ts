@@ -7,6 +7,10 @@ import type { RedisSettings } from '../../src/contract/redis-settings.ts';
 import { redisCheck } from '../../src/doctor/checks/redis.ts';
 import { genesisHead } from '../../src/ledger/chain.ts';
 import { readRedisAddress } from '../../src/ledger/redis/redis-address.ts';
+import { createPeople } from '../../src/control/people/people.ts';
+import { createRedisPeople } from '../../src/control/people/redis-people.ts';
+import { createSealer } from '../../src/identity/sealer.ts';
+import { openRedisConnection } from '../../src/ledger/redis/redis-connection.ts';
 import { openFleeting } from '../../src/control/fleeting/open-fleeting.ts';
 import { openRedisLedger } from '../../src/ledger/redis/redis-ledger.ts';
 import { makeOrganization } from '../lab/pki.ts';
@@ -52,10 +56,20 @@ describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisH
       networkPut('a'),
       networkPut('b'),
     ]);
+    const people = createPeople(
+      createRedisPeople(openRedisConnection(readRedisAddress({ url, ...as }, directory)), 'postern'),
+      createSealer((await makeOrganization()).authorities.device.privateKeyPem),
+    );
+    cleanUps.push(() => people.close());
+    const pseudonym = await people.pseudonym('alice@example.org', Date.now());
     await server.kill();
     await server.restart();
     await expect.poll(() => ledger.head().catch(String)).toMatchObject({ sequence: 3 });
     expect(await Array.fromAsync(ledger.read(0))).toEqual(appended);
+    await expect
+      .poll(() => people.reidentify([pseudonym]).catch(String))
+      .toEqual(new Map([[pseudonym, 'alice@example.org']]));
+    expect(await people.destroy(new Set([String(await people.idOf('alice@example.org'))]))).toBe(1);
 
     const anyone = openRedisLedger(
       readRedisAddress({ url, prefix: 'postern', waitForReplicas: 0 }, directory),
