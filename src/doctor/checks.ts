@@ -13,6 +13,7 @@ import { policiesCheck } from './checks/policies.ts';
 import { portsCheck } from './checks/ports.ts';
 import { redisCheck } from './checks/redis.ts';
 import { revocationListsCheck } from './checks/revocation-lists.ts';
+import { scannerCheck } from './checks/scanner.ts';
 import { serverCheck } from './checks/server.ts';
 import { sinksCheck } from './checks/sinks.ts';
 import { serversCheck } from './checks/servers.ts';
@@ -38,6 +39,7 @@ export const checks: readonly Check[] = [
   networksCheck,
   upstreamsCheck,
   inspectionCheck,
+  scannerCheck,
   policiesCheck,
   twoPeopleCheck,
   devicesCheck,

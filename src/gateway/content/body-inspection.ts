@@ -82,11 +82,6 @@ export class BodyInspection {
   /** One piece after another: the promise of the one before has to be kept. */
   write(piece: Buffer): Promise<void> | undefined {
     if (this.#isOver || this.#isUnread) return undefined;
-    if (this.#inspectors.every(({ of }) => of.verdict !== undefined)) {
-      this.#isUnread = true;
-      this.#decoder?.abort();
-      return undefined;
-    }
     return this.#decoder === undefined ? this.#hand(piece) : this.#decoder.write(piece);
   }
 
@@ -134,6 +129,11 @@ export class BodyInspection {
     for (const { of } of this.#inspectors) {
       const pause = of.verdict === undefined ? of.write(piece) : undefined;
       if (pause !== undefined) (pauses ??= []).push(pause);
+    }
+    if (this.#inspectors.every(({ of }) => of.verdict !== undefined)) {
+      // A small piece may unpack to a great deal that nobody needs any more.
+      this.#isUnread = true;
+      this.#decoder?.abort();
     }
     return pauses === undefined ? undefined : Promise.all(pauses).then(() => undefined);
   }
