@@ -42,8 +42,8 @@ export function readMultipart(contentType: string, body: string, isCut: boolean)
   }
 }
 
-/** RFC 2046, section 5.1.1: one of them, of its characters, in double quotes or not. */
-function boundaryOf(contentType: string): string | undefined {
+/** RFC 2046, section 5.1.1: one of them, of its characters, in double quotes or not; undefined where it is not so. */
+export function boundaryOf(contentType: string): string | undefined {
   const parameters = contentType.match(/;[ \t]*boundary[ \t]*=/gi) ?? [];
   const match =
     /;[ \t]*boundary=(?:"([0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-])"|([0-9A-Za-z'+_.-]{1,70}))[ \t]*(?:;|$)/i.exec(

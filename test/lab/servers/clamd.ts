@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,9 +13,13 @@ const clamd = '/usr/sbin/clamd';
 /** What to install where it is missing; empty where it is there. */
 export const clamdMissing = existsSync(clamd) ? '' : ' (skipped: apt-get install clamav-daemon)';
 
-/** What our one signature finds, and how clamd names it: what is not from its makers it says so of. */
+/** What one of our signatures finds, and how clamd names it: what is not from its makers it says so of. */
 export const infection = Buffer.from('POSTERN-MALWARE-TEST-SIGNATURE');
 export const signature = 'Postern.Test.Signature.UNOFFICIAL';
+
+/** And what it finds by its length and hash, as it does most of what it knows. */
+export const knownByHash = Buffer.from('All of this, and nothing else, is malware.\n'.repeat(99));
+export const hashSignature = 'Postern.Test.Hash.UNOFFICIAL';
 
 export interface LabClamd extends KeptServer {
   readonly port: number;
@@ -23,12 +28,14 @@ export interface LabClamd extends KeptServer {
   remove(): Promise<void>;
 }
 
-/** A clamd with a signature of its own, and none from anywhere else. */
+/** A clamd with two signatures of its own, and none from anywhere else. */
 export async function startClamd(settings: Readonly<Record<string, string>> = {}): Promise<LabClamd> {
   const directory = await mkdtemp(join(tmpdir(), 'postern-clamd-'));
   const port = await findFreePort('127.0.0.1');
   const path = join(directory, 'clamd.ctl');
   await writeFile(join(directory, 'lab.ndb'), `Postern.Test.Signature:0:*:${infection.toString('hex')}\n`);
+  const sha256 = createHash('sha256').update(knownByHash).digest('hex');
+  await writeFile(join(directory, 'lab.hsb'), `${sha256}:${knownByHash.length}:Postern.Test.Hash:73\n`);
   const lines = {
     DatabaseDirectory: directory,
     TemporaryDirectory: directory,
