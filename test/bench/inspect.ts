@@ -12,6 +12,7 @@ import { form, inspected } from '../inspection/corpus/corpus-request.ts';
 import type { CorpusRequest } from '../inspection/corpus/corpus-request.ts';
 import { ordinary } from '../inspection/corpus/ordinary.ts';
 import { labSettings } from '../lab/gateway.ts';
+import { measureScannedUpload } from './support/malware-upload.ts';
 import { startModSecurity } from './support/modsecurity.ts';
 import type { ModSecurity } from './support/modsecurity.ts';
 import { dataLossRows } from './support/data-loss-rows.ts';
@@ -21,7 +22,7 @@ import { median } from './support/table.ts';
 
 /**
  * What inspecting requests and contents finds and costs: `npm run bench:inspect -- [--json FILE] [--quick] [--rules DIR]`. Beside it
- * ModSecurity in nginx with the same rules, where it is installed.
+ * ModSecurity in nginx with the same rules, where it is installed; and a large upload through clamd, where that is.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -94,6 +95,8 @@ for (const paranoia of levels) {
   rows.push(...(await ratesOf(peer, paranoia)));
   await peer.stop();
 }
+const scanned = await measureScannedUpload(directory, flags.quick === true ? 250_000_000 : 1_000_000_000);
+rows.push(...scanned);
 rmSync(directory, { recursive: true, force: true });
 
 async function ratesOf(peer: ModSecurity, paranoia: number): Promise<Row[]> {
@@ -217,4 +220,5 @@ if (!hasPeer)
   console.log(
     '\nNot found, and so not measured beside it: nginx with ModSecurity (libnginx-mod-http-modsecurity).',
   );
+if (scanned.length === 0) console.log('\nNot found, and so not measured: clamd (clamav-daemon) and curl.');
 process.exit(0);

@@ -12,6 +12,13 @@ import type { ClientIdentity, Target } from './target.ts';
 const posternScript = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const postern = [process.execPath, posternScript];
 
+export interface PosternOptions {
+  /** By path, with dots between. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Lines of the application's resource. */
+  readonly app?: string;
+}
+
 /**
  * Postern as an operator starts it: `init`, `serve` with one worker, `apply`, a laptop enrolled over the API. `server` is
  * what to run in the place of `postern`.
@@ -20,6 +27,7 @@ export async function startPostern(
   directory: string,
   upstreamPort: number,
   server: readonly string[] = postern,
+  more: PosternOptions = {},
 ): Promise<Target> {
   const data = join(directory, 'data');
   const env: NodeJS.ProcessEnv = { ...process.env, POSTERN_CONTEXT: join(directory, 'context.yaml') };
@@ -33,6 +41,7 @@ export async function startPostern(
   settings.setIn(['gateway', 'addresses'], ['127.0.0.1:0']);
   settings.setIn(['limits', 'maxConnectionsPerAddress'], 20_000);
   settings.setIn(['log', 'level'], 'warn');
+  for (const [path, value] of Object.entries(more.settings ?? {})) settings.setIn(path.split('.'), value);
   await writeFile(config, String(settings));
 
   // The core of the measured is for the worker alone; what runs beside it lives with the load.
@@ -45,7 +54,7 @@ export async function startPostern(
   const controlPort = portOf('control');
   env['POSTERN_SERVER'] = `https://localhost:${controlPort}`;
   const resources = join(directory, 'resources.yaml');
-  await writeFile(resources, resourcesFor(upstreamPort));
+  await writeFile(resources, resourcesFor(upstreamPort, more.app));
   await run([...postern, 'apply', '-f', resources], env);
   const client = await enrollLaptop(controlPort, join(directory, 'context.yaml'), env);
   const workers = descendants(serving.pid, 'worker.ts');
@@ -61,7 +70,7 @@ export async function startPostern(
   };
 }
 
-const resourcesFor = (upstreamPort: number): string => `kind: Network
+const resourcesFor = (upstreamPort: number, app = ''): string => `kind: Network
 name: bench
 attach: { direct: true }
 ---
@@ -71,6 +80,7 @@ network: bench
 host: ${appHost}
 protocol: http
 upstreams: [http://127.0.0.1:${upstreamPort}]
+${app}
 ---
 kind: Group
 name: bench
