@@ -259,6 +259,17 @@ describe('a network', () => {
   });
 });
 
+describe('a scan for malware', () => {
+  it('is for http, and set where it is asked for', () => {
+    expect(
+      problemsOf(network(), app({ inspect: ['malware'], malware: { whenUnavailable: 'pass' } })),
+    ).toEqual([]);
+    expect(problemsOf(network(), app({ malware: { maxBytes: 5000 } }))).toEqual([
+      'App grants: malware: needs `inspect: [malware]`',
+    ]);
+  });
+});
+
 describe('a group', () => {
   it('has members that a token can name', () => {
     expect(problemsOf(group('alice@example.org', 'bob', 'renée@example.org'))).toEqual([]);
