@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { DialledUpstream } from '../../domain/flow.ts';
 import type { App } from '../../domain/resources.ts';
+import { readAnswerHead } from '../answer-headers.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { BodyRefused } from '../request-body.ts';
@@ -92,6 +93,8 @@ export class InspectedAnswer implements UpstreamAnswer {
       contentLength,
       unread: status === 206 ? 'partial' : this.#canBreakOff(contentLength) ? undefined : 'streamed',
     });
+    // `next` hears of it only when the upstream's connection may already carry another user's request.
+    if (readAnswerHead(status, headers).bindsConnection) this.#call?.bindConnection();
     this.#inspection = inspection;
     this.#head = [status, statusText, headers, contentLength];
     if (inspection.refusal !== undefined) return this.#refuse(inspection.refusal);
