@@ -29,7 +29,8 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
       let bytes = 0;
       try {
         const place = {
-          uid: createUuidV7(loggedTime),
+          // Of one with a context it is made of its hash.
+          uid: context === undefined ? createUuidV7(loggedTime) : '',
           sequence: sequence + 1,
           loggedTime,
           lost,

@@ -18,5 +18,5 @@ export const detectionsWorker = 999;
 export const chainStart = ({ worker, startedAt, bootId }: FlowStream): string =>
   hash('sha256', JSON.stringify(['postern-flow-chain-1', bootId, worker, startedAt]), 'hex');
 
-/** Lower-case hexadecimal SHA-256 of a line's bytes, the line feed not among them. */
-export const lineHash = (line: Uint8Array): string => hash('sha256', line, 'hex');
+/** Lower-case hexadecimal SHA-256 of a line's bytes, or of one that is ASCII; the line feed is not among them. */
+export const lineHash = (line: Uint8Array | string): string => hash('sha256', line, 'hex');

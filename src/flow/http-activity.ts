@@ -3,7 +3,7 @@ import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
 import type { Activity, Draft, Origin } from './envelope.ts';
 import { splitAuthority } from './parties.ts';
-import { asciiMembers, bound, quote, textLimits } from './safe-text.ts';
+import { asciiMembers, bound, pathOnly, quote, quotePath, textLimits } from './safe-text.ts';
 import { trafficMembers } from './traffic.ts';
 
 /** Methods that OCSF 1.8.0 has an activity for; others are activity 99 under their own name. */
@@ -41,7 +41,7 @@ export function createHttpActivity(
     const activity =
       known ??
       activityOf(4002, 'HTTP Activity', 99, bound(request.method, textLimits.method) || 'Other', origin);
-    const path = quote(pathOnly(request.path), textLimits.path);
+    const path = quotePath(request.path);
     const members = `${requestMembers(request, known !== undefined)},"url":{${urlMembers(request)},"path":${path}}`;
     return draftOf(activity, facts, outcome, context, members, truncatedTexts(request));
   };
@@ -68,12 +68,6 @@ function draftOf(
     postern: ',"context":null',
     truncated,
   };
-}
-
-/** Queries hold tokens and personal data. The caller cuts them off; this is the second lock on that door. */
-export function pathOnly(path: string): string {
-  const end = path.search(/[?#]/);
-  return end === -1 ? path : path.slice(0, end);
 }
 
 type Request = NonNullable<FlowFacts['request']>;

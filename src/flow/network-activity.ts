@@ -2,9 +2,9 @@ import type { FlowFacts, FlowOutcome, TunnelTraffic } from '../domain/flow.ts';
 import type { Context } from './context.ts';
 import { activityOf } from './envelope.ts';
 import type { Activity, Draft, Origin } from './envelope.ts';
-import { pathOnly, truncatedTexts } from './http-activity.ts';
+import { truncatedTexts } from './http-activity.ts';
 import { splitAuthority } from './parties.ts';
-import { asciiMembers, bound, textLimits } from './safe-text.ts';
+import { asciiMembers, bound, pathOnly, textLimits } from './safe-text.ts';
 import { partialTrafficMembers, trafficMembers } from './traffic.ts';
 import { judgeOutcome } from './verdict.ts';
 

@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { plainFile } from './plain-file.ts';
 
 export interface LineBefore {
   /** Without its line feed. */
@@ -15,7 +16,7 @@ const lineFeed = 0x0a;
  * line that is still being written has no line feed and is not among them.
  */
 export async function* readLinesBackwards(path: string, end?: number): AsyncIterable<LineBefore> {
-  const file = await open(path, 'r');
+  const file = await open(path, plainFile);
   try {
     let position = Math.min(end ?? Number.POSITIVE_INFINITY, (await file.stat()).size);
     /** What was read and not handed over: from `position` to just behind a line feed, but for the end of the file. */

@@ -36,8 +36,7 @@ export function readChainLink(line: Buffer): ChainLink | ContextLink | undefined
 function readShort({ payload, hash, isSound }: Frame): ChainLink | undefined {
   const values = parseShort(payload);
   if (values === undefined) return undefined;
-  const [context, sequence, , loggedAt] = values;
-  const [lost, previous] = values.slice(-2) as [number, string];
+  const { context, sequence, loggedTime: loggedAt, lost, previous } = values;
   if (sequence < 1) return undefined;
   return {
     kind: 'record',

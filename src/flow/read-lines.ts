@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { plainFile } from './plain-file.ts';
 
 export interface RawLine {
   /** Without its line feed. Valid until the next one is asked for. */
@@ -12,11 +13,14 @@ export interface RawLine {
 /** A line longer than any record can be is handed over in pieces, so that no file can fill the memory. */
 const mostLineBytes = 1024 * 1024;
 
+// Its types know of words only.
+const streamOptions = { highWaterMark: 256 * 1024, flags: plainFile as unknown as string };
+
 /** Lines of a file as bytes, since hashes are of bytes. */
 export async function* readLines(path: string): AsyncIterable<RawLine> {
   let rest: Buffer = Buffer.alloc(0);
   let number = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+  for await (const chunk of createReadStream(path, streamOptions)) {
     let data = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
     for (let end = data.indexOf(0x0a); end !== -1; end = data.indexOf(0x0a)) {
       number += 1;

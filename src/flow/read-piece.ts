@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { plainFile } from './plain-file.ts';
 
 export interface Piece {
   /** Whole lines without their line feeds. */
@@ -19,7 +20,7 @@ const mostLineBytes = 4 * 1024 * 1024;
  * @throws what the file system throws
  */
 export async function readPiece(path: string, offset: number, bytes: number): Promise<Piece> {
-  const file = await open(path, 'r');
+  const file = await open(path, plainFile);
   try {
     const available = (await file.stat()).size - offset;
     for (let length = Math.min(available, bytes); ; length = Math.min(available, length * 4)) {

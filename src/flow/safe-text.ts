@@ -26,6 +26,20 @@ export function quote(text: string, maxLength: number): string {
   return asciiJson(bound(text, maxLength));
 }
 
+const plainPath = /^[\x20\x21\x24-\x3e\x40-\x5b\x5d-\x7e]*$/;
+
+/** Queries hold tokens and personal data. The caller cuts them off; this is the second lock on that door. */
+export function pathOnly(path: string): string {
+  const end = path.search(/[?#]/);
+  return end === -1 ? path : path.slice(0, end);
+}
+
+/** A bounded path as a JSON string, without what may follow it. */
+export const quotePath = (path: string): string =>
+  path.length <= textLimits.path && plainPath.test(path)
+    ? `"${path}"`
+    : quote(pathOnly(path), textLimits.path);
+
 /** What is kept of each text that a client or an application chose, in UTF-16 units. */
 export const textLimits = {
   path: 2048,

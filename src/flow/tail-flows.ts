@@ -1,6 +1,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlowRecord } from './frames/context.ts';
+import { plainFile } from './plain-file.ts';
 import { parseSegmentName, streamName } from './segment-names.ts';
 import { createSegmentReader } from './segment-reader.ts';
 import type { SegmentReader } from './segment-reader.ts';
@@ -74,7 +75,7 @@ const segmentNames = async (directory: string): Promise<string[]> =>
 
 /** Where a reader that came now would start: never in the middle of a line. */
 async function endOfLastLine(path: string, size: number): Promise<number> {
-  const file = await open(path, 'r');
+  const file = await open(path, plainFile);
   try {
     const length = Math.min(size, 64 * 1024);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);

@@ -8,6 +8,7 @@ import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
 import type { FlowReport, Retirement, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import { parseHead } from './head.ts';
 import type { FlowHead } from './head.ts';
+import { plainFile } from './plain-file.ts';
 import { parseRetired } from './retired.ts';
 import type { RetiredPart } from './retired.ts';
 import { verifyRetired } from './verify-retired.ts';
@@ -153,13 +154,15 @@ async function findStreams(
     const retired = parseRetiredName(name);
     if (retired === undefined) continue;
     const entry = entryOf(retired);
-    entry.retired = parseRetired(await readFile(join(directory, name), 'latin1'));
+    entry.retired = parseRetired(
+      await readFile(join(directory, name), { encoding: 'latin1', flag: plainFile }),
+    );
     entry.retiredProblem = entry.retired === undefined;
   }
   for (const name of names) {
     const stream = parseHeadName(name);
     if (stream === undefined) continue;
-    const text = await readFile(join(directory, name), 'latin1');
+    const text = await readFile(join(directory, name), { encoding: 'latin1', flag: plainFile });
     const entry = entryOf(stream);
     entry.head = parseHead(text);
     // Empty until the first sync.

@@ -53,6 +53,7 @@ test('a receiver proves what it was delivered, and finds what was changed or is 
     [/"duration":\d+/, '"duration":1'],
     [/"end_time":\d+/, '"end_time":1'],
     [/"bytes":\d+/, '"bytes":1'],
+    [/"uid":"0(?=[^"]+","sequence")/, '"uid":"1'],
     [/"correlation_uid":"0/, '"correlation_uid":"1'],
     [/"boot":/, '"extra":1,"boot":'],
   ];

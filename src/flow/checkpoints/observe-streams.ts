@@ -1,10 +1,10 @@
-import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chainStart } from '../chain.ts';
 import type { FlowStream } from '../chain.ts';
 import { parseHead } from '../head.ts';
+import { plainFile } from '../plain-file.ts';
 import { readChainLink } from '../read-chain-link.ts';
 import { headName, parseHeadName, parseSegmentName, segmentName, streamName } from '../segment-names.ts';
 import type { StreamMark } from './checkpoint.ts';
@@ -142,7 +142,7 @@ async function readPlain<Value>(
 ): Promise<Value | undefined> {
   let file: FileHandle;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    file = await open(path, plainFile);
   } catch (error) {
     if (['ENOENT', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { asciiMembers, quote } from '../safe-text.ts';
+import { uuidV7Of } from '../uuid.ts';
 import type { ShortRecord } from './short-record.ts';
 
 /** A record as an object of OCSF, see schema/. Not verified. */
@@ -10,8 +11,8 @@ export const contextHash = (text: string): string => hash('sha256', text, 'hex')
 /** What records have in common: puts a short one together with it, and is the record that a receiver sees. */
 export interface ExpandedContext {
   /** One line of ASCII JSON: the same bytes for the same record, wherever and whenever it is read. */
-  textOf(values: ShortRecord): string;
-  recordOf(values: ShortRecord): FlowRecord;
+  textOf(own: ShortRecord, hash: string): string;
+  recordOf(own: ShortRecord, hash: string): FlowRecord;
   /** `unmapped.postern` of all its records, which says whose chain it is of. */
   readonly postern: FlowRecord;
 }
@@ -60,57 +61,32 @@ export function parseContext(text: string): ExpandedContext | undefined {
   if (asWritten !== text) return undefined;
   return {
     postern: known.postern,
-    textOf([
-      context,
-      sequence,
-      uid,
-      logged,
-      start,
-      end,
-      flow,
-      parent,
-      path,
-      status,
-      bytesIn,
-      bytesOut,
-      ...rest
-    ]) {
-      const [endedBy, postureAge, lost, previous] = rest;
+    textOf({ context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }, hash) {
+      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, previous } = own;
       const id = json(flow);
       return (
-        `{${texts.top},"time":${end},"start_time":${start},"end_time":${end},"duration":${Math.max(0, end - start)}` +
-        `,"metadata":{${texts.metadata},"uid":${json(uid)},"sequence":${sequence},"logged_time":${logged}` +
-        `,"correlation_uid":${id}},"http_request":{${texts.request},"url":{${texts.url},"path":${json(path)}}}` +
+        `{${texts.top},"time":${endTime},"start_time":${startTime},"end_time":${endTime}` +
+        `,"duration":${Math.max(0, endTime - startTime)}` +
+        `,"metadata":{${texts.metadata},"uid":"${uuidV7Of(loggedTime, hash)}","sequence":${sequence}` +
+        `,"logged_time":${loggedTime},"correlation_uid":${id}}` +
+        `,"http_request":{${texts.request},"url":{${texts.url},"path":${json(path)}}}` +
         `,"http_response":{"code":${status}}` +
         `,"traffic":{"bytes_in":${bytesOut},"bytes_out":${bytesIn},"bytes":${bytesIn + bytesOut}}` +
         `,"unmapped":{"postern":{"flow":${id},"parent":${parent === null ? 'null' : json(parent)},${texts.postern}` +
-        `,"postureAgeSeconds":${postureAge},"endedBy":${json(endedBy)},"lost":${lost}` +
+        `,"postureAgeSeconds":${postureAgeSeconds},"endedBy":${json(endedBy)},"lost":${lost}` +
         `,"context":${json(context)},"previous":${json(previous)}}}}`
       );
     },
-    recordOf([
-      context,
-      sequence,
-      uid,
-      logged,
-      start,
-      end,
-      flow,
-      parent,
-      path,
-      status,
-      bytesIn,
-      bytesOut,
-      ...rest
-    ]) {
-      const [endedBy, postureAge, lost, previous] = rest;
+    recordOf({ context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }, hash) {
+      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, previous } = own;
+      const uid = uuidV7Of(loggedTime, hash);
       return {
         ...known.top,
-        time: end,
-        start_time: start,
-        end_time: end,
-        duration: Math.max(0, end - start),
-        metadata: { ...known.metadata, uid, sequence, logged_time: logged, correlation_uid: flow },
+        time: endTime,
+        start_time: startTime,
+        end_time: endTime,
+        duration: Math.max(0, endTime - startTime),
+        metadata: { ...known.metadata, uid, sequence, logged_time: loggedTime, correlation_uid: flow },
         http_request: { ...known.request, url: { ...known.url, path } },
         http_response: { code: status },
         traffic: { bytes_in: bytesOut, bytes_out: bytesIn, bytes: bytesIn + bytesOut },
@@ -119,7 +95,7 @@ export function parseContext(text: string): ExpandedContext | undefined {
             flow,
             parent,
             ...known.postern,
-            postureAgeSeconds: postureAge,
+            postureAgeSeconds,
             endedBy,
             lost,
             context,

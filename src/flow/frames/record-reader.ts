@@ -69,14 +69,14 @@ export function createRecordReader(): RecordReader {
         return 'context';
       }
       if (kind === 'record') return wholeRecord(payload, hash);
-      const values = parseShort(payload);
-      const context = values && contextOf(values[0]);
-      if (values === undefined || context === undefined || context === null) return undefined;
+      const own = parseShort(payload);
+      const context = own && contextOf(own.context);
+      if (own === undefined || context === undefined || context === null) return undefined;
       return {
-        sequence: values[1],
+        sequence: own.sequence,
         hash,
-        text: context.textOf(values),
-        record: context.recordOf(values),
+        text: context.textOf(own, hash),
+        record: context.recordOf(own, hash),
       };
     },
   };

@@ -1,49 +1,48 @@
 import type { FlowFacts, FlowOutcome } from '../../domain/flow.ts';
 import type { Place } from '../envelope.ts';
-import { pathOnly } from '../http-activity.ts';
 import { postureAgeSeconds } from '../posture-age.ts';
-import { asciiJson, quote, textLimits } from '../safe-text.ts';
+import { asciiJson, quote, quotePath } from '../safe-text.ts';
 
-/** What one request's record has of its own, beside its context: in the order in which it is written and hashed. */
-export type ShortRecord = readonly [
+/** What one request's record has of its own, beside its context. Its id is made of its time and its hash. */
+export interface ShortRecord {
   /** Hash of the context: of its line, as a record's is of its own. */
-  context: string,
-  sequence: number,
-  uid: string,
-  loggedTime: number,
-  startTime: number,
-  endTime: number,
-  flow: string,
-  parent: string | null,
-  path: string,
-  status: number,
-  bytesIn: number,
-  bytesOut: number,
-  endedBy: string,
-  postureAgeSeconds: number | null,
+  readonly context: string;
+  readonly sequence: number;
+  readonly loggedTime: number;
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly flow: string;
+  readonly parent: string | null;
+  readonly path: string;
+  readonly status: number;
+  /** From the client, and to it. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly endedBy: string;
+  readonly postureAgeSeconds: number | null;
   /** Records that were given up before this one. */
-  lost: number,
-  previous: string,
-];
+  readonly lost: number;
+  readonly previous: string;
+}
 
-const shape = [
-  'string',
-  'number',
-  'string',
-  'number',
-  'number',
-  'number',
-  'string',
-  'string?',
-  'string',
-  'number',
-  'number',
-  'number',
-  'string',
-  'number?',
-  'number',
-  'string',
-] as const;
+/** In the order in which they are written and hashed. */
+const members = [
+  ['context', 'string'],
+  ['sequence', 'number'],
+  ['loggedTime', 'number'],
+  ['startTime', 'number'],
+  ['endTime', 'number'],
+  ['flow', 'string'],
+  ['parent', 'string or null'],
+  ['path', 'string'],
+  ['status', 'number'],
+  ['bytesIn', 'number'],
+  ['bytesOut', 'number'],
+  ['endedBy', 'string'],
+  ['postureAgeSeconds', 'number or null'],
+  ['lost', 'number'],
+  ['previous', 'string'],
+] as const satisfies readonly (readonly [keyof ShortRecord, string])[];
 
 /** Many records are of one millisecond, and long numbers take long to print. */
 function createTimePrinter(): (epochMs: number) => string {
@@ -62,13 +61,18 @@ const printLogged = createTimePrinter();
 const printStart = createTimePrinter();
 const printEnd = createTimePrinter();
 
-export function formatShort(context: string, facts: FlowFacts, outcome: FlowOutcome, place: Place): string {
+export function formatShort(
+  context: string,
+  facts: FlowFacts,
+  outcome: FlowOutcome,
+  { sequence, loggedTime, lost, previous }: Omit<Place, 'uid'>,
+): string {
   return (
-    `["${context}",${place.sequence},"${place.uid}",${printLogged(place.loggedTime)}` +
+    `["${context}",${sequence},${printLogged(loggedTime)}` +
     `,${printStart(facts.startedAt)},${printEnd(outcome.endedAt)},${quote(facts.id, 64)}` +
-    `,${facts.parent === undefined ? 'null' : quote(facts.parent, 64)},${quote(pathOnly(facts.request?.path ?? ''), textLimits.path)}` +
+    `,${facts.parent === undefined ? 'null' : quote(facts.parent, 64)},${quotePath(facts.request?.path ?? '')}` +
     `,${outcome.status},${outcome.bytesIn},${outcome.bytesOut},"${outcome.endedBy}"` +
-    `,${postureAgeSeconds(facts)},${place.lost},"${place.previous}"]`
+    `,${postureAgeSeconds(facts)},${lost},"${previous}"]`
   );
 }
 
@@ -81,11 +85,13 @@ export function parseShort(payload: Buffer): ShortRecord | undefined {
   } catch {
     return undefined;
   }
-  if (!Array.isArray(values) || values.length !== shape.length) return undefined;
-  for (const [index, type] of shape.entries()) {
+  if (!Array.isArray(values) || values.length !== members.length) return undefined;
+  const found: Record<string, unknown> = {};
+  for (const [index, [name, type]] of members.entries()) {
     const value: unknown = values[index];
-    const isFitting = type.endsWith('?') && value === null ? true : type.startsWith(typeof value);
+    const isFitting = value === null ? type.endsWith('null') : type.startsWith(typeof value);
     if (!isFitting || (typeof value === 'number' && !Number.isSafeInteger(value))) return undefined;
+    found[name] = value;
   }
-  return asciiJson(values) === text ? (values as unknown as ShortRecord) : undefined;
+  return asciiJson(values) === text ? (found as unknown as ShortRecord) : undefined;
 }

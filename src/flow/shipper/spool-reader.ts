@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseHead } from '../head.ts';
+import { plainFile } from '../plain-file.ts';
 import { parseRetired } from '../retired.ts';
 import { headName, parseHeadName, retiredName, segmentName } from '../segment-names.ts';
 import { createSegmentReader } from '../segment-reader.ts';
@@ -186,7 +187,7 @@ async function explainGap(
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, 'latin1');
+    return await readFile(path, { encoding: 'latin1', flag: plainFile });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;

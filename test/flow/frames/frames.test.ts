@@ -119,6 +119,6 @@ describe('the record of a request', () => {
       expect(text).toContain(from);
       expect(parseContext(text.replace(from, to))).toBeUndefined();
     }
-    expect(contextHash(text)).toBe(parseShort(frames[1]?.payload ?? Buffer.alloc(0))?.[0]);
+    expect(contextHash(text)).toBe(parseShort(frames[1]?.payload ?? Buffer.alloc(0))?.context);
   });
 });
