@@ -2,16 +2,21 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SearchFlowsResponse, SummarizeFlowsResponse } from '../contract/flow-search.ts';
 import type { FlowCount, FlowView, SummaryColumn } from '../contract/flow-search.ts';
+import type { SinkSettings } from '../contract/sinks.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
-import { flowPlacesOf, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
+import { flowPlacesOf, searchedSinks, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
 import type { FlowAnswer, FlowFilter, FlowPlace, FlowQuery } from '../flow/search/flow-query.ts';
 import { createSearcher } from '../flow/search/searcher.ts';
+import { resolveSinks, SinkFilesError } from '../flow/sinks/resolve-sinks.ts';
+import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import { connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { readSettings } from './read-settings.ts';
 
 export interface FlowQuestion {
+  /** Name of a sink of type `s3`. */
+  readonly from?: string;
   readonly filter: FlowFilter;
   readonly since: number;
   readonly until: number;
@@ -28,15 +33,16 @@ export interface FlowSource {
 const pageSize = 1000;
 
 export async function openFlowSource(
-  options: ConnectionOptions & { readonly data?: string },
+  options: ConnectionOptions & { readonly data?: string; readonly from?: string },
 ): Promise<FlowSource> {
-  return options.data === undefined ? fromServer(options) : fromFiles(resolve(options.data));
+  return options.data === undefined ? fromServer(options) : fromFiles(resolve(options.data), options.from);
 }
 
 async function fromServer(options: ConnectionOptions): Promise<FlowSource> {
   const api = await connectApi(options);
-  const asked = ({ filter, since, until }: FlowQuestion, limit: number): URLSearchParams =>
+  const asked = ({ filter, since, until, from }: FlowQuestion, limit: number): URLSearchParams =>
     new URLSearchParams({
+      ...(from === undefined ? {} : { from }),
       ...Object.fromEntries(Object.entries(filter).map(([name, value]) => [name, String(value)])),
       since: String(since),
       until: String(until),
@@ -70,13 +76,13 @@ async function fromServer(options: ConnectionOptions): Promise<FlowSource> {
   };
 }
 
-function fromFiles(data: string): FlowSource {
+function fromFiles(data: string, from: string | undefined): FlowSource {
   if (!existsSync(join(data, dataDirectory.flows)))
     throw new CliError(exitCodes.invalid, `there are no flow records in ${data}`);
   const settingsFile = join(data, dataDirectory.settings);
-  const sinks = existsSync(settingsFile) ? readSettings(settingsFile).sinks : [];
+  const sinks = existsSync(settingsFile) ? searchedSinks(readSettings(settingsFile).sinks) : [];
   const searcher = createSearcher({
-    places: flowPlacesOf(data, sinks),
+    places: flowPlacesOf(data, resolveForSearch(sinks, data, from)),
     limits: searchLimits,
     timeoutMs: searchTimeoutMs,
   });
@@ -116,4 +122,21 @@ function fromFiles(data: string): FlowSource {
     },
     close: () => searcher.close(),
   };
+}
+
+/** The secrets of object storage are read only where it is asked. @throws CliError */
+function resolveForSearch(
+  sinks: readonly SinkSettings[],
+  data: string,
+  from: string | undefined,
+): ResolvedSink[] {
+  const named = sinks.filter(({ name, type }) => type === 'archive' || name === from);
+  if (from !== undefined && !named.some(({ type }) => type === 's3'))
+    throw new CliError(exitCodes.invalid, `there is no sink ${from} of type s3 in the settings`);
+  try {
+    return resolveSinks(named, data);
+  } catch (error) {
+    if (!(error instanceof SinkFilesError)) throw error;
+    throw new CliError(exitCodes.invalid, 'object storage cannot be asked', error.problems);
+  }
 }

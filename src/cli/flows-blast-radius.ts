@@ -9,6 +9,7 @@ import { outputFormats, printable, printData, printLine, tableLines } from './ou
 interface BlastRadiusOptions extends ConnectionOptions {
   readonly since?: number;
   readonly until?: number;
+  readonly from?: string;
   readonly output: (typeof outputFormats)[number] | 'markdown';
 }
 
@@ -23,6 +24,7 @@ export function registerFlowsBlastRadius(group: Command): void {
       parseMoment,
     )
     .option('--until <moment>', 'only before then', parseMoment)
+    .option('--from <sink>', 'by the records in the object storage of this sink')
     .addOption(
       new Option('-o, --output <format>', 'how to print data')
         .choices([...outputFormats, 'markdown'])
@@ -39,10 +41,11 @@ Examples:
   postern flows blast-radius d-x2k7… --since 30d
   postern flows blast-radius d-x2k7… --since 2026-11-01 -o markdown > incident.md`,
     )
-    .action(async (device: string, { since, until, output, ...connection }: BlastRadiusOptions) => {
+    .action(async (device: string, { since, until, from, output, ...connection }: BlastRadiusOptions) => {
       const query = new URLSearchParams({
         ...(since === undefined ? {} : { since: String(since) }),
         ...(until === undefined ? {} : { until: String(until) }),
+        ...(from === undefined ? {} : { from }),
       });
       const api = await connectApi(connection);
       const path = `/v1/flows/blast-radius/${encodeURIComponent(device)}?${query.toString()}`;

@@ -29,6 +29,7 @@ export interface FlowFilterOptions {
 
 interface SearchOptions extends FlowFilterOptions, ConnectionOptions {
   readonly data?: string;
+  readonly from?: string;
   readonly since?: number;
   readonly until?: number;
   readonly on?: Day;
@@ -91,6 +92,7 @@ export function registerFlowsSearch(group: Command): void {
     .option('--by <columns>', `count instead, by up to four of ${summaryColumns.join(', ')}`, parseColumns)
     .option('--whole', 'each record as it is on disk, a line of JSON each')
     .option('--limit <number>', 'at most so many', parseLimit, 100)
+    .option('--from <sink>', 'the object storage of a sink of type s3: what all servers wrote there')
     .option('--data <dir>', 'search a data directory on this machine, and ask no server');
   addOutput(addConnection(command))
     .addHelpText(
@@ -109,10 +111,14 @@ Examples:
 }
 
 async function search(options: SearchOptions): Promise<void> {
-  const { by, limit, output, whole } = options;
+  const { by, limit, output, whole, from } = options;
   if (by !== undefined && whole === true)
     throw new CliError(exitCodes.invalid, '--by counts and --whole shows: give one of them');
-  const question = { filter: filterOf(options), ...periodOf(options) };
+  const question = {
+    filter: filterOf(options),
+    ...periodOf(options),
+    ...(from === undefined ? {} : { from }),
+  };
   const source = await openFlowSource(options);
   try {
     if (by !== undefined) {

@@ -202,7 +202,7 @@ ledger:
 #     facility: local0
 #     # Syslog acknowledges nothing: what was written so long before a connection broke is written again.
 #     resendSeconds: 5
-#     # Also: archive, elasticsearch, splunk, loki, redis, nats.
+#     # Also: archive, s3, elasticsearch, splunk, loki, redis, nats.
 #     # In flight at once. Without it: 1000 records, 1024 kilobytes.
 #     batch: { maxRecords: 1000, maxKilobytes: 1024 }
 #   # Looks at records for what a person should look at, and records what it finds (docs/detections.md).

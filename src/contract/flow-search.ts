@@ -33,6 +33,16 @@ export const FlowFilterQuery = {
   ),
 };
 
+export const FlowPlaceQuery = {
+  from: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
+      description:
+        'name of a sink of type s3: what all servers wrote there, instead of the records of this one',
+    }),
+  ),
+};
+
 export const FlowPeriodQuery = {
   since: Milliseconds('only what happened from then on; the last 24 hours without it'),
   until: Milliseconds('only what happened before'),
@@ -42,6 +52,7 @@ export const SearchFlowsQuery = Type.Object(
   {
     ...FlowFilterQuery,
     ...FlowPeriodQuery,
+    ...FlowPlaceQuery,
     whole: Type.Optional(
       Type.Enum(['true', 'false'], { description: 'each with its record, as it is on disk' }),
     ),
@@ -130,6 +141,7 @@ export const SummarizeFlowsQuery = Type.Object(
   {
     ...FlowFilterQuery,
     ...FlowPeriodQuery,
+    ...FlowPlaceQuery,
     by: Type.String({
       pattern: `^(${summaryColumns.join('|')})(,(${summaryColumns.join('|')})){0,3}$`,
       description: 'up to four columns, with commas between them: user,device',

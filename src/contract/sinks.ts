@@ -254,6 +254,31 @@ export const DetectionsSinkSettings = sinkOf('detections', {
 });
 export type DetectionsSinkSettings = Static<typeof DetectionsSinkSettings>;
 
+/** Parquet files in S3-compatible object storage. */
+export const S3SinkSettings = sinkOf('s3', {
+  ...http,
+  region: Type.String({ pattern: '^[a-z0-9-]{1,64}$', description: 'such as eu-west-3' }),
+  bucket: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', description: 'the name of a bucket' }),
+  /** Begins the keys of all objects. */
+  prefix: Type.Optional(
+    Type.String({
+      pattern: '^([A-Za-z0-9_-]+/)+$',
+      maxLength: 200,
+      description: 'folders, each with a / behind it',
+    }),
+  ),
+  /** `https://HOST/BUCKET/KEY` instead of `https://BUCKET.HOST/KEY`: most storage that is not Amazon's. */
+  pathStyle: Type.Boolean(),
+  accessKeyId: Type.String({ pattern: '^[!-~]{1,128}$' }),
+  secretKeyFile: FilePath,
+  /** Records wait so long for others that are written with them, and until there is so much of them. */
+  flushMinutes: Type.Integer({ minimum: 1, maximum: 50 }),
+  maxMegabytes: Type.Integer({ minimum: 1, maximum: 512 }),
+  /** Objects cannot be removed before the records in them have had their time: the bucket must have object lock. */
+  objectLock: Type.Optional(Type.Enum(['governance', 'compliance'])),
+});
+export type S3SinkSettings = Static<typeof S3SinkSettings>;
+
 export const SinkSettings = Type.Union([
   FileSinkSettings,
   SyslogSinkSettings,
@@ -264,6 +289,7 @@ export const SinkSettings = Type.Union([
   NatsSinkSettings,
   ArchiveSinkSettings,
   DetectionsSinkSettings,
+  S3SinkSettings,
 ]);
 export type SinkSettings = Static<typeof SinkSettings>;
 

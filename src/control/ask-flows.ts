@@ -6,12 +6,19 @@ import type { ControlParts } from './control-parts.ts';
 
 /** Asks the records for an answer, and no longer when nobody waits for it any more. @throws GatewayError */
 export function askFlows(
-  flows: Pick<ControlParts['flows'], 'ask'>,
+  flows: Pick<ControlParts['flows'], 'ask' | 'buckets'>,
   reply: FastifyReply,
 ): (query: FlowQuery) => Promise<FlowAnswer> {
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   return async (query) => {
+    const { from } = query;
+    if (from !== undefined && !flows.buckets.includes(from))
+      throw new GatewayError('invalid-input', {
+        problems: [
+          `from: there is no sink ${from} of type s3 in the settings; there is ${flows.buckets.join(', ') || 'none'}`,
+        ],
+      });
     try {
       return await flows.ask(query, gone.signal);
     } catch (error) {

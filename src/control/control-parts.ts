@@ -79,7 +79,7 @@ export interface ControlParts {
   readonly people: People | undefined;
   readonly accessLog: Pick<AccessLog, 'record' | 'read'>;
   /** Searches the flow records of this server. */
-  readonly flows: Pick<Searcher, 'ask' | 'follow'>;
+  readonly flows: Pick<Searcher, 'ask' | 'follow' | 'buckets'>;
   /** From the settings; without any there, this server alone. */
   readonly gateways: () => readonly GatewayAddress[];
   readonly answers: AnswerMemory;

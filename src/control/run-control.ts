@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../package.json' with { type: 'json' };
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
@@ -18,8 +18,9 @@ import { everyGateway, portsOf } from './every-gateway.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
-import { flowPlacesOf, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
+import { flowPlacesOf, searchedSinks, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
 import { createSearcher } from '../flow/search/searcher.ts';
+import { resolveSinks } from '../flow/sinks/resolve-sinks.ts';
 import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
 import { countedAtOnce, defaultRateLimits } from './rate-limits.ts';
@@ -349,7 +350,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       closing.push(() => changes.close());
     }
     const flows = createSearcher({
-      places: flowPlacesOf(data, settings.sinks),
+      places: flowPlacesOf(data, resolveSinks(searchedSinks(settings.sinks), dirname(start.configFile))),
       limits: searchLimits,
       timeoutMs: searchTimeoutMs,
       ...(settings.runAs === undefined || process.getuid?.() !== 0 ? {} : { runAs: settings.runAs }),

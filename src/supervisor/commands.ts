@@ -73,7 +73,7 @@ export function shipperCommand(
   runAs?: RunAs,
 ): Command {
   const command = workerCommand(program, environment, runAs);
-  return sinks.some(({ settings: { type } }) => type === 'archive')
+  return sinks.some(({ settings: { type } }) => type === 'archive' || type === 's3')
     ? { ...command, args: [program] }
     : command;
 }

@@ -55,7 +55,8 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
   let reserved: ReturnType<typeof reservePort>;
   try {
     if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
-    if (isShipping) prepareFlowDirectory(sinkDirectory, runAs);
+    // Also without workers: what a search fetches from object storage lies there.
+    if (sinks.length > 0) prepareFlowDirectory(sinkDirectory, runAs);
     // Made here, since the user of the workers may not.
     if (isShipping && sinks.some(({ settings: { type } }) => type === 'archive'))
       prepareFlowDirectory(archiveDirectory, runAs);

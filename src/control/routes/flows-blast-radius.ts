@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { BlastRadius } from '../../contract/blast-radius.ts';
-import { FlowPeriodQuery } from '../../contract/flow-search.ts';
+import { FlowPeriodQuery, FlowPlaceQuery } from '../../contract/flow-search.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { askFlows } from '../ask-flows.ts';
@@ -24,7 +24,7 @@ export function blastRadiusRoute(app: ControlApp, parts: ControlParts): void {
         summary: 'All that a device reached, tried, and could reach by the policies of now',
         tags: ['flows'],
         params: Type.Object({ device: Type.String({ minLength: 1, maxLength: 128 }) }),
-        querystring: Type.Object(FlowPeriodQuery, { additionalProperties: false }),
+        querystring: Type.Object({ ...FlowPeriodQuery, ...FlowPlaceQuery }, { additionalProperties: false }),
         response: { 200: BlastRadius },
       },
     },
@@ -32,13 +32,14 @@ export function blastRadiusRoute(app: ControlApp, parts: ControlParts): void {
       const { device: id } = request.params;
       const device = parts.store.state.devices.get(id as DeviceId);
       if (device === undefined) throw new GatewayError('not-found', { detail: `there is no device ${id}` });
-      const { since, until } = request.query;
+      const { since, until, from } = request.query;
+      const ask = askFlows(parts.flows, reply);
       const end = until === undefined ? parts.clock() + dayMs : Number(until);
       return measureBlastRadius(parts, {
         device,
         since: since === undefined ? parts.clock() - usualDays * dayMs : Number(since),
         until: end,
-        ask: askFlows(parts.flows, reply),
+        ask: (query) => ask(from === undefined ? query : { ...query, from }),
       });
     },
   );

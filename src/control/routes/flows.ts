@@ -33,6 +33,8 @@ export function flowRoutes(app: ControlApp, parts: ControlParts): void {
     return { since: since === undefined ? Math.min(clock(), end) - dayMs : Number(since), until: end };
   };
 
+  const fromOf = ({ from }: { readonly from?: string }) => (from === undefined ? {} : { from });
+
   app.get(
     '/v1/flows',
     {
@@ -50,6 +52,7 @@ export function flowRoutes(app: ControlApp, parts: ControlParts): void {
       const query = {
         kind: 'rows',
         filter: await findByName(readFlowFilter(request.query), request, parts),
+        ...fromOf(request.query),
         ...periodOf(request.query),
         limit,
         whole: request.query.whole === 'true',
@@ -82,6 +85,7 @@ export function flowRoutes(app: ControlApp, parts: ControlParts): void {
         kind: 'counts',
         by,
         filter: await findByName(readFlowFilter(request.query), request, parts),
+        ...fromOf(request.query),
         ...periodOf(request.query),
         limit: limitOf(request.query, 100),
       } as const;

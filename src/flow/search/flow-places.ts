@@ -1,19 +1,27 @@
 import { join } from 'node:path';
 import { dataDirectory } from '../../contract/data-directory.ts';
 import type { SinkSettings } from '../../contract/sinks.ts';
-import type { FlowPlaces } from './unarchived-records.ts';
+import type { ResolvedSink } from '../sinks/resolved-sink.ts';
+import type { BucketPlace, FlowPlaces } from './unarchived-records.ts';
+
+/** Those of the settings that a search has to do with. */
+export const searchedSinks = (sinks: readonly SinkSettings[] = []): SinkSettings[] =>
+  sinks.filter(({ type }) => type === 'archive' || type === 's3');
 
 /** Where the records of a data directory are, by the sinks in its settings. */
-export function flowPlacesOf(data: string, sinks: readonly SinkSettings[] = []): FlowPlaces {
-  const archive = sinks.find(({ type }) => type === 'archive');
+export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = []): FlowPlaces {
+  const archive = sinks.find(({ settings }) => settings.type === 'archive')?.settings;
   const recorded = {
     recordDirectories: [join(data, dataDirectory.flows), join(data, dataDirectory.accessLog)],
     keptDirectory: join(data, dataDirectory.keptRecords),
   };
-  if (archive === undefined) return recorded;
+  const buckets = Object.fromEntries(sinks.flatMap((sink) => bucketOf(data, sink)));
+  const elsewhere = Object.keys(buckets).length === 0 ? {} : { buckets };
+  if (archive === undefined) return { ...recorded, ...elsewhere };
   const directory = join(data, dataDirectory.archive);
   return {
     ...recorded,
+    ...elsewhere,
     archive: {
       directory,
       stagingDirectory: join(directory, 'staging'),
@@ -21,6 +29,12 @@ export function flowPlacesOf(data: string, sinks: readonly SinkSettings[] = []):
       cursorFile: join(data, dataDirectory.sinks, `${archive.name}.cursor`),
     },
   };
+}
+
+function bucketOf(data: string, { settings, secret, tls }: ResolvedSink): [string, BucketPlace][] {
+  if (settings.type !== 's3' || secret === undefined) return [];
+  const cacheDirectory = join(data, dataDirectory.sinks, `${settings.name}.fetched`);
+  return [[settings.name, { settings, secret, ...(tls === undefined ? {} : { tls }), cacheDirectory }]];
 }
 
 /** What one search may take. */

@@ -49,6 +49,8 @@ export interface FlowPlace {
 }
 
 interface Asked {
+  /** Name of a sink of type `s3`: its object storage, instead of this server's archive and spool. */
+  readonly from?: string;
   readonly filter: FlowFilter;
   /** Epoch milliseconds; `until` is not in it. */
   readonly since: number;

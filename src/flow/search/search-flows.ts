@@ -6,6 +6,7 @@ import { createCollector } from './collect-rows.ts';
 import { createFlowMatch, isInPeriod } from './flow-query.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
 import { searchArchive } from './search-archive.ts';
+import { searchBucket } from './search-bucket.ts';
 import { unarchivedRecords, viewArchive } from './unarchived-records.ts';
 import type { FlowPlaces } from './unarchived-records.ts';
 
@@ -45,8 +46,15 @@ export function createFlowSearch(places: FlowPlaces, limits: SearchLimits): Flow
     }
   }
 
+  async function askBucket(query: FlowQuery, from: string): Promise<FlowAnswer> {
+    const place = places.buckets?.[from];
+    if (place === undefined) throw new TypeError(`no bucket ${from}`);
+    return searchBucket(place, limits, query);
+  }
+
   return {
     async ask(query) {
+      if (query.from !== undefined) return askBucket(query, query.from);
       const collector = createCollector(query);
       const matches = createFlowMatch(query.filter);
       const { answer, streams } = await askArchive(query);

@@ -9,6 +9,8 @@ import type { FlowPlaces } from './unarchived-records.ts';
 
 /** Searches in processes of their own, a few at once. */
 export interface Searcher {
+  /** What a query can be `from`. */
+  readonly buckets: readonly string[];
   /** @throws SearchOverrun; Error with a sentence for what went wrong otherwise */
   ask(query: FlowQuery, signal?: AbortSignal): Promise<FlowAnswer>;
   /**
@@ -144,6 +146,7 @@ export function createSearcher(options: SearcherOptions): Searcher {
   }
 
   return {
+    buckets: Object.keys(places.buckets ?? {}),
     async ask(query, given) {
       const limit = AbortSignal.timeout(timeoutMs);
       const signal = given === undefined ? limit : AbortSignal.any([limit, given]);

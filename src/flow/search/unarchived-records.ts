@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { chainPlaceOf, loadManifest } from '../archive/manifest.ts';
 import type { Manifest } from '../archive/manifest.ts';
 import { readKept } from '../kept/read-kept.ts';
+import type { S3BucketParts } from '../archive/s3-bucket.ts';
 import { openCursorFile } from '../shipper/cursor-file.ts';
 import { readPeriod } from '../shipper/read-period.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
@@ -23,6 +24,13 @@ export interface FlowPlaces {
     readonly manifestFile: string;
     readonly cursorFile: string;
   };
+  /** Object storage that the settings have a sink for, by the sink's name. Holds secrets: never log it. */
+  readonly buckets?: Readonly<Record<string, BucketPlace>>;
+}
+
+export interface BucketPlace extends S3BucketParts {
+  /** For objects that were fetched; ours alone, made where it is not there. */
+  readonly cacheDirectory: string;
 }
 
 /** How far each chain is archived, and what was decided on at the same moment by somebody who lists the files. */

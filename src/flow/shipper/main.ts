@@ -19,17 +19,7 @@ const send = (message: ShipperMessage): void => {
 };
 
 async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): Promise<Shipper> {
-  const {
-    recordDirectories,
-    sinkDirectory,
-    archiveDirectory,
-    gateway,
-    retention,
-    sinks,
-    domain,
-    bootId,
-    logLevel,
-  } = message;
+  const { type: _, domain, logLevel, ...options } = message;
   const log = pino({ level: logLevel, base: { process: 'sinks' } }, pino.destination({ fd: 2, sync: true }));
   let shipper: Shipper | undefined;
   const report = (): void => {
@@ -39,14 +29,8 @@ async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): 
     );
   };
   shipper = await startShipper({
-    recordDirectories,
-    sinkDirectory,
-    archiveDirectory,
-    gateway,
-    retention,
-    sinks,
+    ...options,
     origin: { productVersion: packageFile.version, domain },
-    bootId,
     log,
     onChange: report,
   });

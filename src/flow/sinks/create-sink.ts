@@ -14,6 +14,7 @@ export interface SinkPlace {
   readonly bootId: string;
   /** As its certificate bears it. */
   readonly gateway: string;
+  /** How long records are kept here, by class; what holds them elsewhere is asked for the same. */
   readonly retention: RetentionDays;
   readonly onTrouble: (problem: string) => void;
 }
@@ -29,6 +30,8 @@ export async function createSink(resolved: ResolvedSink, place: SinkPlace): Prom
       return (await import('../archive/archive-sink.ts')).createArchiveSink(settings, place);
     case 'detections':
       return (await import('./detections/detections-sink.ts')).createDetectionsSink(settings, place);
+    case 's3':
+      return (await import('../archive/s3-sink.ts')).createS3Sink(settings, resolved, place);
     case 'file':
       return (await import('./file-sink.ts')).createFileSink(settings);
     case 'syslog':

@@ -58,7 +58,8 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
       case 'elasticsearch':
       case 'splunk':
       case 'loki':
-      case 'nats': {
+      case 'nats':
+      case 's3': {
         const tls = resolveTls(settings.tls, read);
         const problem = tls === undefined ? undefined : findTlsProblem(tls);
         if (problem !== undefined) problems.push(`sink ${settings.name}: tls: ${problem}`);
@@ -92,6 +93,7 @@ export function resolveSinks(sinks: readonly SinkSettings[], directory: string):
 /** Its first line is what proves who we are. */
 function secretFileOf(settings: SinkSettings): string | undefined {
   if ('tokenFile' in settings) return settings.tokenFile;
+  if ('secretKeyFile' in settings) return settings.secretKeyFile;
   const auth = 'auth' in settings ? settings.auth : undefined;
   if (auth === undefined) return undefined;
   if ('passwordFile' in auth) return auth.passwordFile;

@@ -67,12 +67,15 @@ function findTlsProblems(sink: SinkSettings, index: number): ShapeProblem[] {
 /** Of those that are no receivers elsewhere. */
 function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
   const sink = sinks[index];
-  if (sink?.type !== 'archive' && sink?.type !== 'detections') return [];
+  if (sink?.type !== 'archive' && sink?.type !== 'detections' && sink?.type !== 's3') return [];
   const { type } = sink;
-  return [
-    ...(sink.format === 'ocsf'
+  const format =
+    sink.format === 'ocsf'
       ? []
-      : [{ path: [index, 'format'], message: `must be ocsf: ${type} takes records as they are` }]),
+      : [{ path: [index, 'format'], message: `must be ocsf: ${type} takes records as they are` }];
+  if (type === 's3') return [...format, ...findPlaceProblems(sink, index)];
+  return [
+    ...format,
     ...(['filter', 'redact'] as const).flatMap((key) =>
       sink[key] === undefined
         ? []
@@ -88,6 +91,18 @@ function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapePr
       : [{ path: [index, 'type'], message: `${type} is there already: a data directory has one` }]),
   ];
 }
+
+/** By what a record is known to be archived already. */
+const places = /^unmapped(\.postern(\.(boot|worker|workerStartedAt|gap(\..*)?))?)?$/;
+
+const findPlaceProblems = ({ redact = {} }: SinkSettings, index: number): ShapeProblem[] =>
+  Object.entries(redact).flatMap(([how, members]) =>
+    members.flatMap((member, at) =>
+      places.test(member)
+        ? [{ path: [index, 'redact', how, at], message: `${member} must stay: a crash would archive twice` }]
+        : [],
+    ),
+  );
 
 function findHttpProblems(sink: SinkSettings, index: number): ShapeProblem[] {
   if (!('url' in sink)) return [];

@@ -31,7 +31,13 @@ export function makeData(): { data: string; flows: string; sinks: string; archiv
 
 /** In this process. */
 export function openSearch(data: string, sinks: readonly ArchiveSinkSettings[] = [archiveSink]): FlowSearch {
-  const search = createFlowSearch(flowPlacesOf(data, sinks), { memoryMegabytes: 256, threads: 1 });
+  const search = createFlowSearch(
+    flowPlacesOf(
+      data,
+      sinks.map((settings) => ({ settings })),
+    ),
+    { memoryMegabytes: 256, threads: 1 },
+  );
   onTestFinished(() => search.close());
   return search;
 }

@@ -40,13 +40,13 @@ test.each([
   [
     `  - { name: a, type: flie, ${common} }`,
     [
-      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections, not text "flie"; did you mean file?',
+      'sinks[0].type: must be one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections, s3, not text "flie"; did you mean file?',
     ],
   ],
   [
     `  - { name: a, ${common} }`,
     [
-      'sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections)',
+      'sinks[0]: `type` is missing (one of file, syslog, elasticsearch, splunk, loki, redis, nats, archive, detections, s3)',
     ],
   ],
   [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
@@ -96,6 +96,21 @@ test.each([
       'sinks[0].format: must be ocsf: archive takes records as they are',
       'sinks[0].filter: is not for archive, which takes each record, as it is',
       'sinks[1].type: archive is there already: a data directory has one',
+    ],
+  ],
+  [
+    `  - { name: a, type: s3, from: now, format: cef, url: 'http://s3.example.org', region: eu-west-3, bucket: Records, pathStyle: true, accessKeyId: a, secretKeyFile: b, flushMinutes: 60, maxMegabytes: 64, timeoutSeconds: 30 }`,
+    [
+      'sinks[0].bucket: "Records" does not fit: the name of a bucket',
+      'sinks[0].flushMinutes: must lie between 1 and 50, not 60',
+    ],
+  ],
+  [
+    `  - { name: a, type: s3, from: now, format: cef, url: 'http://s3.example.org', region: eu-west-3, bucket: records, pathStyle: true, accessKeyId: a, secretKeyFile: b, flushMinutes: 30, maxMegabytes: 64, timeoutSeconds: 30, redact: { mask: [unmapped.postern.boot, actor.user.name] } }`,
+    [
+      'sinks[0].url: must be https: records and secrets would pass in clear',
+      'sinks[0].format: must be ocsf: s3 takes records as they are',
+      'sinks[0].redact.mask[0]: unmapped.postern.boot must stay: a crash would archive twice',
     ],
   ],
 ])('%s is refused with each problem', (sinks, problems) => {
