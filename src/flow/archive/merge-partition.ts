@@ -4,7 +4,7 @@ import { syncDirectory } from '../../ledger/durable-file.ts';
 import { formatFileName, parseFileName, validFiles } from './file-name.ts';
 import type { ArchiveFile } from './file-name.ts';
 import { openDatabase, quoteText } from './open-database.ts';
-import { parquetOptions } from './pending-records.ts';
+import { parquetOptions, parquetOrder } from './pending-records.ts';
 
 export interface MergeParts {
   readonly directory: string;
@@ -14,8 +14,8 @@ export interface MergeParts {
   readonly path: string;
 }
 
-/** No file grows beyond this by merging. */
-const mostBytes = 256 * 1024 * 1024;
+/** No file grows beyond this by merging: it is sorted as a whole. */
+const mostBytes = 64 * 1024 * 1024;
 
 interface Found extends ArchiveFile {
   readonly name: string;
@@ -77,7 +77,7 @@ async function mergeGroup(parts: MergeParts, folder: string, group: readonly Fou
   try {
     const files = group.map((file) => quoteText(join(folder, file.name)));
     await database.connection.run(
-      `COPY (SELECT * FROM read_parquet([${files.join(', ')}], union_by_name = true)) TO ${quoteText(staged)} (${parquetOptions})`,
+      `COPY (SELECT * FROM read_parquet([${files.join(', ')}], union_by_name = true) ${parquetOrder}) TO ${quoteText(staged)} (${parquetOptions})`,
     );
   } finally {
     database.close();

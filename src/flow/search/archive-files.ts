@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseFileName, validFiles } from '../archive/file-name.ts';
 import { hourMs, parsePartitionPath, partitionPath } from '../archive/partition.ts';
+import type { Partition } from '../archive/partition.ts';
 import { retentionClasses } from '../retention.ts';
 import type { RetentionClass } from '../retention.ts';
 import { flowClassNames } from '../../contract/flow-search.ts';
@@ -21,22 +22,29 @@ export function classesOf({ filter }: Pick<FlowQuery, 'filter'>): readonly Reten
 export const overlaps = (hour: number, { since, until }: Pick<FlowQuery, 'since' | 'until'>): boolean =>
   hour < until && hour + hourMs > since;
 
-/** The files of a local archive that can hold what is asked for, absolute. None where there is no archive. */
-export async function listArchiveFiles(directory: string, query: FlowQuery): Promise<string[]> {
-  const paths: string[] = [];
+export interface ListedFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly hour: number;
+}
+
+/** The files of a local archive that can hold what is asked for. None where there is no archive. */
+export async function listArchiveFiles(directory: string, query: FlowQuery): Promise<ListedFile[]> {
+  const partitions: Partition[] = [];
   for (const keep of classesOf(query))
     for (const date of await list(join(directory, `keep=${keep}`)))
       for (const hour of await list(join(directory, `keep=${keep}`, date))) {
         const partition = parsePartitionPath(`keep=${keep}/${date}/${hour}`);
-        if (partition !== undefined && overlaps(partition.hour, query)) paths.push(partitionPath(partition));
+        if (partition !== undefined && overlaps(partition.hour, query)) partitions.push(partition);
       }
-  const files: string[] = [];
-  for (const path of paths) {
-    const found = (await list(join(directory, path))).flatMap((name) => {
+  const files: ListedFile[] = [];
+  for (const partition of partitions) {
+    const folder = join(directory, partitionPath(partition));
+    const found = (await list(folder)).flatMap((name) => {
       const parsed = parseFileName(name);
       return parsed === undefined ? [] : [{ ...parsed, name }];
     });
-    files.push(...validFiles(found).map(({ name }) => join(directory, path, name)));
+    for (const { name } of validFiles(found)) files.push({ path: join(folder, name), hour: partition.hour });
   }
   return files;
 }

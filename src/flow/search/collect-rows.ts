@@ -8,6 +8,8 @@ export interface Collector {
   add(row: FlowRow, text: string): void;
   /** Of the archive, which has no record twice, nor one that was added here. */
   addAnswer(answer: FlowAnswer): void;
+  /** Whether nothing that happened before a time (epoch milliseconds) would be shown any more. */
+  isFullFrom(time: number): boolean;
   answer(): FlowAnswer;
 }
 
@@ -32,6 +34,11 @@ function collectRows({ limit, after, whole }: FlowQuery & { kind: 'rows' }): Col
     },
     addAnswer(answer) {
       if (answer.kind === 'rows') rows.push(...answer.rows);
+    },
+    isFullFrom(time) {
+      cut();
+      const last = rows[limit - 1];
+      return last !== undefined && (last.time ?? 0) >= time;
     },
     answer() {
       cut();
@@ -70,6 +77,7 @@ function collectCounts({ by, limit }: FlowQuery & { kind: 'counts' }): Collector
     addAnswer(answer) {
       if (answer.kind === 'counts') for (const count of answer.counts) addCount(count);
     },
+    isFullFrom: () => false,
     answer() {
       const total = ({ allowed, denied, other }: FlowCount): number => allowed + denied + other;
       const sorted = [...counts.values()].sort((a, b) => total(b) - total(a) || b.last - a.last);

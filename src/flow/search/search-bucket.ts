@@ -7,6 +7,7 @@ import { parsePartitionPath } from '../archive/partition.ts';
 import { openS3Bucket } from '../archive/s3-bucket.ts';
 import type { BucketObject, S3Bucket } from '../archive/s3-bucket.ts';
 import { classesOf, overlaps } from './archive-files.ts';
+import { askByHours } from './by-hours.ts';
 import { createCollector } from './collect-rows.ts';
 import { createFetched } from './fetched-files.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
@@ -14,8 +15,6 @@ import { searchArchive } from './search-archive.ts';
 import type { SearchLimits } from './search-flows.ts';
 import type { BucketPlace } from './unarchived-records.ts';
 
-/** Objects that are looked at together, and so lie on the disk at once. */
-const bytesAtOnce = 512 * 1024 * 1024;
 const dayMs = 86_400_000;
 
 /**
@@ -34,8 +33,10 @@ export async function searchBucket(
   try {
     const collector = createCollector(query);
     // One after the other: what was fetched for one batch may go for the next.
-    for (const batch of inBatches(await listObjects(bucket, query)))
-      collector.addAnswer(await searchArchive(database.connection, await fetched.files(batch), query));
+    // What was fetched for one batch may go for the next.
+    await askByHours(await listObjects(bucket, query), query, collector, async (batch) =>
+      collector.addAnswer(await searchArchive(database.connection, await fetched.files(batch), query)),
+    );
     return collector.answer();
   } finally {
     database.close();
@@ -43,17 +44,22 @@ export async function searchBucket(
   }
 }
 
+interface ObjectOfHour extends BucketObject {
+  readonly hour: number;
+}
+
 /** The objects that can hold what is asked for, listed by day. */
-async function listObjects(bucket: S3Bucket, query: FlowQuery): Promise<BucketObject[]> {
-  const found: (BucketObject & { readonly partition: string })[] = [];
+async function listObjects(bucket: S3Bucket, query: FlowQuery): Promise<ObjectOfHour[]> {
+  const found: ObjectOfHour[] = [];
   for (const keep of classesOf(query))
     for (const prefix of prefixesOf(`keep=${keep}/`, query))
       for await (const object of bucket.list(prefix)) {
         const partition = dirname(object.name);
         const parsed = parsePartitionPath(partition);
-        if (parsed !== undefined && overlaps(parsed.hour, query)) found.push({ ...object, partition });
+        if (parsed !== undefined && overlaps(parsed.hour, query))
+          found.push({ ...object, hour: parsed.hour });
       }
-  return [...Map.groupBy(found, ({ partition }) => partition).values()].flatMap((objects) =>
+  return [...Map.groupBy(found, ({ name }) => dirname(name)).values()].flatMap((objects) =>
     validFiles(
       objects.flatMap((object) => {
         const file = parseFileName(basename(object.name));
@@ -74,18 +80,4 @@ function prefixesOf(keep: string, { since, until }: FlowQuery): string[] {
     { length: days },
     (_, day) => `${keep}date=${new Date((first + day) * dayMs).toISOString().slice(0, 10)}/`,
   );
-}
-
-function inBatches(objects: readonly BucketObject[]): BucketObject[][] {
-  const batches: BucketObject[][] = [];
-  let bytes = bytesAtOnce;
-  for (const object of objects) {
-    bytes += object.bytes;
-    if (bytes > bytesAtOnce) {
-      batches.push([]);
-      ({ bytes } = object);
-    }
-    batches.at(-1)?.push(object);
-  }
-  return batches;
 }

@@ -2,6 +2,7 @@ import { rowOf } from '../archive/columns.ts';
 import { openDatabase } from '../archive/open-database.ts';
 import type { Database } from '../archive/open-database.ts';
 import { listArchiveFiles } from './archive-files.ts';
+import { askByHours } from './by-hours.ts';
 import { createCollector } from './collect-rows.ts';
 import { createFlowMatch, isInPeriod } from './flow-query.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
@@ -24,26 +25,30 @@ export interface FlowSearch {
 
 /** A file may be merged or removed between the look at its name and at what is in it. */
 const attempts = 3;
+const isMissing = /No files found|Cannot open file|No such file/;
 
 export function createFlowSearch(places: FlowPlaces, limits: SearchLimits): FlowSearch {
   const { archive } = places;
   let database: Promise<Database> | undefined;
 
-  async function askArchive(
-    query: FlowQuery,
-  ): Promise<{ answer?: FlowAnswer; streams: Record<string, number> }> {
-    if (archive === undefined) return { streams: {} };
-    for (let attempt = 1; ; attempt += 1) {
-      const { files, streams } = await viewArchive(archive, () => listArchiveFiles(archive.directory, query));
-      if (files.length === 0) return { streams };
-      database ??= openDatabase({ ...limits, directories: [archive.directory] });
-      try {
-        return { answer: await searchArchive((await database).connection, files, query), streams };
-      } catch (error) {
-        if (attempt >= attempts || !/No files found|Cannot open file|No such file/.test(String(error)))
-          throw error;
-      }
+  async function askHere(query: FlowQuery): Promise<FlowAnswer> {
+    const collector = createCollector(query);
+    const matches = createFlowMatch(query.filter);
+    const { files, streams } =
+      archive === undefined
+        ? { files: [], streams: {} }
+        : await viewArchive(archive, () => listArchiveFiles(archive.directory, query));
+    for await (const { record, text } of unarchivedRecords(places, streams, query)) {
+      const row = rowOf(record);
+      if (isInPeriod(row, query) && matches(row)) collector.add(row, text);
     }
+    await askByHours(files, query, collector, async (batch) => {
+      database ??= openDatabase({ ...limits, directories: archive === undefined ? [] : [archive.directory] });
+      const { connection } = await database;
+      const paths = batch.map(({ path }) => path);
+      collector.addAnswer(await searchArchive(connection, paths, query));
+    });
+    return collector.answer();
   }
 
   async function askBucket(query: FlowQuery, from: string): Promise<FlowAnswer> {
@@ -55,15 +60,13 @@ export function createFlowSearch(places: FlowPlaces, limits: SearchLimits): Flow
   return {
     async ask(query) {
       if (query.from !== undefined) return askBucket(query, query.from);
-      const collector = createCollector(query);
-      const matches = createFlowMatch(query.filter);
-      const { answer, streams } = await askArchive(query);
-      if (answer !== undefined) collector.addAnswer(answer);
-      for await (const { record, text } of unarchivedRecords(places, streams, query)) {
-        const row = rowOf(record);
-        if (isInPeriod(row, query) && matches(row)) collector.add(row, text);
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await askHere(query);
+        } catch (error) {
+          if (attempt >= attempts || !isMissing.test(String(error))) throw error;
+        }
       }
-      return collector.answer();
     },
     async close() {
       (await database?.catch(() => undefined))?.close();
