@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { hourMs } from '../../src/flow/archive/partition.ts';
+import { flowPlacesOf, searchLimits } from '../../src/flow/search/flow-places.ts';
+import type { FlowAnswer, FlowQuery } from '../../src/flow/search/flow-query.ts';
+import { createSearcher } from '../../src/flow/search/searcher.ts';
+import { archiveSink } from '../flow/archive/archiving.ts';
+import { monday } from '../flow/samples.ts';
+import { makeArchive } from './search/make-archive.ts';
+import { reportRows, rowOf } from './support/row.ts';
+import type { Row } from './support/row.ts';
+import { median } from './support/table.ts';
+
+/**
+ * What searching an archive takes: `npm run bench:search -- [--quick] [--json FILE]`. Ten days of ten million records, one day of
+ * 300,000 with --quick. A search is asked as the control plane asks it, in its process; medians, and the first by itself.
+ */
+const { values: flags } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+});
+const hours = flags.quick ? 24 : 240;
+const perHour = flags.quick ? 12_500 : 41_667;
+const rounds = flags.quick ? 3 : 7;
+
+const data = mkdtempSync(join(tmpdir(), 'postern-bench-search-'));
+process.on('exit', () => rmSync(data, { recursive: true, force: true }));
+const made = await makeArchive(data, hours, perHour);
+const rows: Row[] = [
+  rowOf('records', 'records', made.records, ''),
+  rowOf('a record in Parquet', 'bytesARecord', made.bytes / made.records, 'bytes'),
+  rowOf('archiving a record', 'archiveMicros', made.microsARecord, 'µs CPU'),
+];
+
+const day = { since: monday + (hours / 2 - 12) * hourMs, until: monday + (hours / 2 + 12) * hourMs };
+const all = { since: monday, until: monday + hours * hourMs };
+const queries: readonly (readonly [what: string, key: string, query: FlowQuery, mark?: number])[] = [
+  [
+    'a device and a day',
+    'deviceDay',
+    { kind: 'rows', filter: { device: 'd-4711' }, ...day, limit: 1000, whole: false },
+    1000,
+  ],
+  [
+    'the same, whole records',
+    'deviceDayWhole',
+    { kind: 'rows', filter: { device: 'd-4711' }, ...day, limit: 1000, whole: true },
+    1000,
+  ],
+  [
+    'who reached an application on a day, from which laptop, and was denied',
+    'appDay',
+    { kind: 'counts', by: ['user', 'device', 'verdict'], filter: { app: 'app-17' }, ...day, limit: 1000 },
+  ],
+  [
+    'a user in all days',
+    'userAll',
+    { kind: 'rows', filter: { user: 'user-711@example.org' }, ...all, limit: 1000, whole: false },
+  ],
+  [
+    'denials of all days by application',
+    'deniedAll',
+    { kind: 'counts', by: ['app'], filter: { verdict: 'denied' }, ...all, limit: 1000 },
+  ],
+  ['the newest 100 of all', 'newest', { kind: 'rows', filter: {}, ...all, limit: 100, whole: false }],
+];
+
+const searcher = createSearcher({
+  places: flowPlacesOf(data, [{ settings: archiveSink }]),
+  limits: searchLimits,
+  timeoutMs: 120_000,
+});
+const isEmpty = (answer: FlowAnswer): boolean =>
+  (answer.kind === 'rows' ? answer.rows : answer.counts).length === 0;
+const timed = async (query: FlowQuery): Promise<number> => {
+  const started = performance.now();
+  const answer = await searcher.ask(query);
+  if (isEmpty(answer)) throw new Error(`nothing found: ${JSON.stringify(query)}`);
+  return performance.now() - started;
+};
+const [[, , first] = []] = queries;
+if (first !== undefined)
+  rows.push(
+    rowOf('a device and a day, process started for it', 'deviceDayFirstMs', await timed(first), 'ms', 1000),
+  );
+for (const [what, key, query, mark] of queries) {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round += 1) times.push(await timed(query));
+  rows.push(rowOf(what, `${key}Ms`, median(times), 'ms', mark));
+}
+searcher.close();
+reportRows(rows, flags.json);
