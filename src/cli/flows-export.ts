@@ -6,17 +6,18 @@ import type { Command } from 'commander';
 import { dataDirectory } from '../contract/data-directory.ts';
 import { sinkFormats } from '../contract/sinks.ts';
 import type { SinkFormat } from '../contract/sinks.ts';
+import { formatClickhouse } from '../flow/formats/clickhouse.ts';
 import { formats } from '../flow/formats/format.ts';
 import { readKept } from '../flow/kept/read-kept.ts';
 import { readPeriod } from '../flow/shipper/read-period.ts';
-import type { Gap, SpoolItem } from '../flow/shipper/spool-item.ts';
+import type { FlowRecord, Gap, SpoolItem } from '../flow/shipper/spool-item.ts';
 import { exitCodes } from './cli-error.ts';
 import { addDataOption, cannotReadRecords, recordData } from './flow-directory.ts';
 import { parseMoment } from './moment.ts';
 
 interface ExportOptions {
   readonly data?: string;
-  readonly format: SinkFormat;
+  readonly format: SinkFormat | 'clickhouse';
   readonly since?: number;
   readonly until?: number;
 }
@@ -28,8 +29,11 @@ export function registerFlowsExport(group: Command): void {
       'print the flow records of a period, one a line, in a format of the SOC; exits 1 when some are missing',
     )
     .addOption(
-      new Option('--format <format>', 'OCSF as it is on disk, Elastic Common Schema, or ArcSight CEF')
-        .choices(sinkFormats)
+      new Option(
+        '--format <format>',
+        'OCSF as it is on disk, Elastic Common Schema, ArcSight CEF, or rows for ClickHouse',
+      )
+        .choices([...sinkFormats, 'clickhouse'])
         .default('ocsf'),
     )
     .option('--since <moment>', 'only from 24h ago, 7d ago, 2026-11-27, 2026-11-27T13:00:00Z on', parseMoment)
@@ -71,7 +75,7 @@ async function* readAll(
 
 /** @returns whether nothing is missing but what retention removed */
 async function exportPeriod(items: AsyncIterable<SpoolItem>, options: ExportOptions): Promise<boolean> {
-  const format = formats[options.format];
+  const format = formatOf(options.format);
   let isWhole = true;
   let isWanted = true;
   // Nobody reads any more, as behind `head`.
@@ -79,7 +83,7 @@ async function exportPeriod(items: AsyncIterable<SpoolItem>, options: ExportOpti
   for await (const item of items) {
     if (!isWanted) break;
     if (item.kind === 'record') {
-      const text = options.format === 'ocsf' ? item.text : format(item.record);
+      const text = format(item.record, item.text);
       if (!process.stdout.write(`${text}\n`) && isWanted)
         await Promise.race([once(process.stdout, 'drain'), closed()]);
       continue;
@@ -90,6 +94,12 @@ async function exportPeriod(items: AsyncIterable<SpoolItem>, options: ExportOpti
     );
   }
   return isWhole;
+}
+
+/** OCSF is passed on byte for byte. */
+function formatOf(format: ExportOptions['format']): (record: FlowRecord, line: string) => string {
+  if (format === 'clickhouse') return formatClickhouse;
+  return format === 'ocsf' ? (_, line) => line : formats[format];
 }
 
 const closed = (): Promise<void> => new Promise((resolve) => process.stdout.once('error', () => resolve()));
