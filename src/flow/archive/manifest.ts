@@ -59,6 +59,23 @@ export async function loadManifest(path: string): Promise<Manifest> {
 export const saveManifest = (path: string, manifest: Manifest): void =>
   replaceFile(path, Buffer.from(`${JSON.stringify(manifest)}\n`));
 
+/** Chains that are remembered: those that were archived of last. One that was not for so long is not delivered again. */
+const mostStreams = 5000;
+
+export function advanceStreams(
+  streams: Manifest['streams'],
+  by: Manifest['streams'],
+  most = mostStreams,
+): Manifest['streams'] {
+  const advanced = new Map(Object.entries(streams));
+  for (const [name, sequence] of Object.entries(by)) {
+    // Behind all others, as the last that was heard of.
+    advanced.delete(name);
+    advanced.set(name, sequence);
+  }
+  return Object.fromEntries([...advanced].slice(-most));
+}
+
 /** How far a chain is with a record in it: its own number, or for a gap the last that is missing. */
 export interface ChainPlace {
   readonly stream: string;

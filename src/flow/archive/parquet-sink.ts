@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OutgoingRecord, Receipt, Sink } from '../sinks/sink.ts';
 import type { ArchiveStore } from './archive-store.ts';
 import { formatFileName } from './file-name.ts';
-import { chainPlaceOf, loadManifest, saveManifest } from './manifest.ts';
+import { advanceStreams, chainPlaceOf, loadManifest, saveManifest } from './manifest.ts';
 import type { Manifest, PendingFiles } from './manifest.ts';
 import { openDatabase } from './open-database.ts';
 import type { Database } from './open-database.ts';
@@ -72,7 +72,7 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
       const staged = join(stagingDirectory, file.staged);
       if (await isThere(staged)) await store.publish(file, staged);
     }
-    manifest = { ...manifest, streams: { ...manifest.streams, ...pending.streams } };
+    manifest = { ...manifest, streams: advanceStreams(manifest.streams, pending.streams) };
     delete manifest.pending;
     store.published(pending.files);
   }

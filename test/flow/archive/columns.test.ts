@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { FlowView } from '../../../src/contract/flow-search.ts';
 import { columnNames, columns, rowOf } from '../../../src/flow/archive/columns.ts';
 import { parsePartitionPath, partitionOf, partitionPath } from '../../../src/flow/archive/partition.ts';
+import { advanceStreams } from '../../../src/flow/archive/manifest.ts';
 import { parseFileName, validFiles } from '../../../src/flow/archive/file-name.ts';
 
 test('the API and the guide have each column of the archive, in its order', () => {
@@ -34,6 +35,11 @@ test('a record is kept as long as the most that it is', () => {
   expect(keep({ class_uid: 3004, unmapped: { postern: { event: 'app-removed' } } })).toBe('administration');
   // A heartbeat: one worker makes a million a year.
   expect(keep({ class_uid: 3004, activity_id: 99 })).toBe('flows');
+});
+
+test('remembers the chains that were archived of last, however many there were', () => {
+  const streams = advanceStreams({ 'a 1 1': 5, 'b 1 1': 7, 'c 1 1': 9 }, { 'a 1 1': 6, 'd 1 1': 1 }, 3);
+  expect(streams).toEqual({ 'c 1 1': 9, 'a 1 1': 6, 'd 1 1': 1 });
 });
 
 test('knows its own paths and names, and nothing else', () => {
