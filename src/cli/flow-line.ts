@@ -19,6 +19,12 @@ function text(record: unknown, ...paths: readonly (readonly string[])[]): string
   return '-';
 }
 
+/** Of what is no flow, whoever did it. */
+const userOf = (record: unknown): string =>
+  lookUp(record, 'unmapped', 'postern', 'flow') === undefined
+    ? text(record, ['unmapped', 'postern', 'user'], ['actor', 'user', 'name'], ['user', 'name'])
+    : text(record, ['unmapped', 'postern', 'user'], ['user', 'name']);
+
 /** What shadow policies would have made of it, where that is something else. */
 const shadowWords = (record: unknown): string[] =>
   (['allow', 'deny', 'challenge'] as const).flatMap((effect) => {
@@ -45,7 +51,7 @@ export function describeFlow(record: unknown): string {
   const what =
     lookUp(record, 'class_uid') === 4002
       ? `${text(record, ['http_request', 'http_method'], ['activity_name'])} ${text(record, ['http_request', 'url', 'path'])} ${text(record, ['http_response', 'code'])}`
-      : `${text(record, ['activity_name'])} ${text(record, ['url', 'url_string'])}`;
+      : `${text(record, ['activity_name'])} ${text(record, ['url', 'url_string'], ['finding_info', 'title'], ['api', 'operation'], ['unmapped', 'postern', 'event'])}`;
   const reasons = lookUp(record, 'unmapped', 'postern', 'reasons');
   const why: readonly string[] = [
     text(record, ['unmapped', 'postern', 'refusal']),
@@ -56,7 +62,7 @@ export function describeFlow(record: unknown): string {
   return columns([
     at,
     text(record, ['action']),
-    text(record, ['unmapped', 'postern', 'user'], ['user', 'name']),
+    userOf(record),
     text(record, ['unmapped', 'postern', 'device']),
     text(record, ['unmapped', 'postern', 'app']),
     what,

@@ -93,6 +93,15 @@ it('describes a flow in a line, and one that says nothing or lies without breaki
     /^08:00:\S+ +Allowed +alice@example\.org +d-7f3a +grants +GET \/applications\/17 200 +policy-permits$/,
   );
   expect(denied).toMatch(/ Denied +alice@example\.org +d-7f3a +grants .*grant-ended/);
+  const read = {
+    time: monday,
+    class_uid: 6003,
+    activity_name: 'Read',
+    actor: { user: { name: 'api-key:ci' } },
+    api: { operation: 'GET /v1/devices' },
+    unmapped: { postern: { worker: 0 } },
+  };
+  expect(describeFlow(read)).toMatch(/^08:00:\S+ +- +api-key:ci +- +- +Read GET \/v1\/devices/);
   for (const odd of [
     undefined,
     null,
