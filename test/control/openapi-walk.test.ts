@@ -18,7 +18,7 @@ import type { Answer, ControlLab, ControlLabOptions } from './control-lab.ts';
 import { examples } from './openapi-examples.ts';
 import type { Example, OperationExamples } from './openapi-examples.ts';
 
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 });
 
 interface Schema {
   readonly allOf?: readonly {
