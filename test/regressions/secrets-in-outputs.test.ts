@@ -4,8 +4,9 @@
  * both logged tokens of their users). Marked texts are put in every such place, both ways, in requests, tunnels, WebSockets,
  * refusals, findings and failures of a real server, and everything that comes out is searched.
  */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage } from 'node:http';
@@ -15,9 +16,17 @@ import type { AddressInfo, Server } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { parseDocument } from 'yaml';
+import { startAgent } from '../../agent/agent.ts';
+import type { RunningAgent } from '../../agent/agent.ts';
+import { systemClock } from '../../agent/clock.ts';
+import { enrollDevice } from '../../agent/enrollment/enroll.ts';
 import { createKeyAndRequest } from '../../certs/request.ts';
+import { ask as askProxy, connectThrough } from '../agent/lab/proxy-client.ts';
+import { postureOf } from '../agent/lab/world.ts';
 import { runPostern } from '../cli/run-postern.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
@@ -137,6 +146,7 @@ beforeAll(async () => {
   mkdirSync(outputs());
   const settings = parseDocument(await readFile(made.configFile, 'utf8'));
   settings.setIn(['log', 'level'], 'debug');
+  settings.setIn(['gateway', 'addresses'], ['127.0.0.1:0']);
   settings.set('flows', settings.createNode({ minFreeBytes: 0, dropAtBound: [], pseudonyms: true }));
   const sinks = ['ocsf', 'ecs', 'cef'].map((format) => ({
     name: format,
@@ -210,6 +220,33 @@ async function say(socket: TLSSocket, text: string, more?: string): Promise<stri
   return heard;
 }
 const bearer = (): string => `Proxy-Authorization: Bearer ${token}\r\n`;
+const agentProgram = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
+const laptop = (): string => join(made.directory, 'laptop');
+const said: string[] = [];
+/** An agent of Alice on another laptop, connected, that logs all that it can. */
+async function startLaptop(): Promise<RunningAgent> {
+  const control = server.portOf('control');
+  const invited = await made.api(control, 'POST', '/v1/enrollment-tokens', { user: alice });
+  canaries.watch('enrollment token of the agent', String(invited.body.token).split('.').at(-1) ?? '');
+  const url = `https://127.0.0.1:${control}`;
+  const chosen = { proxyPort: 0 };
+  const token = String(invited.body.token);
+  await enrollDevice({ url, token, directory: laptop(), force: false, chosen, clock: systemClock });
+  canaries.watch('device key', readFileSync(join(laptop(), 'device.key'), 'utf8').split('\n')[1] ?? '');
+  const connected = Promise.withResolvers<void>();
+  const agent = await startAgent({
+    directory: laptop(),
+    posture: postureOf(),
+    clock: systemClock,
+    random: () => 0.5,
+    log: pino({ level: 'trace' }, { write: (line: string) => void said.push(line) }),
+    language: 'en',
+    onState: ({ state }) => (state === 'connected' ? connected.resolve() : undefined),
+  });
+  await connected.promise;
+  return agent;
+}
+
 /** Fields in which secrets travel. */
 const fields = (kind: string): string =>
   `Cookie: session=${at(`cookie ${kind}`)}\r\nAuthorization: Bearer ${at(`authorization ${kind}`)}\r\n` +
@@ -280,6 +317,36 @@ it('no content, cookie, token, password or query comes out anywhere', async () =
   expect(await say(await connect('grants.apps.example.org'), upgrade, at('message of a client'))).toContain(
     '101',
   );
+  // The same by way of a laptop's agent.
+  const agent = await startLaptop();
+  const through = async (host: string, kind: string): Promise<number> =>
+    (
+      await askProxy(agent.port, `http://${host}.apps.example.org/by-agent?secret=${at(`query ${kind}`)}`, {
+        method: 'POST',
+        headers: {
+          cookie: `session=${at(`cookie ${kind}`)}`,
+          authorization: `Bearer ${at(`authorization ${kind}`)}`,
+        },
+        body: `password=${at(`body ${kind}`)}`,
+      })
+    ).status;
+  expect(await through('grants', 'by the agent')).toBe(200);
+  expect(await through('closed', 'by the agent, denied')).toBe(403);
+  expect(await through('gone', 'by the agent, to one that is gone')).toBe(502);
+  await through('else.example', 'by the agent, for nobody of ours');
+  const { socket: piped } = await connectThrough(agent.port, 'code.apps.example.org:4000');
+  piped.resume().end(at('bytes by the agent'));
+  await once(piped, 'close');
+  const bundle = join(made.directory, 'bundle.tar');
+  const doctor = spawn(process.execPath, [agentProgram, 'doctor', '--state', laptop(), '--output', bundle], {
+    stdio: 'pipe',
+  });
+  let agentSaid = '';
+  for (const stream of [doctor.stdout, doctor.stderr])
+    stream.on('data', (chunk: Buffer) => (agentSaid += chunk.toString()));
+  expect(await once(doctor, 'close'), agentSaid).toEqual([0, null]);
+  await agent.stop();
+
   // The API: what it does not take.
   await ask('/v1/apply', {
     body: `{"resources": [{"${at('key of a body')}": "${at('value of a body')}"}]}`,
@@ -338,21 +405,25 @@ it('no content, cookie, token, password or query comes out anywhere', async () =
     ['flows', 'export', '--format', 'ecs', '--data', made.data],
     ['flows', 'export', '--format', 'cef', '--data', made.data],
     ['flows', 'verify', '--data', made.data],
+    ['flows', 'search', '--whole', '--since', '1h', '-o', 'json', '--data', made.data],
     ['doctor', '--config', made.configFile, '-o', 'json'],
   ]) {
     const { out, err } = await runPostern(args);
     expect(out.length).toBeGreaterThan(0);
     outputsOf.set(args.join(' '), out + err);
   }
+  outputsOf.set('agent, its log', said.join(''));
+  outputsOf.set('agent, its bundle', `${readFileSync(bundle, 'latin1')}${agentSaid}`);
   expect(canaries.count).toBeGreaterThan(100);
   const leaks = [...outputsOf].flatMap(([output, text]) =>
     canaries.foundIn(text).map((place) => `${place}: ${output}`),
   );
-  // Whom a laptop was given to is in the log of who made it so.
-  const expected = /^user: logs$/;
+  // Whom a laptop was given to is in the log of who made it so, and the laptop knows its user.
+  const expected = /^user: (logs|agent, .*)$/;
   expect(leaks.filter((leak) => !expected.test(leak))).toEqual([]);
   // The search finds what is there: the path is on record, and so is the pseudonym.
   expect(outputsOf.get('sink ocsf.log')).toContain('/applications/17');
   expect(outputsOf.get('sink ocsf.log')).toMatch(/"user":"p-[0-9]{4}-[0-9]{2}-[a-z2-7]{26}"/);
-  expect(outputsOf.get('logs')?.length).toBeGreaterThan(500);
+  for (const output of ['logs', 'agent, its log', 'agent, its bundle'])
+    expect(outputsOf.get(output)?.length, output).toBeGreaterThan(100);
 });
