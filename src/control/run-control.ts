@@ -60,6 +60,8 @@ export interface ControlProcessOptions {
   /** Epoch milliseconds. */
   readonly clock: () => number;
   readonly logger: FastifyBaseLogger;
+  /** How often keys, certificates and what has had its time are looked at. */
+  readonly housekeepingMs?: number;
 }
 
 /** The running control process, but for its channel. */
@@ -69,8 +71,7 @@ export interface ControlProcess {
   close(): Promise<void>;
 }
 
-/** How often signing keys and certificates are looked at. */
-const housekeepingMs = 600_000;
+const usualHousekeepingMs = 600_000;
 const announceMs = 15_000;
 const measureClockMs = 60_000;
 const enforcementTimeoutMs = 2000;
@@ -81,7 +82,7 @@ const defaultGraceDays = 30;
  * is this without the API: it follows the same file. @throws what cannot be served from, with a sentence that says why.
  */
 export async function runControl(options: ControlProcessOptions): Promise<ControlProcess> {
-  const { start, settings, send, clock, logger } = options;
+  const { start, settings, send, clock, logger, housekeepingMs = usualHousekeepingMs } = options;
   const hasApi = start.role !== 'gateway';
   const hasWorkers = start.role !== 'control';
   const now = (): number => Math.floor(clock() / 1000);
@@ -438,12 +439,17 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       const { flows, security, administration } = retention.days;
       await people?.forgetMonths(clock() - Math.max(flows, security, administration) * 86_400_000);
     };
+    // Once at a time: what is removed is signed as what it was when that began.
+    let keeping: Promise<void> | undefined;
     const timer = setInterval(() => {
-      keepHouse().catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'));
+      keeping ??= keepHouse()
+        .catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'))
+        .finally(() => (keeping = undefined));
     }, housekeepingMs);
-    closing.push(() => {
+    closing.push(async () => {
       clearInterval(timer);
       isDraining = true;
+      await keeping;
     });
 
     const announce = (): void => {
