@@ -159,7 +159,7 @@ export const FlowCount = Type.Object(
     by: Type.Record(Type.String(), Type.Union([Type.String(), Type.Integer(), Type.Null()])),
     allowed: Type.Integer(),
     denied: Type.Integer(),
-    /** Of what was not judged: findings, changes, reads. */
+    /** Of what no policy was asked about: sign-ins, tunnels that only carry requests, findings, changes, reads. */
     other: Type.Integer(),
     bytesIn: Type.Integer(),
     bytesOut: Type.Integer(),

@@ -47,8 +47,8 @@ export async function measureBlastRadius(
   const reached = byApp(counts.filter(({ allowed }) => allowed > 0));
   const tried = byApp(counts.filter(({ denied }) => denied > 0));
   // A pseudonym is in no group, and is not looked behind here: whoever enrolled the device is known by name.
-  const used = counts.flatMap(({ by: { user } }) =>
-    typeof user === 'string' && !isPseudonym(user) ? [user] : [],
+  const used = counts.flatMap(({ by: { user }, allowed, denied }) =>
+    typeof user === 'string' && allowed + denied > 0 && !isPseudonym(user) ? [user] : [],
   );
   const users: (string | null)[] =
     device.role === 'machine' ? [null] : [...new Set([device.user, ...used])].slice(0, mostUsers);

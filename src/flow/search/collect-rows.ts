@@ -62,12 +62,14 @@ function collectCounts({ by, limit }: FlowQuery & { kind: 'counts' }): Collector
     add(row) {
       const activity = row.activity ?? '';
       const one = uncountedActivities.has(activity) ? 0 : 1;
+      // What no policy was asked about was let through by none: a sign-in, or a tunnel that only carries requests.
+      const isLetThrough = row.verdict === 'allowed' && row.decision !== null;
       const isSummed = !unsummedActivities.has(activity);
       addCount({
         by: Object.fromEntries(by.map((name) => [name, row[name]])),
-        allowed: row.verdict === 'allowed' ? one : 0,
+        allowed: isLetThrough ? one : 0,
         denied: row.verdict === 'denied' ? one : 0,
-        other: row.verdict === null ? one : 0,
+        other: !isLetThrough && row.verdict !== 'denied' ? one : 0,
         bytesIn: isSummed ? (row.bytesIn ?? 0) : 0,
         bytesOut: isSummed ? (row.bytesOut ?? 0) : 0,
         first: row.time ?? 0,

@@ -65,9 +65,9 @@ function countsStatement(files: readonly string[], query: FlowQuery & { kind: 'c
   const summed = `coalesce(activity, '') NOT IN (${among(unsummedActivities)})`;
   return {
     sql: `SELECT ${by},
-        count(*) FILTER (${counted} AND verdict = 'allowed') AS allowed,
+        count(*) FILTER (${counted} AND verdict = 'allowed' AND decision IS NOT NULL) AS allowed,
         count(*) FILTER (${counted} AND verdict = 'denied') AS denied,
-        count(*) FILTER (${counted} AND verdict IS NULL) AS other,
+        count(*) FILTER (${counted} AND verdict IS DISTINCT FROM 'denied' AND (verdict IS NULL OR decision IS NULL)) AS other,
         coalesce(sum("bytesIn") FILTER (${summed}), 0)::BIGINT AS "bytesIn",
         coalesce(sum("bytesOut") FILTER (${summed}), 0)::BIGINT AS "bytesOut",
         epoch_ms(min(time)) AS first, epoch_ms(max(time)) AS last

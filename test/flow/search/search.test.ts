@@ -117,6 +117,29 @@ test.each([
   });
 });
 
+test.each([
+  ['the archive', true],
+  ['the spool', false],
+])(
+  'counts in %s as allowed what a policy let through, and not the tunnel that carried a denied request',
+  async (_, isArchived) => {
+    const { data, flows, sinks, archive } = makeData();
+    const recorder = openRecorder(flows);
+    const { decision: _decision, ...undecided } = allowedFacts;
+    recorder.request(undecided, answered);
+    recorder.request(deniedFacts, refused);
+    await whenWritten(recorder);
+    if (isArchived) {
+      const shipper = await ship(flows, sinks, [archiveSink], archive);
+      await delivered(shipper);
+      await shipper.stop(1000);
+    }
+    expect(await openSearch(data).ask(counts(['app']))).toMatchObject({
+      counts: [{ by: { app: 'grants' }, allowed: 0, denied: 1, other: 1 }],
+    });
+  },
+);
+
 test('asks in a process of its own, which is ended when it takes too long, and the next has another', async () => {
   const { data, flows } = makeData();
   const recorder = openRecorder(flows);
