@@ -63,6 +63,8 @@ export interface SpoolingFlowRecorder extends FlowRecorder {
 
 /** How often a worker says that it lives. */
 export const heartbeatMs = 30_000;
+/** Requests that wait for the end of the turn; more do not get cheaper by it. */
+const mostAnswered = 256;
 const noBounds: SpaceBounds = { maxBytes: undefined, minFreeBytes: 0 };
 
 /** Ordinary records reach the disk within this many milliseconds: what a power cut may cost. */
@@ -100,8 +102,25 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   const tunnelActivity = createTunnelActivity(origin);
   const openTunnels = new Set<FlowId>();
 
+  /** Requests that were answered in this turn of the event loop, and are not formatted yet. */
+  let answered: { readonly facts: FlowFacts; readonly outcome: FlowOutcome }[] = [];
+
+  /** All in a row: one by one, each among other work, they cost more. */
+  function writeAnswered(): void {
+    if (answered.length === 0) return;
+    const requests = answered;
+    answered = [];
+    for (const { facts, outcome } of requests) {
+      const short = shortOf(facts, outcome);
+      if (short === undefined) write(httpActivity, facts, outcome, false);
+      else append((place) => formatShort(short.hash, facts, outcome, place), false, short);
+    }
+  }
+
   /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
   function append(format: (place: Place) => string, isUrgent: boolean, context?: SpoolContext): void {
+    // What was recorded before comes before.
+    writeAnswered();
     try {
       const bytes = chain.write(format, context);
       if (bytes === 0) return;
@@ -161,9 +180,8 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     request(facts, outcome) {
       if (outcome.refusal !== undefined) return write(httpActivity, facts, outcome, true);
       if (isLeftOut('requests')) return;
-      const short = shortOf(facts, outcome);
-      if (short === undefined) write(httpActivity, facts, outcome, false);
-      else append((place) => formatShort(short.hash, facts, outcome, place), false, short);
+      if (answered.push({ facts, outcome }) === 1) spool.beforeWrite(writeAnswered);
+      if (answered.length >= mostAnswered || !spool.isHealthy) writeAnswered();
     },
     tunnelOpened(facts) {
       openTunnels.add(facts.id);
@@ -177,6 +195,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     },
     finding,
     heartbeat(clock, sinks) {
+      writeAnswered();
       tellDrops();
       void space.look();
       const { bytes, freeBytes } = space;
@@ -207,6 +226,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     healthy: () => spool.isHealthy,
     written: () => spool.written,
     close() {
+      writeAnswered();
       tellDrops();
       space.close();
       spool.close();

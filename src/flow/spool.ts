@@ -33,6 +33,11 @@ export interface Spool {
    *   the memory that it may have.
    */
   append(text: string, context?: SpoolContext): number;
+  /**
+   * Calls back before it next writes, at the end of this turn of the event loop as a rule: to append then what need not be
+   * appended before.
+   */
+  beforeWrite(callback: () => void): void;
   whenWritten(callback: () => void): void;
   /** Syncs at once, and calls when the disk has all that was appended so far; never, while it takes nothing. */
   whenSynced(callback: () => void): void;
@@ -72,6 +77,7 @@ export function openSpool(options: SpoolOptions): Spool {
   let written = 0;
   let head = chainStart(segments.stream);
   let callbacks: (() => void)[] = [];
+  let appendLast: (() => void) | undefined;
   let flushing: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
   let failure: Error | undefined;
@@ -116,7 +122,15 @@ export function openSpool(options: SpoolOptions): Spool {
     return true;
   }
 
+  function takeLast(): void {
+    const append = appendLast;
+    appendLast = undefined;
+    append?.();
+  }
+
   function flush(): void {
+    takeLast();
+    clearImmediate(flushing);
     flushing = undefined;
     if (!writeOut()) return;
     const told = callbacks;
@@ -174,10 +188,7 @@ export function openSpool(options: SpoolOptions): Spool {
       timer = undefined;
       waiting = Number.POSITIVE_INFINITY;
       if (isClosed || isBeyondRepair || isSyncing) return;
-      if (flushing !== undefined) {
-        clearImmediate(flushing);
-        flush();
-      }
+      if (flushing !== undefined) flush();
       if (failure !== undefined) return;
       isSyncing = true;
       const known = { sequence: written, hash: head, segment: segments.segment, isClosed: false };
@@ -244,11 +255,17 @@ export function openSpool(options: SpoolOptions): Spool {
       callbacks.push(callback);
       if (failure === undefined) flushing ??= setImmediate(flush);
     },
-    whenSynced: (callback) => syncer.reached(callback),
+    beforeWrite(callback) {
+      appendLast = callback;
+      if (failure === undefined) flushing ??= setImmediate(flush);
+    },
+    whenSynced(callback) {
+      takeLast();
+      syncer.reached(callback);
+    },
     syncWithin: (milliseconds) => syncer.within(milliseconds),
     close() {
       if (isClosed) return;
-      if (flushing !== undefined) clearImmediate(flushing);
       flush();
       isClosed = true;
       clearTimeout(retry);
