@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { flowClassNames, summaryColumns } from '../contract/flow-search.ts';
 import type { FlowCount, FlowView, SummaryColumn } from '../contract/flow-search.ts';
-import type { FlowFilter } from '../flow/search/flow-query.ts';
+import type { FlowFilterWords } from '../flow/search/flow-query.ts';
 import { readFlowFilter } from '../flow/search/flow-query.ts';
 import { addConnection } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
@@ -15,19 +15,7 @@ import { parseMoment } from './moment.ts';
 import { addOutput, printData, printLine, tableLines } from './output.ts';
 import type { OutputFormat } from './output.ts';
 
-/** What of the records is asked for, as options of a command have it. */
-export interface FlowFilterOptions {
-  readonly user?: string;
-  readonly device?: string;
-  readonly app?: string;
-  readonly network?: string;
-  readonly verdict?: 'allowed' | 'denied';
-  readonly reason?: string;
-  readonly flow?: string;
-  readonly class?: string;
-}
-
-interface SearchOptions extends FlowFilterOptions, ConnectionOptions {
+interface SearchOptions extends FlowFilterWords, ConnectionOptions {
   readonly data?: string;
   readonly from?: string;
   readonly since?: number;
@@ -115,7 +103,7 @@ async function search(options: SearchOptions): Promise<void> {
   if (by !== undefined && whole === true)
     throw new CliError(exitCodes.invalid, '--by counts and --whole shows: give one of them');
   const question = {
-    filter: filterOf(options),
+    filter: readFlowFilter(options),
     ...periodOf(options),
     ...(from === undefined ? {} : { from }),
   };
@@ -135,8 +123,6 @@ async function search(options: SearchOptions): Promise<void> {
     source.close();
   }
 }
-
-export const filterOf = (options: FlowFilterOptions): FlowFilter => readFlowFilter(options);
 
 const dayMs = 86_400_000;
 

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { Value } from 'typebox/value';
 import { FlowView } from '../contract/flow-search.ts';
 import { rowOf } from '../flow/archive/columns.ts';
-import { createFlowMatch } from '../flow/search/flow-query.ts';
-import type { FlowFilter } from '../flow/search/flow-query.ts';
+import { createFlowMatch, readFlowFilter } from '../flow/search/flow-query.ts';
+import type { FlowFilter, FlowFilterWords } from '../flow/search/flow-query.ts';
 import { tailFlows } from '../flow/tail-flows.ts';
 import { addConnection, resolveApi } from './api-client.ts';
 import type { ApiTarget, ConnectionOptions } from './api-client.ts';
@@ -13,11 +13,10 @@ import { CliError, exitCodes } from './cli-error.ts';
 import { readEvents } from './event-stream.ts';
 import { addDataOption, cannotReadRecords, flowDirectory } from './flow-directory.ts';
 import { describeFlow, flowTitles } from './flow-line.ts';
-import { addFlowFilter, filterOf } from './flows-search.ts';
-import type { FlowFilterOptions } from './flows-search.ts';
+import { addFlowFilter } from './flows-search.ts';
 import { printLine } from './output.ts';
 
-interface TailOptions extends FlowFilterOptions, ConnectionOptions {
+interface TailOptions extends FlowFilterWords, ConnectionOptions {
   readonly data?: string;
   readonly fromStart?: true;
   readonly follow?: true;
@@ -68,7 +67,7 @@ async function tail(options: TailOptions): Promise<void> {
   if (options.output === 'table') printLine(flowTitles());
   for (;;) {
     try {
-      return await tailServer(target, filterOf(options), show, signal);
+      return await tailServer(target, readFlowFilter(options), show, signal);
     } catch (error) {
       const isAway = error instanceof CliError && error.exitCode === exitCodes.unreachable;
       if (options.follow !== true || !isAway) throw error;
@@ -86,7 +85,7 @@ async function tailFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const directory = await flowDirectory(options.data);
-  const matches = createFlowMatch(filterOf(options));
+  const matches = createFlowMatch(readFlowFilter(options));
   if (options.output === 'table') printLine(flowTitles());
   try {
     for await (const record of tailFlows(directory, { signal, fromStart: options.fromStart === true }))

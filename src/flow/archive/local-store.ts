@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDirectory } from '../../ledger/durable-file.ts';
 import type { ArchiveStore } from './archive-store.ts';
 import type { RetentionDays } from '../retention.ts';
+import { listNames } from './list-names.ts';
 import { mergePartition } from './merge-partition.ts';
 import { retirePartitions } from './retire-partitions.ts';
 import { hourMs, parsePartitionPath } from './partition.ts';
@@ -77,22 +78,11 @@ export function createLocalStore(parts: LocalStoreParts): ArchiveStore {
 /** Paths of all partitions of an archive; none where it is not there. */
 export async function listPartitions(directory: string): Promise<string[]> {
   const found: string[] = [];
-  for (const keep of await list(directory))
-    for (const date of await list(join(directory, keep)))
-      for (const hour of await list(join(directory, keep, date))) {
+  for (const keep of await listNames(directory))
+    for (const date of await listNames(join(directory, keep)))
+      for (const hour of await listNames(join(directory, keep, date))) {
         const path = `${keep}/${date}/${hour}`;
         if (parsePartitionPath(path) !== undefined) found.push(path);
       }
   return found;
-}
-
-async function list(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Removed meanwhile, its time being over; or what lies there is no folder.
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseFileName, validFiles } from '../archive/file-name.ts';
+import { listNames } from '../archive/list-names.ts';
 import { hourMs, parsePartitionPath, partitionPath } from '../archive/partition.ts';
 import type { Partition } from '../archive/partition.ts';
 import { retentionClasses } from '../retention.ts';
@@ -32,29 +32,19 @@ export interface ListedFile {
 export async function listArchiveFiles(directory: string, query: FlowQuery): Promise<ListedFile[]> {
   const partitions: Partition[] = [];
   for (const keep of classesOf(query))
-    for (const date of await list(join(directory, `keep=${keep}`)))
-      for (const hour of await list(join(directory, `keep=${keep}`, date))) {
+    for (const date of await listNames(join(directory, `keep=${keep}`)))
+      for (const hour of await listNames(join(directory, `keep=${keep}`, date))) {
         const partition = parsePartitionPath(`keep=${keep}/${date}/${hour}`);
         if (partition !== undefined && overlaps(partition.hour, query)) partitions.push(partition);
       }
   const files: ListedFile[] = [];
   for (const partition of partitions) {
     const folder = join(directory, partitionPath(partition));
-    const found = (await list(folder)).flatMap((name) => {
+    const found = (await listNames(folder)).flatMap((name) => {
       const parsed = parseFileName(name);
       return parsed === undefined ? [] : [{ ...parsed, name }];
     });
     for (const { name } of validFiles(found)) files.push({ path: join(folder, name), hour: partition.hour });
   }
   return files;
-}
-
-async function list(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw error;
-  }
 }

@@ -18,8 +18,8 @@ export interface FlowFilter {
   readonly class?: number;
 }
 
-/** As a query of the API has it; whatever else is in there is not looked at. */
-export function readFlowFilter(query: {
+/** What is asked for, in words: of a command's options, or of a query of the API. */
+export interface FlowFilterWords {
   readonly user?: string;
   readonly device?: string;
   readonly app?: string;
@@ -28,7 +28,10 @@ export function readFlowFilter(query: {
   readonly reason?: string;
   readonly flow?: string;
   readonly class?: string;
-}): FlowFilter {
+}
+
+/** Whatever else is in there is not looked at. */
+export function readFlowFilter(query: FlowFilterWords): FlowFilter {
   const { user, device, app, network, verdict, reason, flow, class: classUid } = query;
   return {
     ...(user === undefined ? {} : { user }),
