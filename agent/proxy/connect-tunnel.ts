@@ -5,6 +5,7 @@ import type { GatewaySession } from '../session/gateway-session.ts';
 import { parseHostPort } from '../session/host-port.ts';
 import type { HostPort } from '../session/host-port.ts';
 import { findApp } from './find-app.ts';
+import { noteRefused } from './gateway-refusal.ts';
 import { isSessionLost, NoAnswer } from './flow-stream.ts';
 import { answerProblemOn, endWithAnswer } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
@@ -70,10 +71,7 @@ async function openTunnel<Tunnel>(
   }
   if ('answer' in last) {
     const { status, body } = last.answer;
-    const problem = parseProblemText(status, body.toString('utf8'));
-    carrier.noteRefusal({ ...problem, host });
-    // Published elsewhere meanwhile, or not at all: the next one should know.
-    if (status === 404) void carrier.config.lookAgain();
+    noteRefused(context, host, parseProblemText(status, body.toString('utf8')));
   }
   return last;
 }

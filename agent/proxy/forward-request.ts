@@ -7,7 +7,7 @@ import { findApp } from './find-app.ts';
 import { awaitAnswer, breakOff, isSessionLost, pipeWhole } from './flow-stream.ts';
 import type { StreamAnswer } from './flow-stream.ts';
 import { fieldLines, requestHeaders, responseHeaders, trailerFields } from './headers.ts';
-import { gatewayRefusal } from './gateway-refusal.ts';
+import { gatewayRefusal, noteRefused } from './gateway-refusal.ts';
 import { answerProblem } from './problem-answer.ts';
 import { whyNoSession } from './proxy-context.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -45,11 +45,7 @@ export async function forwardRequest(
   const opened = await openStream(context, request, headers, response);
   if ('refusal' in opened) return refuse(opened.refusal, opened.detail);
   const refused = gatewayRefusal(opened.answer);
-  if (refused !== undefined) {
-    context.carrier.noteRefusal({ ...refused, host: target.host });
-    // Published elsewhere meanwhile, or not at all: the next one should know.
-    if (refused.status === 404) void context.carrier.config.lookAgain();
-  }
+  if (refused !== undefined) noteRefused(context, target.host, refused);
   answer(opened.stream, opened.answer, request, response);
 }
 

@@ -4,6 +4,7 @@ import { parseProblem } from '../control/problem.ts';
 import type { PeerProblem } from '../control/problem.ts';
 import type { StreamAnswer } from './flow-stream.ts';
 import { fieldLines } from './headers.ts';
+import type { ProxyContext } from './proxy-context.ts';
 
 const ours = /^postern; .*details="(?<code>[a-z0-9-]{1,64})"$/;
 
@@ -22,4 +23,15 @@ export function gatewayRefusal({ status, rawHeaders }: StreamAnswer): PeerProble
   if (code === undefined || !Object.hasOwn(refusals, code)) return undefined;
   const problem = buildProblem(code as RefusalCode, 'en', flowId === undefined ? {} : { flowId });
   return parseProblem(problem.status, problem);
+}
+
+/** Remembers for `status` what the gateway refused of a host. */
+export function noteRefused(
+  { carrier }: Pick<ProxyContext, 'carrier'>,
+  host: string,
+  problem: PeerProblem,
+): void {
+  carrier.noteRefusal({ ...problem, host });
+  // Published elsewhere meanwhile, or not at all: the next one should know.
+  if (problem.status === 404) void carrier.config.lookAgain();
 }
