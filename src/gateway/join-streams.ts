@@ -28,23 +28,22 @@ interface Joined {
 export function joinStreams(flow: Flow, gateway: Gateway, joined: Joined): void {
   const { client, upstream, head, input, expectation } = joined;
   let isOver = false;
-  const end = (endedBy: EndedBy, refusal?: Refusal): void => {
-    if (isOver) return;
+  /** @returns false where it was over already. */
+  const close = (endedBy: EndedBy, refusal?: Refusal): boolean => {
+    if (isOver) return false;
     isOver = true;
     check?.stop();
-    client.destroy();
     upstream.destroy();
     gateway.record.tunnelClosed(flow, endedBy, refusal);
     if (flow.grant !== undefined) gateway.grants.close(flow.grant);
+    return true;
+  };
+  const end = (endedBy: EndedBy, refusal?: Refusal): void => {
+    if (close(endedBy, refusal)) client.destroy();
   };
   const cut = (refusal: Refusal): void => {
-    if (isOver) return;
-    isOver = true;
-    check?.stop();
+    if (!close('gateway', refusal)) return;
     client.pause();
-    upstream.destroy();
-    gateway.record.tunnelClosed(flow, 'gateway', refusal);
-    if (flow.grant !== undefined) gateway.grants.close(flow.grant);
     // What a power cut takes back, nobody was told.
     const tell = (): void => void client.destroy();
     gateway.record.afterSynced(tell, tell);
