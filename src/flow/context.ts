@@ -11,7 +11,6 @@ import {
   tlsObject,
 } from './parties.ts';
 import { asciiMembers, bound, textLimits } from './safe-text.ts';
-
 import type { SpoolContext } from './spool.ts';
 
 /** The gateway that records, as its records name it. */

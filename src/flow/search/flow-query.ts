@@ -19,14 +19,7 @@ export interface FlowFilter {
 }
 
 /** What is asked for, in words: of a command's options, or of a query of the API. */
-export interface FlowFilterWords {
-  readonly user?: string;
-  readonly device?: string;
-  readonly app?: string;
-  readonly network?: string;
-  readonly verdict?: 'allowed' | 'denied';
-  readonly reason?: string;
-  readonly flow?: string;
+export interface FlowFilterWords extends Omit<FlowFilter, 'users' | 'class'> {
   readonly class?: string;
 }
 
