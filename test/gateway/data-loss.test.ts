@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Finding } from '../../src/domain/finding.ts';
@@ -12,12 +9,13 @@ import { createDataLossScanner } from '../../src/gateway/data-loss/data-loss-sca
 import type { DataLossScanner } from '../../src/gateway/data-loss/data-loss-scanner.ts';
 import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
+import { createCurl, curlMissing } from '../lab/curl.ts';
+import type { CurlVersion, LabCurl } from '../lab/curl.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import type { LabGateway, LabLaptop, Recorded } from '../lab/gateway.ts';
 import { httpOn } from '../lab/http-client.ts';
 
-const missing = existsSync('/usr/bin/curl') ? '' : ' (skipped: apt-get install curl)';
-const run = promisify(execFile);
+const missing = curlMissing;
 const silent = {
   debug: () => undefined,
   info: () => undefined,
@@ -37,8 +35,7 @@ let upstream: LabServer;
 let lab: LabGateway;
 let alice: LabLaptop;
 let scanner: DataLossScanner;
-let directory: string;
-let serial = 0;
+let laptop: LabCurl;
 const findings: Finding[] = [];
 /** What the application got: how much, and whether it was whole. */
 const received: { readonly size: number; readonly isWhole: boolean }[] = [];
@@ -62,7 +59,6 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
 
 describe.skipIf(missing !== '')(`protected data in contents${missing}`, () => {
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'postern-data-loss-'));
     upstream = await startApplication('app', serve);
     scanner = createDataLossScanner({ timeoutMs: 20_000, log: silent });
     const app = (name: string, dataLoss?: DataLossSettings) =>
@@ -85,9 +81,7 @@ describe.skipIf(missing !== '')(`protected data in contents${missing}`, () => {
       onFinding: (finding) => void findings.push(finding),
     });
     alice = await lab.laptop('alice@example.org');
-    writeFileSync(join(directory, 'cert'), alice.certificate.chainPem);
-    writeFileSync(join(directory, 'key'), alice.certificate.keyPem, { mode: 0o600 });
-    writeFileSync(join(directory, 'ca'), lab.organization.rootPem);
+    laptop = createCurl(lab, alice);
   });
   afterAll(async () => {
     const written = readdirSync(lab.recorder.directory)
@@ -99,50 +93,25 @@ describe.skipIf(missing !== '')(`protected data in contents${missing}`, () => {
     await lab.close();
     upstream.close();
     await scanner.close();
-    rmSync(directory, { recursive: true, force: true });
+    laptop.remove();
   });
   beforeEach(() => {
     received.length = 0;
     findings.length = 0;
   });
 
-  interface Asked {
-    readonly status: number;
-    /** Of curl: 0 where all arrived. */
-    readonly code: number;
-    readonly body: string;
-    readonly record: Recorded;
-  }
-  async function curl(name: string, args: readonly string[], version = '--http2'): Promise<Asked> {
-    const from = lab.recorder.records.length;
-    const output = join(directory, `answer-${(serial += 1)}`);
-    const host = `${name}.apps.example.org`;
-    const certificate = ['--cert', join(directory, 'cert'), '--key', join(directory, 'key')];
-    const place = ['--cacert', join(directory, 'ca'), '--connect-to', `${host}:443:127.0.0.1:${lab.port}`];
-    const token = ['-H', `Proxy-Authorization: Bearer ${await alice.token()}`];
-    const { code, stdout } = await run('/usr/bin/curl', [
-      ...['--silent', '--max-time', '60', version, ...certificate, ...place, ...token],
-      ...['-o', output, '-w', '%{http_code}', ...args, `https://${host}/`],
-    ]).then(
-      (done) => ({ code: 0, ...done }),
-      (error: { code: number; stdout: string }) => error,
-    );
-    const record = await lab.recorder.next(
-      ({ kind, facts }) => kind === 'request' && facts.app?.name === name,
-      from,
-    );
-    return {
-      code,
-      status: Number(stdout),
-      body: existsSync(output) ? readFileSync(output, 'utf8') : '',
-      record,
-    };
-  }
-  const send = (name: string, type: string, body: string | Buffer, ...args: string[]): Promise<Asked> => {
-    const path = join(directory, `body-${(serial += 1)}`);
-    writeFileSync(path, body);
-    return curl(name, ['-H', `Content-Type: ${type}`, '--data-binary', `@${path}`, ...args], args[0]);
+  const curl = async (name: string, args: readonly string[], version: CurlVersion = '--http2') => {
+    const { body, ...answer } = await laptop.ask(name, '/', args, version);
+    return { ...answer, body: body.toString('utf8') };
   };
+  const send = (
+    name: string,
+    type: string,
+    body: string | Buffer,
+    version?: CurlVersion,
+    ...args: string[]
+  ) =>
+    curl(name, ['-H', `Content-Type: ${type}`, '--data-binary', `@${laptop.file(body)}`, ...args], version);
   const dlpOf = ({ facts }: Recorded) => facts.inspections?.dlp;
 
   const form = 'application/x-www-form-urlencoded';
@@ -156,7 +125,7 @@ describe.skipIf(missing !== '')(`protected data in contents${missing}`, () => {
     ['a form', form, new URLSearchParams(three.map((card) => ['card', card])).toString()],
     ['a form in parts', 'multipart/form-data; boundary=b', parts(three.join('\n'))],
   ])('an upload that reaches a threshold in %s does not reach the application', async (_what, type, body) => {
-    for (const version of ['--http1.1', '--http2']) {
+    for (const version of ['--http1.1', '--http2'] as const) {
       const refused = await send('blocks', type, body, version);
       expect([refused.status, JSON.parse(refused.body)]).toMatchObject([403, { code: 'data-loss' }]);
       // How much of what is for the security team alone.
