@@ -8,11 +8,9 @@ import type { DeviceId } from '../domain/ids.ts';
 import type { ClockOffset, ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { SinkHealth } from '../contract/sinks.ts';
-import { retentionDaysOf } from '../flow/retention.ts';
 import { keyUses } from '../identity/signing-keys.ts';
 import { authoritySigner } from '../enrollment/authority-signer.ts';
 import { createAnswerMemory } from './answer-memory.ts';
-import { openAccessLog } from './access-log.ts';
 import { countLostEntries } from '../ledger/replica/lost-entries.ts';
 import { everyGateway, portsOf } from './every-gateway.ts';
 import { loadAuthorities } from './authorities.ts';
@@ -39,11 +37,9 @@ import { createPostureMemory } from './posture-memory.ts';
 import { openRegistrationAuthorities } from './registration-authorities.ts';
 import { createRevocationList } from './revocation-list.ts';
 import { measureClock } from './clock-offset.ts';
-import { startChangeRecords } from './record-changes.ts';
-import { retireRecords } from './record-retention.ts';
-import type { RecordRetention } from './record-retention.ts';
-import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
+import { startHousekeeping, startRepeating } from './repeating.ts';
 import { keepCertificate } from './server-certificates.ts';
+import { openServerRecords } from './server-records.ts';
 import { openSigningKeyFiles } from './signing-key-files.ts';
 import { openSignIn } from './sign-in/open-sign-in.ts';
 import type { SignInParts } from './sign-in/open-sign-in.ts';
@@ -302,54 +298,22 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       enforcementTimeoutMs,
     };
     const port = start.controlPort ?? settings.control.port;
-    const checkpointKey = await loadCheckpointKey(data, start.passphrase);
-    const flowCheckpoints = hasWorkers
-      ? await startRecordCheckpoints({
-          data,
-          records: 'flows',
-          key: checkpointKey,
-          lifeOf({ worker, bootId }) {
-            if (bootId !== start.bootId) return 'unknown';
-            return goneWorkers.has(worker) ? 'gone' : fleet.workers.has(worker) ? 'live' : 'unknown';
-          },
-          clock,
-          logger,
-        })
-      : undefined;
-    if (flowCheckpoints !== undefined) closing.push(() => flowCheckpoints.close());
-    const accessCheckpoints = hasApi
-      ? await startRecordCheckpoints({
-          data,
-          records: 'access',
-          key: checkpointKey,
-          lifeOf: ({ bootId, startedAt }) =>
-            bootId === start.bootId && startedAt === accessLog?.stream.startedAt ? 'live' : 'unknown',
-          clock,
-          logger,
-        })
-      : undefined;
-    // After the log, which says at its end that it is over.
-    if (accessCheckpoints !== undefined) closing.push(() => accessCheckpoints.close());
-    const accessLog = hasApi
-      ? openAccessLog({
-          directory: join(data, dataDirectory.accessLog),
-          origin: { productVersion: packageFile.version, domain: store.state.domain },
-          bootId: start.bootId,
-          onFailure: (error) => logger.error({ err: error }, 'access log not written'),
-        })
-      : undefined;
-    if (accessLog !== undefined) {
-      closing.push(() => accessLog.close());
-      const directory = join(data, dataDirectory.accessLog);
-      const changes = await startChangeRecords({
-        directory,
-        store,
-        accessLog,
-        nameOf: async (user, at) => (await people?.pseudonym(user, at)) ?? user,
-        logger,
-      });
-      closing.push(() => changes.close());
-    }
+    const records = await openServerRecords({
+      data,
+      settings,
+      bootId: start.bootId,
+      passphrase: start.passphrase,
+      hasWorkers,
+      hasApi,
+      store,
+      lifeOfWorker: (worker) =>
+        goneWorkers.has(worker) ? 'gone' : fleet.workers.has(worker) ? 'live' : 'unknown',
+      nameOf: async (user, at) => (await people?.pseudonym(user, at)) ?? user,
+      onClose: (step) => closing.push(step),
+      clock,
+      logger,
+    });
+    const { accessLog } = records;
     const flows = createSearcher({
       places: flowPlacesOf(data, resolveSinks(searchedSinks(settings.sinks), dirname(start.configFile))),
       limits: searchLimits,
@@ -411,46 +375,25 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     operatorPort = operator.port;
     closing.push(() => operator.close());
 
-    const retention: RecordRetention = {
-      data,
-      days: retentionDaysOf(settings),
-      gateway: settings.gateway.name,
-      flows:
-        flowCheckpoints === undefined
-          ? undefined
-          : {
-              checkpointer: flowCheckpoints,
-              isWritten: ({ worker, bootId }) => bootId === start.bootId && !goneWorkers.has(worker),
-            },
-      access:
-        accessLog === undefined || accessCheckpoints === undefined
-          ? undefined
-          : { checkpointer: accessCheckpoints, log: accessLog },
-      logger,
-    };
     const keepHouse = async (): Promise<void> => {
       if (hasApi || isShared) await keys.rotate(now());
       await gatewayCertificate.renewIfDue(now());
       await policyCertificate.renewIfDue(now());
       await api?.certificate.renewIfDue(now());
       await scep?.registrations.renewIfDue(now());
-      await retireRecords(retention, clock());
+      await records.retire(clock());
       await forgetErased();
-      const { flows, security, administration } = retention.days;
-      await people?.forgetMonths(clock() - Math.max(flows, security, administration) * 86_400_000);
+      await people?.forgetMonths(clock() - records.longestKeptMs);
     };
-    // Once at a time: what is removed is signed as what it was when that began.
-    let keeping: Promise<void> | undefined;
-    const timer = setInterval(() => {
-      keeping ??= keepHouse()
-        .catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed'))
-        .finally(() => (keeping = undefined));
-    }, housekeepingMs);
-    closing.push(async () => {
-      clearInterval(timer);
-      isDraining = true;
-      await keeping;
-    });
+    closing.push(
+      startHousekeeping(keepHouse, {
+        everyMs: housekeepingMs,
+        onFailure: (error) => logger.error({ err: error }, 'housekeeping failed'),
+      }),
+      () => {
+        isDraining = true;
+      },
+    );
 
     const announce = (): void => {
       fleeting
@@ -464,9 +407,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
         })
         .catch((error: unknown) => logger.debug({ err: error }, 'other servers not told of this one'));
     };
-    announce();
-    const announcing = setInterval(announce, announceMs);
-    closing.push(() => clearInterval(announcing));
+    closing.push(startRepeating(announce, announceMs));
 
     const tellClock = async (): Promise<void> => {
       clockOffset = await measureClock(settings, start.configFile);
@@ -475,9 +416,7 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     if (hasWorkers) {
       const tell = (): void =>
         void tellClock().catch((error: unknown) => logger.debug({ err: error }, 'clock not measured'));
-      tell();
-      const measuring = setInterval(tell, measureClockMs);
-      closing.push(() => clearInterval(measuring));
+      closing.push(startRepeating(tell, measureClockMs));
     }
 
     const listening = { controlPort: api?.port, operatorPort: operator.port };
