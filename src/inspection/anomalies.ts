@@ -6,7 +6,7 @@ export const anomalies = {
   '90001': 'The body is not what its Content-Type says',
   '90002': 'The body is encoded (Content-Encoding) and was not read',
   '90003': 'A multipart body that two readers could read two ways',
-  '90004': 'More arguments than are looked at, or deeper ones',
+  '90004': 'More arguments than are looked at, or deeper or longer ones',
   '90005': 'An XML body with a document type declaration',
 } as const;
 export type Anomaly = keyof typeof anomalies;

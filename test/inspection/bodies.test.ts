@@ -55,6 +55,7 @@ describe('JSON', () => {
       ['json.a.b.2', 'true'],
       ['json.c', '1'],
       ['json.c', '2'],
+      ['json.d', ''],
     ]);
     expect(json(String.raw`"\ud83d\ude00"`).args).toEqual([['json', '\xf0\x9f\x98\x80']]);
   });
@@ -87,6 +88,20 @@ describe('JSON', () => {
 
   it('that is too deep is an anomaly, and ends', () => {
     expect(json('['.repeat(100_000)).anomalies).toEqual(['90004']);
+  });
+
+  it('shows the names of what is empty', () => {
+    expect(json('{"a":{"<script>":{}},"b":[[]]}').args).toEqual([
+      ['json.a.<script>', ''],
+      ['json.b.0', ''],
+    ]);
+  });
+
+  it('with a long name over many values is an anomaly, and no more than that is read of it', () => {
+    const many = (name: string): string => JSON.stringify({ [name]: Array.from({ length: 900 }, () => 1) });
+    expect(json(many('a'.repeat(100))).anomalies).toEqual([]);
+    const { args, anomalies } = json(many('a'.repeat(8000)));
+    expect([args.length, anomalies]).toEqual([16, ['90004']]);
   });
 
   it('is read as JSON.parse reads it', () => {
@@ -190,6 +205,10 @@ describe('XML', () => {
       xmlAttributes: ['1.0', '<x', 'd'],
       anomalies: [],
     });
+  });
+
+  it('of one long name takes no longer than another of its length', () => {
+    for (const text of ['<', '</', '<a ']) read('text/xml', text + 'a'.repeat(500_000));
   });
 
   it('with a document type, and what is no XML, are anomalies', () => {

@@ -42,6 +42,13 @@ describe('rules in ModSecurity’s language', () => {
     expect(ask(rule, { target: '/?a=b&a=bb' })).toEqual(['1', 10]);
   });
 
+  it('ask for members by a pattern in time that grows with their names alone', () => {
+    const rule = `SecRule REQUEST_COOKIES:/^(a+)+$/ "@streq b" "id:1,phase:2,block,${score}"`;
+    const long = 'a'.repeat(60);
+    expect(ask(rule, { fields: ['cookie', `${long}!=b; ${long}=b`] })).toEqual(['1', 5]);
+    expect(ask(rule, { fields: ['cookie', `${long}!=b`] })).toEqual(['', 0]);
+  });
+
   it.each([
     ['@streq b', 'b', 'B'],
     ['!@streq b', 'c', 'b'],

@@ -21,6 +21,11 @@ export interface BodyContent {
 export const maxArguments = 1000;
 /** Of objects in objects, and of elements in elements. */
 export const maxDepth = 64;
+/**
+ * Of all names of a JSON text together, each with what it is in: a long one over many short values would otherwise be looked
+ * at again with each of them.
+ */
+export const maxNameOctets = 131_072;
 
 export const emptyContent = (processor: BodyContent['processor']): BodyContent => ({
   processor,

@@ -1,4 +1,4 @@
-import { emptyContent, maxArguments, maxDepth } from './body-content.ts';
+import { emptyContent, maxArguments, maxDepth, maxNameOctets } from './body-content.ts';
 import type { BodyContent } from './body-content.ts';
 
 /**
@@ -35,6 +35,7 @@ class JsonReader {
   readonly #text: string;
   readonly #content: BodyContent;
   #at: number;
+  #nameOctets = 0;
 
   constructor(text: string, content: BodyContent) {
     this.#text = text;
@@ -69,7 +70,8 @@ class JsonReader {
     this.#skipBlanks();
     if (this.#peek() === end) {
       this.#at += 1;
-      return;
+      // Names are looked at with their values, and this one has none.
+      return this.#add(path, '');
     }
     for (let index = 0; ; index += 1) {
       let name = String(index);
@@ -143,7 +145,9 @@ class JsonReader {
   }
 
   #add(path: string, value: string): void {
-    if (this.#content.args.length >= maxArguments) throw new Stop('too-much');
+    this.#nameOctets += path.length;
+    if (this.#content.args.length >= maxArguments || this.#nameOctets > maxNameOctets)
+      throw new Stop('too-much');
     this.#content.args.push([path, value]);
   }
 

@@ -3,7 +3,8 @@ import { emptyContent, maxArguments } from './body-content.ts';
 import type { BodyContent } from './body-content.ts';
 
 const markup = /<!--[\s\S]*?(?:-->|$)|<!\[CDATA\[([\s\S]*?)(?:\]\]>|$)|<[!?/]?[^>]*>?|[^<]+/g;
-const attribute = /[^\s=<>"']+\s*=\s*(?:"([^"]*)"?|'([^']*)'?)/g;
+/** Found by its sign: to look for a name first takes the square of the length of one that no sign follows. */
+const attributeValue = /=\s*(?:"([^"]*)"?|'([^']*)'?)/g;
 
 /** Texts and attributes of an XML document, entities of the language itself resolved. Its structure is not looked at. */
 export function readXml(text: string): BodyContent {
@@ -22,7 +23,7 @@ export function readXml(text: string): BodyContent {
       const value = decode(piece.trim());
       if (value !== '') content.xmlTexts.push(value);
     } else if (!piece.startsWith('<!'))
-      for (const [, double, single] of piece.matchAll(attribute))
+      for (const [, double, single] of piece.matchAll(attributeValue))
         content.xmlAttributes.push(decode(double ?? single ?? ''));
   }
   return content;

@@ -1,3 +1,4 @@
+import { RE2JS } from 're2js';
 import { splitOutside } from './directives.ts';
 
 /** What a rule looks at: a variable, members of a collection, or how many there are of them. */
@@ -20,6 +21,7 @@ export interface OperatorText {
 /** Name and value, in the order in which they stand. */
 export type ActionText = readonly [name: string, value: string];
 
+/** @throws for a selector that is a pattern and does not compile. */
 export function readVariables(text: string): VariableText[] {
   return splitOutside(text, '|', true).map((part) => {
     const isExcluded = part.startsWith('!');
@@ -31,20 +33,25 @@ export function readVariables(text: string): VariableText[] {
     // The XPath expressions that rules use, `/*` and `//@*`, are no patterns.
     const isPattern = name !== 'XML' && written !== undefined && /^\/.*\/$/s.test(written);
     const selector = isPattern ? written.slice(1, -1) : written?.toLowerCase();
+    if (isPattern && selector !== undefined) patternOf(selector);
     return { name, selector, isPattern, isCount, isExcluded };
   });
 }
 
-/** Made once each, for the rules name the same few again and again. */
-const patterns = new Map<string, RegExp>();
+/** Made once each, for the rules name the same few again and again. Keys are the client's: no pattern may be slow with one. */
+const patterns = new Map<string, RE2JS>();
+
+function patternOf(selector: string): RE2JS {
+  let pattern = patterns.get(selector);
+  if (pattern === undefined)
+    patterns.set(selector, (pattern = RE2JS.compile(selector, RE2JS.CASE_INSENSITIVE)));
+  return pattern;
+}
 
 /** Whether a member of a collection, by its key, is one of those that the variable names. */
 export function isSelected({ selector, isPattern }: VariableText, key: string): boolean {
   if (selector === undefined) return true;
-  if (!isPattern) return key === selector;
-  let pattern = patterns.get(selector);
-  if (pattern === undefined) patterns.set(selector, (pattern = new RegExp(selector, 'i')));
-  return pattern.test(key);
+  return isPattern ? patternOf(selector).test(key) : key === selector;
 }
 
 export function readOperator(text: string): OperatorText {
