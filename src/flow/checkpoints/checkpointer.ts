@@ -73,8 +73,8 @@ export async function startCheckpointer(options: CheckpointerOptions): Promise<C
     log.append(changed, at);
     lastAt = at;
   };
-  // So that there is one from the beginning.
-  log.append([], now());
+  // So that there is one from the beginning, and it has what those wrote last who were killed with the server before.
+  await look();
   const timer = setInterval(() => {
     inTurn(look).catch((error: unknown) => onFailure(error as Error));
   }, everyMs).unref();

@@ -13,7 +13,7 @@ export interface ObserveOptions {
   readonly directory: string;
   /** What was said last of each chain. */
   readonly known: ReadonlyMap<string, StreamMark>;
-  /** `unknown` for one of whose process nothing is known: it is over once it has not been written to for a while. */
+  /** `unknown` for one of whose process nothing is known: it is over once it has not been written to for long. */
   readonly lifeOf: (stream: FlowStream) => 'live' | 'gone' | 'unknown';
   /** Epoch milliseconds. */
   readonly now: number;
@@ -23,6 +23,8 @@ export interface ObserveOptions {
 
 /** Longer than a worker that lives is ever silent. */
 const deadAfterMs = 120_000;
+/** Longer than a head ever lags behind what a process wrote that lives. */
+const settledAfterMs = 10_000;
 const maxHeadBytes = 1024;
 const maxTailBytes = 1024 * 1024;
 const lineFeed = 0x0a;
@@ -80,13 +82,13 @@ async function observe(
   if (head?.isClosed === true) return { ...known, ended: true };
   const life = lifeOf(stream);
   if (life === 'live') return { ...known, ended: false };
-  // Its head lags behind what it wrote last.
+  // The head of one that was killed lags behind what it wrote last, for good.
   const end = await readEnd(directory, stream, last);
-  if (life === 'unknown' && end !== undefined && now - end.writtenAt < deadAfterMs)
-    return { ...known, ended: false };
-  return end !== undefined && end.sequence >= known.sequence
-    ? { stream: name, segment: end.segment, sequence: end.sequence, hash: end.hash, ended: true }
-    : { ...known, ended: true };
+  const silentMs = life === 'gone' || end === undefined ? Number.POSITIVE_INFINITY : now - end.writtenAt;
+  const ended = silentMs >= deadAfterMs;
+  return end !== undefined && end.sequence >= known.sequence && silentMs >= settledAfterMs
+    ? { stream: name, segment: end.segment, sequence: end.sequence, hash: end.hash, ended }
+    : { ...known, ended };
 }
 
 /** A head says what its writer wants. */

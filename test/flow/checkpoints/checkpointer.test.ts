@@ -55,7 +55,8 @@ describe('checkpoints', () => {
     expect(checkpoints).toMatchObject([{ first: 1, last: 3 }]);
   });
 
-  test('know where a killed worker ended, beyond what it had synced, so that nothing is cut off or added after', async () => {
+  /** @returns what a worker wrote that was killed while it recorded. */
+  async function makeKilled(): Promise<{ data: string; records: number }> {
     const data = makeData();
     const child = fork(writingChild, [flowsOf(data)], { execArgv: [] });
     let told = 0;
@@ -68,10 +69,13 @@ describe('checkpoints', () => {
     child.kill('SIGKILL');
     await once(child, 'close');
     clock.now = Date.now();
+    return { data, records: linesIn(flowsOf(data)).length };
+  }
+
+  test('know where a killed worker ended, beyond what it had synced, so that nothing is cut off or added after', async () => {
+    const { data, records } = await makeKilled();
     const checkpointer = await openCheckpointer(data, () => 'gone');
-    await checkpointer.tick();
     await checkpointer.close();
-    const records = linesIn(flowsOf(data)).length;
     expect(await vouched(data)).toEqual([records]);
     expect(await verdictOn(data)).toEqual([]);
     const [last = ''] = segmentsOf(data, 1).toReversed();
@@ -80,6 +84,18 @@ describe('checkpoints', () => {
       .slice(0, -2);
     writeFileSync(join(flowsOf(data), last), lines.map((line) => `${line}\n`).join(''));
     expect(await verdictOn(data)).toContainEqual(['missing', 1, records, records]);
+  });
+
+  test.each([
+    ['a minute', 70_000],
+    ['a day', 86_400_000],
+  ])('know from the start on where workers ended that were killed with their server %s ago', async (_, ago) => {
+    const { data, records } = await makeKilled();
+    clock.now += ago;
+    const checkpointer = await openCheckpointer(data, () => 'unknown');
+    expect(await vouched(data)).toEqual([records]);
+    expect(await verdictOn(data)).toEqual([]);
+    await checkpointer.close();
   });
 
   test('tell at once, and sign nothing of it, when a chain goes back', async () => {
