@@ -40,7 +40,9 @@ export const sessionObject = ({ token }: Subject): object => ({
   expiration_time: token.expiresAt * 1000,
 });
 
-const osTypes: Readonly<Record<string, number>> = { windows: 100, linux: 200, android: 201, macos: 300 };
+/** What agents call a system that is no Linux; on Linux it is the distribution: debian, fedora … */
+const osTypes: Readonly<Record<string, number>> = { windows: 100, android: 201, macos: 300 };
+const linux = 200;
 
 export function deviceObject(connection: ConnectionFacts, subject: Subject | undefined): object {
   const uid = subject?.certificate.device ?? connection.certificate?.device;
@@ -61,7 +63,7 @@ export function deviceObject(connection: ConnectionFacts, subject: Subject | und
       : {
           os: {
             name: bound(posture.os, 64),
-            type_id: osTypes[posture.os.toLowerCase()] ?? 0,
+            type_id: osTypes[posture.os.toLowerCase()] ?? linux,
             version: bound(posture.osVersion, 64),
             ...(posture.kernelVersion === undefined
               ? {}
@@ -71,6 +73,9 @@ export function deviceObject(connection: ConnectionFacts, subject: Subject | und
         }),
   };
 }
+
+/** As a SOC and its tools write and look for fingerprints. */
+const hexadecimal = (thumbprint: string): string => Buffer.from(thumbprint, 'base64url').toString('hex');
 
 type PresentedCertificate = NonNullable<ConnectionFacts['certificate']>;
 
@@ -82,7 +87,7 @@ export const certificateObject = (certificate: PresentedCertificate): object => 
     : { subject: bound(certificate.subject, textLimits.certificateName) }),
   created_time: certificate.notBefore * 1000,
   expiration_time: certificate.notAfter * 1000,
-  fingerprints: [{ algorithm: 'SHA-256', algorithm_id: 3, value: bound(certificate.thumbprint, 64) }],
+  fingerprints: [{ algorithm: 'SHA-256', algorithm_id: 3, value: hexadecimal(certificate.thumbprint) }],
 });
 
 export const tlsObject = ({ tls, certificate }: ConnectionFacts): object | undefined =>

@@ -41,10 +41,20 @@ describe('a flow record', () => {
       },
       http_response: { code: 200 },
       actor: { user: { name: 'alice@example.org', type_id: 1 } },
-      device: { uid: 'd-7f3a', ip: '192.0.2.17', type_id: 3 },
+      device: {
+        uid: 'd-7f3a',
+        ip: '192.0.2.17',
+        type_id: 3,
+        os: { name: 'debian', type_id: 200, version: '13' },
+      },
       src_endpoint: { ip: '192.0.2.17', port: 50_123 },
       dst_endpoint: { hostname: 'grants.apps.example.org', ip: '10.0.0.2', port: 8080, zone: 'finance' },
-      tls: { certificate: { serial_number: '5A0C33D1' } },
+      tls: {
+        certificate: {
+          serial_number: '5A0C33D1',
+          fingerprints: [{ algorithm: 'SHA-256', value: '00'.repeat(32) }],
+        },
+      },
       unmapped: {
         postern: {
           user: 'alice@example.org',

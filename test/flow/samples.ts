@@ -51,8 +51,8 @@ export const subject: Subject = {
     claims: { groups: ['finance'] },
     posture: {
       measuredAt: monday / 1000 - 120,
-      os: 'linux',
-      osVersion: '6.12',
+      os: 'debian',
+      osVersion: '13',
       agentVersion: '0.1.0',
       checks: {
         diskEncrypted: true,

@@ -44,7 +44,7 @@ export const device = object(
       object(
         {
           name: text(64, 'name'),
-          type_id: integer('number of the system'),
+          type_id: integer('100 Windows, 200 Linux, 201 Android, 300 macOS'),
           version: text(64, 'version'),
           kernel_release: optional(text(128, 'version of the kernel')),
         },
@@ -71,7 +71,7 @@ const certificate = object(
       object({
         algorithm: literal('SHA-256', 'algorithm'),
         algorithm_id: literal(3, 'its number'),
-        value: text(64, 'base64url of the DER'),
+        value: text(64, 'of its DER; hexadecimal'),
       }),
       { minItems: 1, maxItems: 1, description: 'its thumbprint' },
     ),

@@ -89,14 +89,17 @@ describe('checkpoints', () => {
   test.each([
     ['a minute', 70_000],
     ['a day', 86_400_000],
-  ])('know from the start on where workers ended that were killed with their server %s ago', async (_, ago) => {
-    const { data, records } = await makeKilled();
-    clock.now += ago;
-    const checkpointer = await openCheckpointer(data, () => 'unknown');
-    expect(await vouched(data)).toEqual([records]);
-    expect(await verdictOn(data)).toEqual([]);
-    await checkpointer.close();
-  });
+  ])(
+    'know from the start on where workers ended that were killed with their server %s ago',
+    async (_, ago) => {
+      const { data, records } = await makeKilled();
+      clock.now += ago;
+      const checkpointer = await openCheckpointer(data, () => 'unknown');
+      expect(await vouched(data)).toEqual([records]);
+      expect(await verdictOn(data)).toEqual([]);
+      await checkpointer.close();
+    },
+  );
 
   test('tell at once, and sign nothing of it, when a chain goes back', async () => {
     clock.now = monday;

@@ -61,7 +61,7 @@ describe('ECS', () => {
       },
       observer: { vendor: 'Postern', hostname: 'gateway.example.org' },
       user: { name: 'alice@example.org' },
-      host: { id: 'd-7f3a', ip: ['192.0.2.17'], os: { family: 'linux', version: '6.12' } },
+      host: { id: 'd-7f3a', ip: ['192.0.2.17'], os: { family: 'debian', version: '13' } },
       source: { ip: '192.0.2.17', port: 50_123, bytes: 0 },
       destination: { ip: '10.0.0.2', port: 8080, domain: 'grants.apps.example.org', bytes: 1024 },
       network: { transport: 'tcp', application: 'grants', name: 'finance' },
