@@ -74,6 +74,7 @@ async function serve(options: ServeOptions): Promise<number> {
     flowDirectory: join(data, dataDirectory.flows),
     accessDirectory: join(data, dataDirectory.accessLog),
     sinkDirectory: join(data, dataDirectory.sinks),
+    accessSinkDirectory: join(data, dataDirectory.accessSinks),
     archiveDirectory: join(data, dataDirectory.archive),
     sinks: readSinks(settings, configFile),
     role: options.role,

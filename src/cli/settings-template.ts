@@ -182,6 +182,8 @@ ledger:
 #     # Where it begins that never delivered: with what is recorded from now on, or at the beginning.
 #     from: beginning
 #     format: ocsf
+#     # flows, or access: what administrators read and changed. Both without it; with runAs, each needs a file of its own.
+#     records: flows
 #     path: /var/log/postern/records.jsonl
 #     rotateMegabytes: 512
 #     rotateHours: 24

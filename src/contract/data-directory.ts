@@ -12,6 +12,8 @@ export const dataDirectory = {
   keptRecords: 'kept',
   /** `NAME.cursor`: what each sink's receiver has acknowledged; `NAME.refused`: what it will never take. */
   sinks: 'sinks',
+  /** The same of what delivers the access log, where that is a process of its own: out of the workers' reach. */
+  accessSinks: 'access-sinks',
   /** Records as Parquet files by retention class, day and hour, where the settings have a sink of type `archive`. */
   archive: 'archive',
   /** When the last backup was made, of which head, and where to: for `postern doctor`. Not in backups. */

@@ -104,6 +104,10 @@ export const syslogFacilities = {
   local7: 23,
 } as const;
 
+/** What is recorded: by workers, with what detections find in that; and by the control process, under `access/`. */
+export const recordKinds = ['flows', 'access'] as const;
+export type RecordKind = (typeof recordKinds)[number];
+
 const sinkOf = <Name extends string, Properties extends TProperties>(type: Name, properties: Properties) =>
   Type.Object(
     {
@@ -112,6 +116,8 @@ const sinkOf = <Name extends string, Properties extends TProperties>(type: Name,
       /** Where a sink begins that never delivered: with what is recorded from its first start on, or with all there is. */
       from: Type.Enum(['now', 'beginning']),
       format: Type.Enum(sinkFormats),
+      /** Only these; both without. */
+      records: Type.Optional(Type.Enum(recordKinds)),
       filter: Type.Optional(SinkFilter),
       redact: Type.Optional(SinkRedaction),
       batch: Type.Optional(SinkBatch),

@@ -1,4 +1,5 @@
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
+import { controlWorker } from './chain.ts';
 import type { FlowStream } from './chain.ts';
 import { formatAccess } from './access-record.ts';
 import type { Access } from './access-record.ts';
@@ -36,9 +37,6 @@ export interface AccessRecorder {
   close(): void;
 }
 
-/** The control process in the chain of its records: no worker has this number. */
-const worker = 0;
-
 /**
  * Records who read what, and what was changed, as chained OCSF lines, in the files and the chain that flow records have, so that one proof covers
  * both. @throws what the file system throws, when the directory cannot be written at the start.
@@ -48,7 +46,7 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   const { segmentMs = 86_400_000 } = options;
   const spool = openSpool({
     directory,
-    stream: { worker, startedAt: Math.trunc(now()), bootId },
+    stream: { worker: controlWorker, startedAt: Math.trunc(now()), bootId },
     segmentMs,
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     onFailure(error) {
@@ -58,7 +56,7 @@ export function createAccessRecorder(options: AccessRecorderOptions): AccessReco
   });
   /** Who waits for the disk. */
   const waiting = new Set<(isWritten: boolean) => void>();
-  const chain = { boot: bootId, worker, workerStartedAt: spool.stream.startedAt };
+  const chain = { boot: bootId, worker: controlWorker, workerStartedAt: spool.stream.startedAt };
   const records = createChainWriter(spool, now);
 
   function record(format: (place: Place) => string): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { RecordKind } from '../contract/sinks.ts';
 
 /** Which chain a record belongs to: one worker from its start to its end. */
 export interface FlowStream {
@@ -10,6 +11,13 @@ export interface FlowStream {
 
 /** In the place of a worker's number, of the chain in which the process of the sinks records what detections found. */
 export const detectionsWorker = 999;
+
+/** In that place, of the control process: no worker has this number. */
+export const controlWorker = 0;
+
+/** Whose records are in a chain: of flows, or of what administrators read and changed. */
+export const recordKindOf = ({ worker }: Pick<FlowStream, 'worker'>): RecordKind =>
+  worker === controlWorker ? 'access' : 'flows';
 
 /**
  * What the first record of a worker names as the one before: bound to the worker, so that no chain can be passed off as

@@ -63,7 +63,7 @@ export function workerCommand(program: string, environment: NodeJS.ProcessEnv, r
 }
 
 /**
- * As the workers' user, whose records it reads; what it has to know of files is told to it. Parquet files are written by
+ * As the user whose records it reads; what it has to know of files is told to it. Parquet files are written by
  * DuckDB, which is an addon: only where there is a sink of them may it load one.
  */
 export function shipperCommand(

@@ -7,7 +7,7 @@ import type { Child, Command } from './child.ts';
 import type { SupervisorLog } from './log.ts';
 import { isShipperMessage } from './shipper-message.ts';
 
-/** The process that delivers flow records, started again for ever: flows never wait for it. */
+/** A process that delivers records, started again for ever: flows never wait for it. */
 export interface ShipperKeeper {
   start(): void;
   /** Lets it deliver what is there for a while, and kills it after that. Resolves when it is gone. */
@@ -19,7 +19,8 @@ export interface ShipperKeeperParts {
   readonly command: Command;
   readonly start: Extract<SupervisorToShipper, { type: 'start' }>;
   readonly log: SupervisorLog;
-  readonly onHealth: (message: ShipperMessage) => void;
+  /** How its sinks do; undefined when it ended. */
+  readonly onHealth: (sinks: ShipperMessage['sinks'] | undefined) => void;
   readonly backoff?: BackoffTimes;
 }
 
@@ -28,6 +29,7 @@ const lastMs = 5000;
 
 export function createShipperKeeper(parts: ShipperKeeperParts): ShipperKeeper {
   const { log } = parts;
+  const { name } = parts.start;
   const backoff = createBackoff(parts.backoff ?? usualBackoff);
   let child: Child<SupervisorToShipper> | undefined;
   let restart: NodeJS.Timeout | undefined;
@@ -37,20 +39,21 @@ export function createShipperKeeper(parts: ShipperKeeperParts): ShipperKeeper {
     const startedAtMs = performance.now();
     const started = startChild<SupervisorToShipper, unknown>(parts.command, {
       onMessage: (message) => {
-        if (isShipperMessage(message)) return parts.onHealth(message);
-        log.error({}, 'process of the sinks broke the form of messages');
+        if (isShipperMessage(message)) return parts.onHealth(message.sinks);
+        log.error({ child: name }, 'process of the sinks broke the form of messages');
         started.kill();
       },
       onEnd: ({ detail }) => {
         child = undefined;
         if (isEnding) return;
+        parts.onHealth(undefined);
         const delayMs = backoff.next(startedAtMs, performance.now());
-        log.error({ detail, delayMs }, 'process of the sinks ended');
+        log.error({ child: name, detail, delayMs }, 'process of the sinks ended');
         restart = setTimeout(start, delayMs);
       },
     });
     child = started;
-    log.info({ pid: started.pid }, 'process of the sinks started');
+    log.info({ child: name, pid: started.pid }, 'process of the sinks started');
     started.send(parts.start);
   };
 

@@ -6,6 +6,8 @@ import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import type { Programs } from './commands.ts';
 import type { SupervisorLog } from './log.ts';
 import { prepareFlowDirectory, UnusableMachine } from './flow-directory.ts';
+import { joinCursors, splitCursors } from './hand-over-cursors.ts';
+import { planShippers } from './plan-shippers.ts';
 import { reservePort } from './reserve-port.ts';
 import { startSupervisor } from './supervisor.ts';
 import type { ServerEnd, ServerReady } from './supervisor.ts';
@@ -20,6 +22,8 @@ export interface SuperviseOptions {
   readonly accessDirectory: string;
   /** Absolute; `sinks` in the data directory. */
   readonly sinkDirectory: string;
+  /** Absolute; `access-sinks` in the data directory. */
+  readonly accessSinkDirectory: string;
   /** Absolute; `archive` in the data directory. */
   readonly archiveDirectory: string;
   /** Where this server's records are delivered to. */
@@ -48,20 +52,30 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     };
   }
   const hasWorkers = role !== 'control';
-  const { flowDirectory, accessDirectory, sinkDirectory, archiveDirectory, sinks } = options;
-  // A user who is not the control process's may not read what that one records.
-  const hasAccess = runAs === undefined;
-  const isShipping = hasWorkers && sinks.length > 0;
+  const { sinkDirectory, accessSinkDirectory, archiveDirectory, sinks } = options;
+  const shippers = planShippers(sinks, role, runAs, options);
   let reserved: ReturnType<typeof reservePort>;
   try {
     if (hasWorkers) prepareFlowDirectory(options.flowDirectory, runAs);
+    const cursors = {
+      sinkDirectory,
+      accessSinkDirectory,
+      names: sinks.map(({ settings: { name } }) => name),
+    };
+    if (runAs !== undefined && shippers.some(({ name }) => name === 'access-sinks')) {
+      prepareFlowDirectory(accessSinkDirectory, undefined);
+      // While the other one is not the workers' user's yet.
+      await splitCursors(cursors);
+    }
     // Also without workers: what a search fetches from object storage lies there.
     if (sinks.length > 0) prepareFlowDirectory(sinkDirectory, runAs);
+    if (runAs === undefined) await joinCursors(cursors);
     // Made here, since the user of the workers may not.
-    if (isShipping && sinks.some(({ settings: { type } }) => type === 'archive'))
+    if (shippers.some((shipper) => shipper.sinks.some(({ settings: { type } }) => type === 'archive')))
       prepareFlowDirectory(archiveDirectory, runAs);
     // For who watches it from the start.
-    if (isShipping && hasAccess) prepareFlowDirectory(accessDirectory, undefined);
+    for (const { recordDirectories, runAs: reader } of shippers)
+      for (const directory of recordDirectories) prepareFlowDirectory(directory, reader);
     // The workers' own user could not share a port with us.
     if (hasWorkers && gateway.port === 0 && runAs === undefined) reserved = reservePort(gateway.listen);
   } catch (error) {
@@ -77,20 +91,21 @@ export async function superviseServer(options: SuperviseOptions): Promise<Server
     drainTimeoutMs: limits.drainTimeoutMs,
     log: options.log,
     onReady: options.onReady,
-    ...(isShipping
-      ? {
+    ...(shippers.length === 0
+      ? {}
+      : {
           shipping: {
-            recordDirectories: hasAccess ? [flowDirectory, accessDirectory] : [flowDirectory],
-            sinkDirectory,
-            archiveDirectory,
-            gateway: gateway.name,
-            retention: retentionDaysOf(settings),
-            sinks,
-            domain: settings.domain,
-            logLevel: settings.log.level,
+            shippers,
+            sinks: sinks.map((sink) => sink.settings),
+            start: {
+              archiveDirectory,
+              gateway: gateway.name,
+              retention: retentionDaysOf(settings),
+              domain: settings.domain,
+              logLevel: settings.log.level,
+            },
           },
-        }
-      : {}),
+        }),
     ...(reserved === undefined ? {} : { gatewayPort: reserved.port }),
     ...(runAs === undefined ? {} : { runAs }),
     ...(options.programs === undefined ? {} : { programs: options.programs }),

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { NetworkRegistration, WorkerMessage } from '../contract/ipc.ts';
-import type { SupervisorToShipper } from '../flow/shipper/messages.ts';
 import type { BackoffTimes } from './backoff.ts';
-import { connectorCommand, controlCommand, ownPrograms, shipperCommand, workerCommand } from './commands.ts';
+import { connectorCommand, controlCommand, ownPrograms, workerCommand } from './commands.ts';
 import type { Programs, RunAs } from './commands.ts';
 import { createConnectorPool } from './connector-pool.ts';
 import { createControlKeeper } from './control-keeper.ts';
 import { createDialRelay } from './relay-dial.ts';
 import type { SupervisorLog } from './log.ts';
-import { createShipperKeeper } from './shipper-keeper.ts';
+import { createShippers } from './shippers.ts';
+import type { Shipping } from './shippers.ts';
 import { createWorkers } from './workers.ts';
 import type { RunningWorker } from './workers.ts';
 
@@ -36,8 +36,8 @@ export interface SupervisorOptions {
   readonly drainTimeoutMs: number;
   readonly log: SupervisorLog;
   readonly onReady: (ready: ServerReady) => void;
-  /** What the process that delivers flow records starts with; no such process without. */
-  readonly shipping?: Omit<Extract<SupervisorToShipper, { type: 'start' }>, 'type' | 'bootId'>;
+  /** The processes that deliver records; none without. */
+  readonly shipping?: Shipping;
   readonly gatewayPort?: number;
   readonly runAs?: RunAs;
   readonly programs?: Programs;
@@ -138,21 +138,21 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     onHopeless: giveUp,
   });
 
-  const { shipping } = options;
-  const shipper =
-    shipping === undefined
+  const shippers =
+    options.shipping === undefined
       ? undefined
-      : createShipperKeeper({
+      : createShippers(options.shipping, {
           ...tuning,
+          program: programs.shipper,
+          environment,
+          bootId,
           log,
-          command: shipperCommand(programs.shipper, environment, shipping.sinks, options.runAs),
-          start: { type: 'start', bootId, ...shipping },
-          onHealth: (message) => control.sinkHealth(message),
+          onHealth: (sinks) => control.sinkHealth({ type: 'sink-health', sinks }),
         });
 
   function cut(): void {
     workers.kill();
-    shipper?.kill();
+    shippers?.kill();
     control.kill();
   }
 
@@ -168,8 +168,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     // Workers first, which still dial for what they carry; the control process last, which signs and records until then.
     await workers.drain(options.drainTimeoutMs);
     await connectors.close();
-    await shipper?.drain(shipperDrainMs);
+    await shippers?.drain('sinks', shipperDrainMs);
     await control.drain(controlDrainMs);
+    // Of nobody else's records: it has what that one recorded last.
+    await shippers?.drain('access-sinks', shipperDrainMs);
     resolveEnd(phase === 'cut' ? { code: 1, detail: 'ended before all flows were' } : { code: 0 });
   }
 
@@ -177,7 +179,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
 
   control.start();
   workers.start();
-  shipper?.start();
+  shippers?.start();
   return {
     ended,
     stop() {

@@ -8,12 +8,15 @@ const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** A real `postern serve`, ready. */
 export interface Serving {
   readonly line: string;
+  readonly pid: number;
   /** Of `gateway`, `control` or `operator`, as its line says. */
   portOf(listener: string): number;
   readyz(): Promise<{ status: number; body: unknown }>;
   metric(name: string): Promise<number>;
   /** All that its processes logged so far. */
   logged(): string;
+  /** With SIGTERM, at which it drains. @returns its exit code */
+  stop(): Promise<number | null>;
   /** With all its children, as a power cut would. */
   kill(): Promise<void>;
   /** They keep what they have open and do nothing any more, as a machine does that lost its disk. */
@@ -56,6 +59,7 @@ export async function startServing(
     fetch(`http://127.0.0.1:${portOf('operator')}${path}`);
   return {
     line,
+    pid: pid ?? 0,
     portOf,
     async readyz() {
       const answer = await operator('/readyz');
@@ -68,6 +72,10 @@ export async function startServing(
     logged: () => errors,
     freeze() {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGSTOP');
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      return (await exit)[0];
     },
     async kill() {
       // The group is the server's own: its children are in it and nobody else.

@@ -37,6 +37,7 @@ export function createShipperProcess(parts: {
       child.on('message', (message: ShipperMessage) => (health = message.sinks));
       send({
         type: 'start',
+        name: 'sinks',
         ...parts,
         archiveDirectory: parts.archiveDirectory ?? join(parts.sinkDirectory, 'archive'),
         gateway: 'gateway.example.org',

@@ -27,6 +27,7 @@ const optionsOf = (hub: Hub, more: Partial<Settings> = {}) => ({
   flowDirectory: join(hub.directory, 'flows'),
   accessDirectory: join(hub.directory, 'access'),
   sinkDirectory: join(hub.directory, 'sinks'),
+  accessSinkDirectory: join(hub.directory, 'access-sinks'),
   archiveDirectory: join(hub.directory, 'archive'),
   sinks: [],
   role: 'all' as const,

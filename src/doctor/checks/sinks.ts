@@ -11,7 +11,7 @@ const latestSeconds = 3600;
 export const sinksCheck: Check = {
   name: 'sinks',
   limitMs: 5000,
-  async run({ settings: { sinks = [], runAs }, configFile, server }) {
+  async run({ settings: { sinks = [] }, configFile, server }) {
     if (sinks.length === 0) return ok('none in the settings: flow records are only in the data directory');
     try {
       resolveSinks(sinks, dirname(resolve(configFile)));
@@ -39,14 +39,8 @@ export const sinksCheck: Check = {
     const well = ok(
       `deliver: ${server.sinks.map(({ name, lagRecords }) => `${name} (${lagRecords} records behind)`).join(', ')}`,
     );
-    return [...(found.length > 0 ? found : well), ...(runAs === undefined ? [] : [withoutAccess])];
+    return found.length > 0 ? found : well;
   },
-};
-
-const withoutAccess: Finding = {
-  level: 'hint',
-  what: 'the access log is not delivered: the user that delivers (runAs) may not read it',
-  how: 'take it elsewhere as root, every night: postern flows export --since 24h',
 };
 
 function judge({ name, problem, lagRecords, lagSeconds, refused }: SinkHealth): Finding[] {
@@ -67,7 +61,7 @@ function judge({ name, problem, lagRecords, lagSeconds, refused }: SinkHealth): 
     found.push({
       level: 'warning',
       what: `${name}: the receiver refused ${refused} records for good`,
-      how: `they are kept, each with the reason, in sinks/${name}.refused of the data directory`,
+      how: `they are kept, each with the reason, in ${name}.refused of the data directory, in sinks/ or access-sinks/`,
     });
   return found;
 }

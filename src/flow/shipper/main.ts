@@ -6,7 +6,7 @@ import { startShipper } from './shipper.ts';
 import type { Shipper } from './shipper.ts';
 
 /**
- * The process that delivers flow records: started by the supervisor as the workers' user, spoken to over its channel alone.
+ * The process that delivers records: started by the supervisor as the user whose records it reads, spoken to over its channel alone.
  * It reads the spool, writes its cursors, and can be killed at any moment: flows go on without it.
  */
 
@@ -19,8 +19,8 @@ const send = (message: ShipperMessage): void => {
 };
 
 async function start(message: Extract<SupervisorToShipper, { type: 'start' }>): Promise<Shipper> {
-  const { type: _, domain, logLevel, ...options } = message;
-  const log = pino({ level: logLevel, base: { process: 'sinks' } }, pino.destination({ fd: 2, sync: true }));
+  const { type: _, name, domain, logLevel, ...options } = message;
+  const log = pino({ level: logLevel, base: { process: name } }, pino.destination({ fd: 2, sync: true }));
   let shipper: Shipper | undefined;
   const report = (): void => {
     shipper?.health().then(

@@ -6,6 +6,8 @@ import type { ResolvedSink } from '../sinks/resolved-sink.ts';
 export type SupervisorToShipper =
   | {
       readonly type: 'start';
+      /** As its log calls it. */
+      readonly name: 'sinks' | 'access-sinks';
       readonly recordDirectories: readonly string[];
       /** Of its cursors; the only directory that it writes to, but for those of file sinks. */
       readonly sinkDirectory: string;

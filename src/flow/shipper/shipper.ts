@@ -10,8 +10,9 @@ import { startDelivery } from './delivery.ts';
 import type { Delivery } from './delivery.ts';
 import { confirmPositions, findEnds } from './find-positions.ts';
 import type { Position, Positions } from './position.ts';
+import { listingOf, positionsOf } from './record-kinds.ts';
 import { createSpoolListing } from './spool-listing.ts';
-import type { ListedStream } from './spool-listing.ts';
+import type { ListedStream, SpoolListing } from './spool-listing.ts';
 import { createSpoolReader } from './spool-reader.ts';
 
 export interface ShipperLog {
@@ -66,8 +67,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     for (const each of watching) each.close();
   };
 
-  async function positionsOf({ settings }: ResolvedSink): Promise<Positions> {
-    const { name, from } = settings;
+  async function startOf({ settings }: ResolvedSink, listing: SpoolListing): Promise<Positions> {
+    const { name, from, records } = settings;
     const cursor = openCursorFile(join(sinkDirectory, `${name}.cursor`));
     const saved = await cursor.load();
     if (saved === 'unusable') {
@@ -75,7 +76,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       return new Map();
     }
     if (saved !== undefined)
-      return confirmPositions(await listing.streams(), saved, (stream) =>
+      return confirmPositions(await listing.streams(), positionsOf(saved, records), (stream) =>
         log.warn({ sink: name, stream }, 'cursor does not fit the spool, delivering that segment again'),
       );
     const positions = from === 'now' ? await findEnds(await listing.streams()) : new Map<string, Position>();
@@ -87,9 +88,10 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   try {
     for (const resolved of options.sinks) {
       const { settings } = resolved;
-      const { name } = settings;
-      const positions = await positionsOf(resolved);
-      const reader = createSpoolReader({ listing, bootId });
+      const { name, records } = settings;
+      const wanted = listingOf(listing, records);
+      const positions = await startOf(resolved, wanted);
+      const reader = createSpoolReader({ listing: wanted, bootId });
       reader.reset(positions);
       deliveries.push(
         startDelivery({
@@ -126,9 +128,12 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const isOpen = ({ name }: ListedStream): boolean =>
         deliveries.some(({ acknowledged }) => acknowledged.get(name)?.isOver !== true);
       const ends = await findEnds((await listing.streams()).filter(isOpen));
-      return deliveries.map((delivery) => ({
+      return deliveries.map((delivery, index) => ({
         ...delivery.health(),
-        lagRecords: countBetween(delivery.acknowledged, ends),
+        lagRecords: countBetween(
+          delivery.acknowledged,
+          positionsOf(ends, options.sinks[index]?.settings.records),
+        ),
       }));
     },
     async stop(withinMs) {

@@ -33,7 +33,7 @@ export async function createSink(resolved: ResolvedSink, place: SinkPlace): Prom
     case 's3':
       return (await import('../archive/s3-sink.ts')).createS3Sink(settings, resolved, place);
     case 'file':
-      return (await import('./file-sink.ts')).createFileSink(settings);
+      return (await import('./file-sink.ts')).createFileSink(settings, Date.now, resolved.isGuarded);
     case 'syslog':
       return (await import('./syslog-sink.ts')).createSyslogSink(settings, tls);
     case 'elasticsearch':

@@ -2,6 +2,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileSinkSettings } from '../../contract/sinks.ts';
+import { findIntruder } from './guarded-directory.ts';
 import type { Sink } from './sink.ts';
 
 /** Readable for a collector in its group. */
@@ -19,8 +20,13 @@ interface Open {
 /**
  * A line a record at the end of a file, synced before it counts as delivered. A file that grew too large or old is
  * renamed to `NAME-TIME.EXTENSION`, and the next begun; one that somebody else moved away likewise.
+ * @param isGuarded whether it must be where nobody else can write, which is looked at whenever a file is opened
  */
-export function createFileSink(settings: FileSinkSettings, clock: () => number = Date.now): Sink {
+export function createFileSink(
+  settings: FileSinkSettings,
+  clock: () => number = Date.now,
+  isGuarded = false,
+): Sink {
   const { path, rotateMegabytes, rotateHours = Number.POSITIVE_INFINITY, keepFiles } = settings;
   let current: Open | undefined;
 
@@ -34,9 +40,12 @@ export function createFileSink(settings: FileSinkSettings, clock: () => number =
     const found = await stat(path).catch(() => undefined);
     if (current !== undefined && found?.ino === current.inode) return current;
     await close();
+    if (isGuarded) await checkDirectory(dirname(path));
     const handle = await open(path, 'a+', fileMode);
     try {
-      const { ino, birthtimeMs } = await handle.stat();
+      const { ino, birthtimeMs, uid } = await handle.stat();
+      if (isGuarded && uid !== process.getuid?.())
+        throw new Error(`${path} belongs to user ${uid}: move it away`);
       // Whatever the server's umask, which keeps its other files from everybody.
       if (found === undefined) await handle.chmod(fileMode);
       const size = await cutUnfinished(handle);
@@ -93,6 +102,14 @@ export function createFileSink(settings: FileSinkSettings, clock: () => number =
     },
     close: () => close().catch(() => undefined),
   };
+}
+
+async function checkDirectory(directory: string): Promise<void> {
+  const intruder = await findIntruder(directory);
+  if (intruder !== undefined)
+    throw new Error(
+      `${intruder}: give the access log a file of its own in a directory of the server's user, by a sink with records: access`,
+    );
 }
 
 /** What a kill left of a last line is not acknowledged and comes again. @returns the bytes that remain */

@@ -8,6 +8,8 @@ export interface ResolvedSink {
   /** Password, token or key of the one whom the receiver knows. */
   readonly secret?: string;
   readonly redis?: RedisAddress;
+  /** A file that only the user who writes it may be able to touch: nobody else can write in its directory. */
+  readonly isGuarded?: true;
 }
 
 export interface ResolvedTls {

@@ -1,7 +1,10 @@
 import { isIPv4 } from 'node:net';
+import { normalize } from 'node:path';
 import type { SinkSettings } from '../../contract/sinks.ts';
 import type { ShapeProblem } from '../../domain/check-shape.ts';
 import { flowRecordSchemas } from '../schema/classes.ts';
+import { AccessRecord, ChangeRecord } from '../schema/control.ts';
+import { accessPathOf } from './access-path.ts';
 
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -10,6 +13,9 @@ interface Schema {
   readonly patternProperties?: Readonly<Record<string, Schema>>;
 }
 
+/** Of whatever is delivered. */
+const schemas = [...Object.values(flowRecordSchemas), AccessRecord, ChangeRecord];
+
 /** What a receiver tells records apart and puts them in order by stays. */
 const kept = /^(metadata|class_uid|category_uid|activity_id|type_uid|time|severity_id)(\.|$)/;
 
@@ -17,6 +23,7 @@ const kept = /^(metadata|class_uid|category_uid|activity_id|type_uid|time|severi
 export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[] {
   return sinks.flatMap((sink, index) => [
     ...findTwins(sinks, index),
+    ...findPathTwins(sinks, index),
     ...findRedactionProblems(sink, index),
     ...findTlsProblems(sink, index),
     ...findHttpProblems(sink, index),
@@ -32,15 +39,34 @@ function findTwins(sinks: readonly SinkSettings[], index: number): ShapeProblem[
     : [{ path: [index, 'name'], message: `${name} is listed twice` }];
 }
 
+/** Each file is cut where its sink left off. */
+function findPathTwins(sinks: readonly SinkSettings[], index: number): ShapeProblem[] {
+  const paths = pathsOf(sinks[index]);
+  const other = sinks.slice(0, index).find((sink) => pathsOf(sink).some((path) => paths.includes(path)));
+  return other === undefined
+    ? []
+    : [
+        {
+          path: [index, 'path'],
+          message: `is written by ${other.name} already: give each a file of its own`,
+        },
+      ];
+}
+
+/** With the one that the access log may have. */
+function pathsOf(sink: SinkSettings | undefined): readonly string[] {
+  if (sink?.type !== 'file') return [];
+  const path = normalize(sink.path);
+  return sink.records === undefined ? [path, accessPathOf(path)] : [path];
+}
+
 /** A misspelt member would go out as it is, and nobody would notice. */
 function findRedactionProblems({ redact = {} }: SinkSettings, sink: number): ShapeProblem[] {
   return Object.entries(redact).flatMap(([how, members]) =>
     members.flatMap((member, index) => {
       const path = [sink, 'redact', how, index];
       if (kept.test(member)) return [{ path, message: `${member} must stay: receivers work by it` }];
-      const isKnown = Object.values(flowRecordSchemas).some((schema) =>
-        has(schema as Schema, member.split('.')),
-      );
+      const isKnown = schemas.some((schema) => has(schema as Schema, member.split('.')));
       return isKnown ? [] : [{ path, message: `flow records have no member ${member}` }];
     }),
   );
@@ -76,7 +102,7 @@ function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapePr
   if (type === 's3') return [...format, ...findPlaceProblems(sink, index)];
   return [
     ...format,
-    ...(['filter', 'redact'] as const).flatMap((key) =>
+    ...(['filter', 'redact', 'records'] as const).flatMap((key) =>
       sink[key] === undefined
         ? []
         : [

@@ -20,6 +20,7 @@ const { code } = await superviseServer({
   flowDirectory: join(data, 'flows'),
   accessDirectory: join(data, 'access'),
   sinkDirectory: join(data, 'sinks'),
+  accessSinkDirectory: join(data, 'access-sinks'),
   archiveDirectory: join(data, 'archive'),
   sinks: [],
   role: 'all',

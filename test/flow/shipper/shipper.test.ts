@@ -18,7 +18,7 @@ const linesOf = (path: string): string[] =>
 interface GapSeen {
   readonly class_uid: number;
   readonly metadata: { readonly uid: string; readonly sequence?: number };
-  readonly unmapped: { readonly postern: { readonly gap?: object } };
+  readonly unmapped: { readonly postern: { readonly worker: number; readonly gap?: object } };
 }
 const parsed = (path: string): GapSeen[] => linesOf(path).map((line) => JSON.parse(line) as GapSeen);
 const gapsIn = (path: string): (object | undefined)[] =>
@@ -38,6 +38,35 @@ test('delivers each record of every kind as the bytes that were written, and tho
   await eventually(() => linesOf(settings.path).length === linesIn(flows).length);
   expect(linesOf(settings.path)).toEqual(linesIn(flows));
   expect(shipper.troubles).toEqual([]);
+});
+
+test('a sink that takes one kind of records gets no other, and misses none of the other', async () => {
+  const [flows, sinks] = [makeFlowDirectory(), makeDirectory()];
+  // By its number, the chain of what administrators do.
+  const recorders = [0, 1].map((worker) => openRecorder(flows, { worker }));
+  const ofKind = (kind: 'flows' | 'access') =>
+    fileSink(sinks, { name: kind, path: join(sinks, `${kind}.jsonl`), records: kind });
+  const workersIn = (kind: string): number[] =>
+    parsed(join(sinks, `${kind}.jsonl`)).map(({ unmapped: { postern } }) => postern.worker);
+  const both = fileSink(sinks);
+  for (const round of [1, 2]) {
+    for (const recorder of recorders) {
+      recorder.request(allowedFacts, answered);
+      await whenWritten(recorder);
+    }
+    const shipper = await ship(flows, sinks, [both, ofKind('flows'), ofKind('access')]);
+    await delivered(shipper);
+    await shipper.stop(20_000);
+    expect(workersIn('flows')).toEqual(Array(round).fill(1));
+    expect(workersIn('access')).toEqual(Array(round).fill(0));
+  }
+  expect(linesOf(both.path).toSorted()).toEqual(linesIn(flows).toSorted());
+  // One that took both: of what it takes no more, nothing is declared missing.
+  const shipper = await ship(flows, sinks, [{ ...both, records: 'flows' }]);
+  await delivered(shipper);
+  await shipper.stop(20_000);
+  expect(gapsIn(both.path)).toEqual([]);
+  expect(linesOf(both.path)).toHaveLength(4);
 });
 
 test('goes on where the receiver had acknowledged, across segments and several workers', async () => {

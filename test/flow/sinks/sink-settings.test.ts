@@ -50,7 +50,29 @@ test.each([
     ],
   ],
   [`  - { name: a, type: file, ${common}, path: x }`, ['sinks[0]: `rotateMegabytes` is missing']],
-  [`  - ${file}\n  - ${file}`, ['sinks[1].name: a is listed twice']],
+  [
+    `  - ${file}\n  - ${file}`,
+    [
+      'sinks[1].name: a is listed twice',
+      'sinks[1].path: is written by a already: give each a file of its own',
+    ],
+  ],
+  [
+    `  - ${file}\n  - { name: b, type: file, ${common}, path: ./records-access.jsonl, rotateMegabytes: 100, records: access }`,
+    ['sinks[1].path: is written by a already: give each a file of its own'],
+  ],
+  [
+    `  - { name: a, type: file, ${common}, path: records.jsonl, rotateMegabytes: 100, records: flows }\n  - { name: b, type: file, ${common}, path: records-access.jsonl, rotateMegabytes: 100, records: access }`,
+    [],
+  ],
+  [
+    `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, redact: { remove: [api.operation, api.operatoin] } }`,
+    ['sinks[0].redact.remove[1]: flow records have no member api.operatoin'],
+  ],
+  [
+    `  - { name: a, type: archive, ${common}, flushSeconds: 5, records: flows }`,
+    ['sinks[0].records: is not for archive, which takes each record, as it is'],
+  ],
   [
     `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, redact: { mask: [http_request.user_agnt], remove: [metadata.uid, http_request.user_agent, unmapped.postern.posture.measuredAt] } }`,
     [
