@@ -73,6 +73,8 @@ function checkInspection(app: App, { problem, warning }: Findings): void {
       problem(app, key, `needs \`inspect: [${inspector}]\``);
   checkDataLoss(app, problem);
   if (waf === undefined) return;
+  if (waf.whenTooLarge !== undefined && waf.mode !== 'block')
+    problem(app, 'waf.whenTooLarge', 'needs `mode: block`: in mode detect everything passes');
   for (const [index, { rules, paths, arguments: names }] of (waf.exclude ?? []).entries()) {
     if (rules === undefined && paths === undefined && names === undefined)
       problem(app, `waf.exclude[${index}]`, 'leaves out everything: take waf out of `inspect` instead');

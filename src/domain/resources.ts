@@ -70,6 +70,8 @@ export const WafSettings = Type.Object(
     paranoia: Type.Optional(Type.Integer({ minimum: 1, maximum: 4 })),
     /** The score from which on a request counts as an attack; 5 without it, which is one critical rule. */
     threshold: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    /** In mode `block`: what becomes of bodies beyond the bound, whose end nobody looks at; `pass` without it. */
+    whenTooLarge: Type.Optional(Type.Enum(['pass', 'refuse'])),
     exclude: Type.Optional(Type.Array(WafExclusion, { maxItems: 128 })),
   },
   strict,

@@ -161,6 +161,7 @@ describe('the rules that an app has its requests inspected by', () => {
         mode: 'block',
         paranoia: 2,
         threshold: 10,
+        whenTooLarge: 'refuse',
         exclude: [{ rules: [942100, '942200-942299'], paths: ['/a/*'], arguments: ['q'] }],
       }),
     ).toEqual([]);
@@ -169,6 +170,9 @@ describe('the rules that an app has its requests inspected by', () => {
   it('are told nothing where they are not asked', () => {
     expect(problemsOf(network(), app({ waf: { mode: 'block' } }))).toEqual([
       'App grants: waf: needs `inspect: [waf]`',
+    ]);
+    expect(inspected({ whenTooLarge: 'refuse' })).toEqual([
+      'App grants: waf.whenTooLarge: needs `mode: block`: in mode detect everything passes',
     ]);
   });
 

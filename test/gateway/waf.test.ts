@@ -51,6 +51,7 @@ beforeAll(async () => {
     apps: [
       app('detects'),
       app('blocks', { waf: { mode: 'block' } }),
+      app('small', { waf: { mode: 'block', whenTooLarge: 'refuse' } }),
       app('tolerant', {
         waf: { mode: 'block', threshold: 6, exclude: [{ rules: [1000], arguments: ['free'] }] },
       }),
@@ -116,7 +117,7 @@ function sendChunks(socket: TLSSocket, body: string): void {
   socket.write('0\r\n\r\n');
 }
 
-async function overHttp2(name: string, { method, path = '/', fields = {}, body }: Asked) {
+async function overHttp2(name: string, { method, path = '/', fields = {}, body }: Asked, _chunked = false) {
   const from = lab.recorder.records.length;
   const session = await alice.session({ servername: hostOf(name) });
   const answer = await http2Request(
@@ -292,6 +293,54 @@ describe('a body', () => {
       403,
       { ...found, state: 'partly', why: 'too-large' },
     ]);
+  });
+
+  it('beyond the bound does not pass where the application wants none of that, and its record says so', async () => {
+    const before = upstream.requests.length;
+    const large = { fields, body: padded(bound + 1, 'ordinary') };
+    for (const [ask, chunked] of [[overHttp1], [overHttp1, true], [overHttp2]] as const) {
+      const { status, text, record } = await ask('small', large, chunked === true);
+      expect([status, JSON.parse(text), wafOf(record)]).toMatchObject([
+        413,
+        { code: 'content-too-large' },
+        { state: 'not-done', why: 'too-large' },
+      ]);
+      expect(record.outcome?.detail).toBe(`waf: more than ${bound} octets`);
+    }
+    expect(upstream.requests.length).toBe(before);
+    expect((await overHttp1('small', { fields, body: padded(bound, 'ordinary') })).status).toBe(200);
+  });
+
+  it('that is held ends with what let it in, at once', async () => {
+    const from = lab.recorder.records.length;
+    const laptop = await lab.laptop('bob@example.org');
+    const session = await laptop.session({ servername: hostOf('blocks') });
+    const stream = session.request(
+      {
+        ':method': 'POST',
+        ':scheme': 'https',
+        ':authority': hostOf('blocks'),
+        ':path': '/',
+        'content-type': form,
+        'proxy-authorization': `Bearer ${await laptop.token()}`,
+      },
+      { endStream: false },
+    );
+    stream.on('error', () => undefined).resume();
+    stream.write('a=1');
+    await expect.poll(() => lab.gateway.counters().flowsOpen, { timeout: 25_000 }).toBe(1);
+    lab.commit({
+      type: 'device-state-changed',
+      device: laptop.certificate.id,
+      state: 'quarantined',
+      reason: 'test',
+    });
+    const record = await recordOf('blocks', from);
+    expect([record.outcome, wafOf(record)]).toMatchObject([
+      { endedBy: 'gateway', refusal: 'device-quarantined' },
+      { state: 'not-done', why: 'unfinished' },
+    ]);
+    session.destroy();
   });
 
   it('that is encoded, or not what it says, is a finding of its own', async () => {

@@ -5,7 +5,7 @@ import type { Gateway } from '../gateway.ts';
 import { BodyRefused, readBody } from '../request-body.ts';
 import { BodyInspection } from './body-inspection.ts';
 import type { ContentInspector } from './content-inspector.ts';
-import { endOfClient } from './end-of-client.ts';
+import { endOfClient, goesOnWhileHeld } from './end-of-client.ts';
 import { HeldTail } from './held-tail.ts';
 
 /**
@@ -33,13 +33,7 @@ export async function inspectUpload(
     inspection.abort();
     tail.release();
   });
-  // Nobody else carries the flow yet: what ends it ends it here, whoever is waited for.
-  exchange.onClose(() => endOfClient(flow, gateway));
-  const { grant } = flow;
-  if (grant !== undefined) {
-    grant.cut = (refusal) => endInHold(flow, gateway, refusal);
-    if (grant.ended !== undefined) return endInHold(flow, gateway, grant.ended);
-  }
+  if (!goesOnWhileHeld(flow, gateway)) return undefined;
   if (exchange.expectsContinue && flow.body === undefined) exchange.sendContinue();
   const source =
     flow.body ?? readBody(flow, exchange.body, head.contentLength, settings.limits.bodyIdleTimeoutMs);
@@ -53,13 +47,6 @@ export async function inspectUpload(
     return endOfClient(flow, gateway);
   }
   return exchange.isClosed ? endOfClient(flow, gateway) : undefined;
-}
-
-/** What let the flow in does so no longer. */
-function endInHold(flow: Flow, { record, grants }: Gateway, refusal: Refusal): undefined {
-  record.request(flow, 'gateway', refusal);
-  if (flow.grant !== undefined) grants.close(flow.grant);
-  flow.exchange.abort();
 }
 
 async function* pass(

@@ -4,7 +4,7 @@ import type { InspectionOutcome } from '../../domain/inspection.ts';
 import type { App } from '../../domain/resources.ts';
 import type { InspectedRequest, InspectionReport } from '../../inspection/request.ts';
 import { passTrailers } from '../answer-headers.ts';
-import { endOfClient } from '../content/end-of-client.ts';
+import { endOfClient, goesOnWhileHeld } from '../content/end-of-client.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 import { valueOf } from '../raw-fields.ts';
@@ -51,10 +51,16 @@ export function isWafReady(app: App, { waf }: Gateway): Refusal | undefined {
 export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Promise<Refusal | undefined> {
   const { exchange, head } = flow;
   if (head === undefined) throw new TypeError('flow was not read');
+  const profile = profileOf(app);
+  const { maxInspectedBytes } = gateway;
   let body: HeldBody | undefined = { text: '', isCut: false };
   const isStreamed = streamed.test(valueOf(head.forwardable, 'content-type') ?? '');
   if (exchange.hasBody && head.contentLength !== 0 && !isStreamed) {
-    const { heldBytes, maxInspectedBytes, settings } = gateway;
+    const { heldBytes, settings } = gateway;
+    flow.inspections = { ...flow.inspections, waf: { state: 'not-done', why: 'unfinished' } };
+    if ((head.contentLength ?? 0) > maxInspectedBytes && profile.refusesTooLarge)
+      return refuseTooLarge(flow, maxInspectedBytes);
+    if (!goesOnWhileHeld(flow, gateway)) return undefined;
     if (exchange.expectsContinue) exchange.sendContinue();
     try {
       const { bodyIdleTimeoutMs } = settings.limits;
@@ -65,11 +71,17 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
     }
     if (body === undefined)
       return conclude(flow, gateway, app, { failure: 'unavailable', detail: 'too much is held' });
+    if (body.isCut && profile.refusesTooLarge) return refuseTooLarge(flow, maxInspectedBytes);
   }
-  const profile = profileOf(app);
   const answer = await gateway.waf.inspect(describe(flow, body), profile);
   if (exchange.isClosed) return endOfClient(flow, gateway);
   return conclude(flow, gateway, app, answer, body.isCut ? 'too-large' : isStreamed ? 'opaque' : undefined);
+}
+
+/** What would go on unseen does not go on. */
+function refuseTooLarge(flow: Flow, maxBytes: number): Refusal {
+  flow.inspections = { ...flow.inspections, waf: { state: 'not-done', why: 'too-large' } };
+  return refuse('content-too-large', `waf: more than ${maxBytes} octets`);
 }
 
 /** What the application will get, less what is ours. Fields behind a body that was read to its end are with it. */

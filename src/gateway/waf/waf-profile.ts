@@ -6,6 +6,8 @@ export interface WafProfile extends InspectionProfile {
   readonly isBlocking: boolean;
   /** From this score on a request counts as an attack. */
   readonly threshold: number;
+  /** A body whose end the rules would not see does not pass. */
+  readonly refusesTooLarge: boolean;
 }
 
 const profiles = new WeakMap<App, WafProfile>();
@@ -14,11 +16,18 @@ const profiles = new WeakMap<App, WafProfile>();
 export function profileOf(app: App): WafProfile {
   let profile = profiles.get(app);
   if (profile === undefined) {
-    const { mode = 'detect', paranoia = 1, threshold = 5, exclude = [] } = app.waf ?? {};
+    const {
+      mode = 'detect',
+      paranoia = 1,
+      threshold = 5,
+      exclude = [],
+      whenTooLarge = 'pass',
+    } = app.waf ?? {};
     profile = {
       isBlocking: mode === 'block',
       paranoia,
       threshold,
+      refusesTooLarge: mode === 'block' && whenTooLarge === 'refuse',
       exclusions: exclude.map(
         ({ rules, ...rest }): Exclusion => ({
           ...rest,
