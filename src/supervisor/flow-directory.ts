@@ -1,6 +1,7 @@
 import { lchownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { RunAs } from './commands.ts';
+import { barringAncestor } from './may-reach.ts';
 
 /** Something about this machine that a person has to mend before a server can start. */
 export class UnusableMachine extends Error {
@@ -16,7 +17,7 @@ export function prepareFlowDirectory(directory: string, runAs: RunAs | undefined
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (runAs === undefined) return;
   const { uid, gid } = runAs;
-  const barred = ancestorsOf(directory).find((ancestor) => !mayEnter(ancestor, runAs));
+  const barred = barringAncestor(directory, runAs);
   if (barred !== undefined) {
     throw new UnusableMachine(
       `${barred} cannot be entered by user ${uid} (runAs), whose flow records go to ${directory}: chmod o+x ${barred}`,
@@ -25,18 +26,4 @@ export function prepareFlowDirectory(directory: string, runAs: RunAs | undefined
   if (statSync(directory).uid === uid) return;
   for (const name of readdirSync(directory)) lchownSync(join(directory, name), uid, gid);
   lchownSync(directory, uid, gid);
-}
-
-function ancestorsOf(directory: string): string[] {
-  const ancestors: string[] = [];
-  for (let path = dirname(resolve(directory)); ; path = dirname(path)) {
-    ancestors.unshift(path);
-    if (path === dirname(path)) return ancestors;
-  }
-}
-
-function mayEnter(directory: string, { uid, gid }: RunAs): boolean {
-  const found = statSync(directory);
-  const bit = found.uid === uid ? 0o100 : found.gid === gid ? 0o010 : 0o001;
-  return (found.mode & bit) !== 0;
 }

@@ -1,3 +1,7 @@
+import { chmod, chown, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { App } from '../../src/domain/resources.ts';
 import { scannerCheck } from '../../src/doctor/checks/scanner.ts';
@@ -81,4 +85,34 @@ it('signatures that are old are told, and those of which nobody knows', async ()
   await name({ icap: `icap://127.0.0.1:${scanner.port}/scan` });
   answer = 'ICAP/1.0 200 OK\r\nISTag: "1"\r\nEncapsulated: null-body=0\r\n\r\n';
   expect(inShort(await find(scannerCheck, made))[0]).toMatch(/^ok: icap:\/\/127.0.0.1:.* answers/);
+});
+
+it('a socket that workers may not open is told, whoever asks, and one that they may is not', async () => {
+  await put('strict');
+  const directory = await mkdtemp(join(tmpdir(), 'postern-scanner-'));
+  const path = join(directory, 'clamd.ctl');
+  const server = createServer((socket) => void socket.once('data', () => socket.end(version(1))));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  await name({ clamd: path });
+  // Root's own is none that workers may have.
+  const own = process.getgid?.() ?? 0;
+  const gid = own === 0 ? 54_322 : own;
+  if (own === 0) await chown(path, 0, gid);
+  const look = async (runAs: object, mode: number): Promise<string> => {
+    await set(made, ['runAs'], runAs);
+    await chmod(path, mode);
+    const [found] = await find(scannerCheck, made);
+    return `${found?.level} ${found?.how ?? ''}`;
+  };
+  const stranger = { uid: 54_321, gid: 54_321 };
+  const barred = expect.stringMatching(/^error workers \(runAs: user 54321, group \d+, .* may not open/);
+  // Whoever may not enter the directory may not open what is in it.
+  expect(await look(stranger, 0o666)).toEqual(barred);
+  await chmod(directory, 0o755);
+  expect(await look(stranger, 0o666)).toBe('ok ');
+  expect(await look(stranger, 0o660)).toEqual(barred);
+  expect(await look({ ...stranger, gid }, 0o660)).toBe('ok ');
+  expect(await look({ ...stranger, gid }, 0o646)).toEqual(barred);
+  server.close();
+  await rm(directory, { recursive: true });
 });

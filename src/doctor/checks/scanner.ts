@@ -3,6 +3,8 @@ import { askVersion } from '../../gateway/malware/clamd-scanner.ts';
 import { askOptions } from '../../gateway/malware/icap-scanner.ts';
 import { parseScannerAddress } from '../../gateway/malware/scanner-socket.ts';
 import { parseIcapUrl } from '../../inspection/malware/icap-protocol.ts';
+import type { RunAs } from '../../supervisor/commands.ts';
+import { mayOpenSocket } from '../../supervisor/may-reach.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok, someOf, unknown } from '../finding.ts';
 
@@ -22,16 +24,34 @@ export const scannerCheck: Check = {
     const scanner = settings.inspection?.malware;
     if (scanner === undefined)
       return missed(asking, 'name one as inspection.malware in postern.yaml (docs/malware.md)');
-    return 'clamd' in scanner ? lookAtClamd(scanner.clamd, asking, now) : lookAtIcap(scanner.icap, asking);
+    if (!('clamd' in scanner)) return lookAtIcap(scanner.icap, asking);
+    const { runAs } = settings;
+    const found = await lookAtClamd(scanner.clamd, asking, now);
+    return runAs !== undefined && isBarred(scanner.clamd, runAs)
+      ? [...found.filter(({ level }) => level !== 'ok'), ...missed(asking, howToLetIn(scanner.clamd, runAs))]
+      : found;
   },
 };
+
+/** Whoever asks here is somebody else, such as root. */
+function isBarred(clamd: string, runAs: RunAs): boolean {
+  try {
+    return clamd.startsWith('/') && !mayOpenSocket(clamd, runAs);
+  } catch {
+    // It is not there, or we cannot see it either: that it does not answer was said.
+    return false;
+  }
+}
+
+const howToLetIn = (clamd: string, { uid, gid }: RunAs): string =>
+  `workers (runAs: user ${uid}, group ${gid}, and no other group) may not open ${clamd}: in clamd.conf let LocalSocketGroup be that group with LocalSocketMode 660, or LocalSocketMode be 666`;
 
 async function lookAtClamd(clamd: string, asking: readonly App[], now: number): Promise<readonly Finding[]> {
   const version = await askVersion(parseScannerAddress(clamd), askMs);
   if ('kind' in version)
     return missed(
       asking,
-      `clamd at ${clamd} does not answer (${version.detail}): start it, and let the user of runAs open its socket`,
+      `clamd at ${clamd} does not answer (${version.detail}): start it, and let workers open its socket (docs/malware.md)`,
     );
   const { engine, database } = version;
   if (database === undefined)
