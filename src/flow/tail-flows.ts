@@ -1,6 +1,7 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlowRecord } from './frames/context.ts';
+import { listSegments } from './list-segments.ts';
 import { plainFile } from './plain-file.ts';
 import { parseSegmentName, streamName } from './segment-names.ts';
 import { createSegmentReader } from './segment-reader.ts';
@@ -44,12 +45,12 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
   const changes = awaitChanges(directory, signal);
   try {
     if (!fromStart)
-      for (const name of await segmentNames(directory)) {
+      for (const name of await listSegments(directory)) {
         const path = join(directory, name);
         offsets.set(name, await endOfLastLine(path, (await stat(path)).size));
       }
     while (!signal.aborted) {
-      for (const name of await segmentNames(directory)) {
+      for (const name of await listSegments(directory)) {
         const path = join(directory, name);
         for (;;) {
           const offset = offsets.get(name) ?? 0;
@@ -69,9 +70,6 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
     changes.close();
   }
 }
-
-const segmentNames = async (directory: string): Promise<string[]> =>
-  (await readdir(directory)).filter((name) => parseSegmentName(name) !== undefined).toSorted();
 
 /** Where a reader that came now would start: never in the middle of a line. */
 async function endOfLastLine(path: string, size: number): Promise<number> {

@@ -29,6 +29,8 @@ interface StreamFiles {
   headProblem: string | undefined;
   retired: RetiredPart | undefined;
   retiredProblem: boolean;
+  /** Under the names of segments, and no files. */
+  readonly strange: string[];
 }
 
 export interface VerifyOptions {
@@ -73,7 +75,8 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     checkpoints: signed?.summary === undefined ? [] : [signed.summary],
   };
   const vouchedBefore = (signed?.summary?.at ?? Number.NEGATIVE_INFINITY) - vouchedWithinMs;
-  for (const { stream, segments: all, head, headProblem, retired: claimed, retiredProblem } of streams) {
+  for (const files of streams) {
+    const { stream, segments: all, head, headProblem, retired: claimed, retiredProblem } = files;
     const vouched = signed?.streams.get(streamName(stream));
     const retired = signed?.summary === undefined ? claimed : vouched?.retired;
     // Those that a kill left behind after it was written down that they go.
@@ -82,6 +85,13 @@ export async function verifyFlows(directory: string, options: VerifyOptions = {}
     const edited = (file: string, message: string): void => {
       report.problems.push({ kind: 'edited', worker: stream.worker, file, message });
     };
+    for (const file of files.strange)
+      report.problems.push({
+        kind: 'malformed',
+        worker: stream.worker,
+        file,
+        message: 'is a link or something else that is no file',
+      });
     if (headProblem !== undefined) edited(headName(stream), headProblem);
     if (retiredProblem) edited(retiredName(stream), 'does not say where a chain goes on');
     if ((claimed?.sequence ?? 0) > (retired?.sequence ?? 0))
@@ -140,6 +150,7 @@ async function findStreams(
       headProblem: undefined,
       retired: undefined,
       retiredProblem: false,
+      strange: [],
     };
     streams.set(key, entry);
     return entry;
@@ -154,25 +165,36 @@ async function findStreams(
     const retired = parseRetiredName(name);
     if (retired === undefined) continue;
     const entry = entryOf(retired);
-    entry.retired = parseRetired(
-      await readFile(join(directory, name), { encoding: 'latin1', flag: plainFile }),
-    );
+    entry.retired = parseRetired(await textIn(join(directory, name)));
     entry.retiredProblem = entry.retired === undefined;
   }
   for (const name of names) {
     const stream = parseHeadName(name);
     if (stream === undefined) continue;
-    const text = await readFile(join(directory, name), { encoding: 'latin1', flag: plainFile });
+    const text = await textIn(join(directory, name));
     const entry = entryOf(stream);
     entry.head = parseHead(text);
     // Empty until the first sync.
     if (entry.head === undefined && text !== '') entry.headProblem = 'is no head of a chain';
   }
-  for (const name of await readdir(directory).then((found) => found.toSorted())) {
+  const entries = await readdir(directory, { withFileTypes: true });
+  for (const file of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = file;
     const parsed = parseSegmentName(name);
     if (parsed === undefined) continue;
     const entry = entryOf(parsed.stream);
-    entry.segments.push({ name, segment: parsed.segment });
+    if (file.isFile()) entry.segments.push({ name, segment: parsed.segment });
+    else entry.strange.push(name);
   }
   return [...streams.values()].toSorted((a, b) => (streamName(a.stream) < streamName(b.stream) ? -1 : 1));
+}
+
+/** Of a link or a folder something that neither a head nor anything else of a chain says. */
+async function textIn(path: string): Promise<string> {
+  try {
+    return await readFile(path, { encoding: 'latin1', flag: plainFile });
+  } catch (error) {
+    if (['ELOOP', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return 'no file';
+    throw error;
+  }
 }

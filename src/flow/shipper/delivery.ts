@@ -66,6 +66,8 @@ export function startDelivery(parts: DeliveryParts): Delivery {
   let failures = 0;
   /** Of an acknowledgement that will not come. */
   let failure: { readonly error: unknown } | undefined;
+  /** Why records of some chain are not delivered, beside those of all others. */
+  let passedOver: string | undefined;
   /** Of what is being sent, or is to be sent again. */
   let oldest: number | undefined;
 
@@ -115,6 +117,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
   /** One batch; false where there was none. */
   async function deliverNext(): Promise<boolean> {
     const read = await reader.read({ records: maxRecords, bytes: batch.maxKilobytes * 1024 });
+    tellPassedOver();
     oldest = read === undefined ? undefined : oldestOf(read.items);
     if (read === undefined) return false;
     const { outgoing, unreadable } = prepare(read.items);
@@ -130,6 +133,14 @@ export function startDelivery(parts: DeliveryParts): Delivery {
     });
     maxRecords = Math.min(batch.maxRecords, maxRecords * 2);
     return true;
+  }
+
+  /** A chain that cannot be read is on somebody's mind when it begins; health names it while it lasts. */
+  function tellPassedOver(): void {
+    if (reader.problem === passedOver) return;
+    passedOver = reader.problem;
+    if (passedOver === undefined) parts.onRecovered();
+    else parts.onTrouble(passedOver, 0);
   }
 
   async function sendOrRefuse(outgoing: readonly OutgoingRecord[]): Promise<Receipt> {
@@ -184,7 +195,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
         lagSeconds: since === undefined ? 0 : Math.max(0, Math.round((clock() - since) / 1000)),
         delivered,
         refused,
-        problem,
+        problem: problem ?? passedOver,
       };
     },
     async stop(withinMs) {

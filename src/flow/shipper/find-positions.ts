@@ -6,11 +6,11 @@ import { chainBeginning } from './position.ts';
 import type { Position, Positions } from './position.ts';
 import type { ListedStream } from './spool-listing.ts';
 
-/** The places behind all that is recorded by now. @throws what the file system throws */
+/** The places behind all that is recorded by now, but for chains that cannot be read. */
 export async function findEnds(streams: readonly ListedStream[]): Promise<Map<string, Position>> {
   const ends = new Map<string, Position>();
   for (const listed of streams) {
-    const end = await findEnd(listed);
+    const end = await findEnd(listed).catch(() => undefined);
     if (end !== undefined) ends.set(listed.name, end);
   }
   return ends;
@@ -62,9 +62,8 @@ async function isThere({ directory, stream }: ListedStream, position: Position):
       return link === undefined || (link.kind === 'record' && link.hash === position.hash);
     }
     return false;
-  } catch (error) {
-    // Removed when its time was over, which the reader declares.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
-    throw error;
+  } catch {
+    // Removed when its time was over, or not to be read: the reader declares either.
+    return true;
   }
 }

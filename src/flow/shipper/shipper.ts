@@ -91,7 +91,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       const { name, records } = settings;
       const wanted = listingOf(listing, records);
       const positions = await startOf(resolved, wanted);
-      const reader = createSpoolReader({ listing: wanted, bootId });
+      const reader = createSpoolReader({ listing: wanted, bootId, passesOver: true });
       reader.reset(positions);
       deliveries.push(
         startDelivery({

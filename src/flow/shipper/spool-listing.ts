@@ -1,5 +1,5 @@
-import { readdir } from 'node:fs/promises';
 import type { FlowStream } from '../chain.ts';
+import { listSegments } from '../list-segments.ts';
 import { parseSegmentName, streamName } from '../segment-names.ts';
 
 /** One worker's chain as its files show it. */
@@ -41,7 +41,7 @@ async function listAll(directories: readonly string[]): Promise<readonly ListedS
 }
 
 async function listStreams(directory: string): Promise<readonly ListedStream[]> {
-  const found = (await readdir(directory)).flatMap((name) => parseSegmentName(name) ?? []);
+  const found = (await listSegments(directory)).flatMap((name) => parseSegmentName(name) ?? []);
   return [...Map.groupBy(found, ({ stream }) => streamName(stream))].map(([name, segments]) => ({
     name,
     directory,

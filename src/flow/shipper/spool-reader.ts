@@ -27,6 +27,8 @@ export interface Reading {
 export interface SpoolReader {
   /** What comes next; undefined while there is nothing new. @throws what the file system throws */
   read(limits: ReadLimits): Promise<Reading | undefined>;
+  /** Why some chain could not be read; undefined where all could. */
+  readonly problem: string | undefined;
   /** Goes back to where it was before. */
   reset(positions: Positions): void;
 }
@@ -35,6 +37,8 @@ export interface SpoolReaderOptions {
   readonly listing: SpoolListing;
   /** Of the server that runs: what other boots left is not written to any more. */
   readonly bootId: string;
+  /** A chain that cannot be read keeps the others back, unless it is passed over until it can. */
+  readonly passesOver?: boolean;
 }
 
 /** A worker of another boot that has not written for so long has ended, in order or not. */
@@ -45,6 +49,8 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
   let positions = new Map<string, Position>();
   /** Of each chain, the one that is being read. */
   const readers = new Map<string, SegmentReader>();
+  /** Why chains that were passed over could not be read, by their names. */
+  const unreadable = new Map<string, string>();
   /** Which chain is first in turn, so that a busy one does not keep the others back. */
   let turn = 0;
 
@@ -131,6 +137,7 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     for (const [name, position] of positions) {
       if (present.has(name)) continue;
       readers.delete(name);
+      unreadable.delete(name);
       change.set(name, undefined);
       const stream = parseHeadName(`${name}.head`);
       if (position.isOver === true || stream === undefined) continue;
@@ -155,6 +162,7 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
         try {
           const rest = { records: limits.records - items.length, bytes: limits.bytes - bytes };
           const read = await readStream(listed, rest);
+          unreadable.delete(listed.name);
           bytes += read.bytes;
           items.push(...read.items);
           const hasMoved = read.position !== (before ?? chainBeginning);
@@ -164,14 +172,19 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
             change.set(listed.name, { ...before, isOver: true });
           }
         } catch (error) {
+          const { code, message } = error as NodeJS.ErrnoException;
           // Removed since it was listed: the next listing says what is left.
-          if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-          listing.outdate();
+          if (code === 'ENOENT') listing.outdate();
+          else if (options.passesOver === true) unreadable.set(listed.name, message);
+          else throw error;
         }
       }
       if (change.size === 0) return undefined;
       applyChange(positions, change);
       return { items, change };
+    },
+    get problem() {
+      return unreadable.values().next().value;
     },
     reset: (to) => (positions = new Map(to)),
   };
