@@ -4,9 +4,9 @@ import { SearchFlowsResponse, SummarizeFlowsResponse } from '../contract/flow-se
 import type { FlowCount, FlowView, SummaryColumn } from '../contract/flow-search.ts';
 import type { SinkSettings } from '../contract/sinks.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
-import { flowPlacesOf, searchedSinks, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
+import { searchedSinks } from '../flow/search/flow-places.ts';
 import type { FlowAnswer, FlowFilter, FlowPlace, FlowQuery } from '../flow/search/flow-query.ts';
-import { createSearcher } from '../flow/search/searcher.ts';
+import { createServerSearcher } from '../flow/search/server-searcher.ts';
 import { resolveSinks, SinkFilesError } from '../flow/sinks/resolve-sinks.ts';
 import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import { connectApi } from './api-client.ts';
@@ -80,11 +80,11 @@ function fromFiles(data: string, from: string | undefined): FlowSource {
   if (!existsSync(join(data, dataDirectory.flows)))
     throw new CliError(exitCodes.invalid, `there are no flow records in ${data}`);
   const settingsFile = join(data, dataDirectory.settings);
-  const sinks = existsSync(settingsFile) ? searchedSinks(readSettings(settingsFile).sinks) : [];
-  const searcher = createSearcher({
-    places: flowPlacesOf(data, resolveForSearch(sinks, data, from)),
-    limits: searchLimits,
-    timeoutMs: searchTimeoutMs,
+  const settings = existsSync(settingsFile) ? readSettings(settingsFile) : undefined;
+  const searcher = createServerSearcher({
+    data,
+    sinks: resolveForSearch(searchedSinks(settings?.sinks), data, from),
+    isApart: settings?.runAs !== undefined,
   });
   const ask = async (query: FlowQuery): Promise<FlowAnswer> => {
     try {

@@ -16,8 +16,8 @@ import { everyGateway, portsOf } from './every-gateway.ts';
 import { loadAuthorities } from './authorities.ts';
 import { createExplainer } from './explainer.ts';
 import type { ControlParts } from './control-parts.ts';
-import { flowPlacesOf, searchedSinks, searchLimits, searchTimeoutMs } from '../flow/search/flow-places.ts';
-import { createSearcher } from '../flow/search/searcher.ts';
+import { searchedSinks } from '../flow/search/flow-places.ts';
+import { createServerSearcher } from '../flow/search/server-searcher.ts';
 import { resolveSinks } from '../flow/sinks/resolve-sinks.ts';
 import { gatewaysOf } from './gateways-of.ts';
 import { listenApi } from './listen-api.ts';
@@ -314,10 +314,10 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
       logger,
     });
     const { accessLog } = records;
-    const flows = createSearcher({
-      places: flowPlacesOf(data, resolveSinks(searchedSinks(settings.sinks), dirname(start.configFile))),
-      limits: searchLimits,
-      timeoutMs: searchTimeoutMs,
+    const flows = createServerSearcher({
+      data,
+      sinks: resolveSinks(searchedSinks(settings.sinks), dirname(start.configFile)),
+      isApart: settings.runAs !== undefined,
       ...(settings.runAs === undefined || process.getuid?.() !== 0 ? {} : { runAs: settings.runAs }),
     });
     closing.push(() => flows.close());

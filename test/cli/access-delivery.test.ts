@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseDocument } from 'yaml';
+import type { FlowView } from '../../src/contract/flow-search.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { eventually } from '../flow/shipper/shipping.ts';
@@ -155,6 +156,26 @@ describe.skipIf(!isRoot || !hasRedis)(`with workers of another user${rootHint}${
     await eventually(() => classesOf(inFile(at('both/records.jsonl'))).has(3002));
     expect(spawnSync('ls', [at('both')], { encoding: 'utf8' }).stdout).toBe('records.jsonl\n');
     await eventually(async () => (await healthOf(server, 'audit'))?.lagRecords === 0);
+
+    // Whoever searches finds both, each by who may read it.
+    const search = async (query: string): Promise<FlowView[]> => {
+      const { status, body } = await made.api(
+        server.portOf('control'),
+        'GET',
+        `/v1/flows?limit=1000&${query}`,
+      );
+      expect(status).toBe(200);
+      return body.flows as FlowView[];
+    };
+    const onDisk = recorded(made);
+    const found = await search('');
+    expect(new Set(found.map((row) => row.class))).toEqual(new Set([3002, 3004, 6003]));
+    expect(found).toHaveLength(new Set(found.map(({ uid }) => uid)).size);
+    expect(found.filter(({ worker }) => worker === 0).map(({ uid }) => uid)).toEqual(
+      expect.arrayContaining(onDisk),
+    );
+    expect(new Set((await search('class=6003')).map(({ what }) => what))).toContain('GET /v1/devices');
+    expect(new Set((await search('class=3002')).map((row) => row.worker))).toEqual(new Set([1]));
 
     const processes = childrenOf(server.pid, shipper);
     expect(processes.map(({ uid }) => uid).toSorted((a, b) => a - b)).toEqual([0, runAs.uid]);

@@ -8,11 +8,19 @@ import type { BucketPlace, FlowPlaces } from './unarchived-records.ts';
 export const searchedSinks = (sinks: readonly SinkSettings[] = []): SinkSettings[] =>
   sinks.filter(({ type }) => type === 'archive' || type === 's3');
 
-/** Where the records of a data directory are, by the sinks in its settings. */
-export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = []): FlowPlaces {
+/** Where the access log of a data directory is, for whoever searches it apart. */
+export const accessPlacesOf = (data: string): FlowPlaces => ({
+  recordDirectories: [join(data, dataDirectory.accessLog)],
+});
+
+/** Where the records of a data directory are, by the sinks in its settings. `isApart`: without the access log. */
+export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = [], isApart = false): FlowPlaces {
   const archive = sinks.find(({ settings }) => settings.type === 'archive')?.settings;
   const recorded = {
-    recordDirectories: [join(data, dataDirectory.flows), join(data, dataDirectory.accessLog)],
+    recordDirectories: [
+      join(data, dataDirectory.flows),
+      ...(isApart ? [] : [join(data, dataDirectory.accessLog)]),
+    ],
     keptDirectory: join(data, dataDirectory.keptRecords),
   };
   const buckets = Object.fromEntries(sinks.flatMap((sink) => bucketOf(data, sink)));

@@ -48,6 +48,8 @@ interface Asked {
   /** Name of a sink of type `s3`: its object storage, instead of this server's archive and spool. */
   readonly from?: string;
   readonly filter: FlowFilter;
+  /** Not what was recorded under this number, such as the control process's: another is asked for that. */
+  readonly exceptWorker?: number;
   /** Epoch milliseconds; `until` is not in it. */
   readonly since: number;
   readonly until: number;
@@ -76,8 +78,11 @@ export function createFlowMatch(filter: FlowFilter): FlowMatch {
     (flow === undefined || row.flow === flow || row.parent === flow);
 }
 
-export const isInPeriod = ({ time }: FlowRow, { since, until }: Pick<Asked, 'since' | 'until'>): boolean =>
-  time !== null && time >= since && time < until;
+export const isAskedFor = (
+  { time, worker }: FlowRow,
+  { since, until, exceptWorker }: Pick<Asked, 'since' | 'until' | 'exceptWorker'>,
+): boolean =>
+  time !== null && time >= since && time < until && (exceptWorker === undefined || worker !== exceptWorker);
 
 /** A tunnel is one access, with more than one record; its last has the bytes of all. */
 export const uncountedActivities: ReadonlySet<string> = new Set(['Traffic', 'Close']);

@@ -83,7 +83,7 @@ interface Condition extends Pick<Statement, 'values' | 'types'> {
 }
 
 function conditionOf(files: readonly string[], query: FlowQuery): Condition {
-  const { filter, since, until, limit } = query;
+  const { filter, since, until, limit, exceptWorker } = query;
   const values: Statement['values'] = {
     files: listValue([...files]),
     since: BigInt(since),
@@ -97,6 +97,11 @@ function conditionOf(files: readonly string[], query: FlowQuery): Condition {
     conditions.push(`${quoteName(name)} = $${name}`);
     values[name] = value;
     types[name] = VARCHAR;
+  }
+  if (exceptWorker !== undefined) {
+    conditions.push('worker IS DISTINCT FROM $exceptWorker');
+    values['exceptWorker'] = exceptWorker;
+    types['exceptWorker'] = INTEGER;
   }
   if (users !== undefined) {
     conditions.push('list_contains($users, user)');

@@ -4,7 +4,7 @@ import type { Database } from '../archive/open-database.ts';
 import { listArchiveFiles } from './archive-files.ts';
 import { askByHours } from './by-hours.ts';
 import { createCollector } from './collect-rows.ts';
-import { createFlowMatch, isInPeriod } from './flow-query.ts';
+import { createFlowMatch, isAskedFor } from './flow-query.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
 import { searchArchive } from './search-archive.ts';
 import { searchBucket } from './search-bucket.ts';
@@ -40,7 +40,7 @@ export function createFlowSearch(places: FlowPlaces, limits: SearchLimits): Flow
         : await viewArchive(archive, () => listArchiveFiles(archive.directory, query));
     for await (const { record, text } of unarchivedRecords(places, streams, query)) {
       const row = rowOf(record);
-      if (isInPeriod(row, query) && matches(row)) collector.add(row, text);
+      if (isAskedFor(row, query) && matches(row)) collector.add(row, text);
     }
     await askByHours(files, query, collector, async (batch) => {
       database ??= openDatabase({ ...limits, directories: archive === undefined ? [] : [archive.directory] });

@@ -15,8 +15,8 @@ import { createSpoolReader } from '../shipper/spool-reader.ts';
 export interface FlowPlaces {
   /** Of chains; those that are not there, or may not be read, are passed over. */
   readonly recordDirectories: readonly string[];
-  /** Of what is kept longer than the rest of its chain. */
-  readonly keptDirectory: string;
+  /** Of what is kept longer than the rest of its chain; absent where nothing is. */
+  readonly keptDirectory?: string;
   /** Absent where the settings have no archive: then the spool is all there is. */
   readonly archive?: {
     readonly directory: string;
@@ -90,7 +90,7 @@ export async function* unarchivedRecords(
   const directories = await readable(recordDirectories);
   const positions = archive === undefined ? undefined : await openCursorFile(archive.cursorFile).load();
   if (positions === undefined || positions === 'unusable') {
-    for (const kept of await readable([keptDirectory]))
+    for (const kept of await readable(keptDirectory === undefined ? [] : [keptDirectory]))
       for await (const item of readKept(kept, period))
         if (item.kind === 'record' && isBeyond(item.record, streams))
           yield { record: item.record, text: item.text };
