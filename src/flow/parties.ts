@@ -115,9 +115,15 @@ export const fingerprintMember = ({ ja4 }: ConnectionFacts): object =>
         ],
       };
 
-/** `host` and `port` of an authority as a client wrote it; whatever stands before an `@` is a password and is dropped. */
+/**
+ * `host` and `port` of an authority as a client wrote it. Whatever stands before an `@` is a password and is dropped; so is what
+ * careless programs leave behind the host of an address, `/path?query` (RFC 3986, section 3.2).
+ */
 export function splitAuthority(authority: string): { host: string; port?: number } {
-  const named = authority.slice(authority.lastIndexOf('@') + 1);
+  const end = authority.search(/[/\\?#]/);
+  const name = end === -1 ? authority : authority.slice(0, end);
+  // An `@` behind that belongs to a password with a delimiter in it, or to a query: nobody can tell which part is the host.
+  const named = end !== -1 && authority.includes('@', end) ? '' : name.slice(name.lastIndexOf('@') + 1);
   const [, host = named, portText] = /^(.*?)(?::([0-9]{1,5}))?$/s.exec(named) ?? [];
   const port = Number(portText);
   const bounded = bound(host, textLimits.host);

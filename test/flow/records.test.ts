@@ -145,21 +145,29 @@ describe('a flow record', () => {
     ).toEqual(flows.map((facts) => [facts.decision?.effect, facts.upstream ?? null]));
   });
 
-  test('holds no query, fragment, password or token, even when a caller forgets to cut them off', async () => {
-    const directory = makeFlowDirectory();
-    const recorder = openRecorder(directory);
-    const careless = {
-      ...request,
-      authority: 'alice:hunter2@grants.apps.example.org:8443',
-      path: '/a?access_token=s3cret#frag',
-    };
-    recorder.request({ ...allowedFacts, request: careless }, answered);
-    recorder.tunnelOpened({ ...allowedFacts, request: careless });
-    recorder.authentication({ ...allowedFacts, request: careless }, answered);
-    await whenWritten(recorder);
-    for (const record of recordsIn(directory)) {
-      expect(JSON.stringify(record)).not.toMatch(/hunter2|s3cret|frag/);
-      expect(JSON.stringify(record)).toContain('"hostname":"grants.apps.example.org"');
-    }
-  });
+  test.each([
+    ['alice:hunter2@grants.apps.example.org:8443', 'grants.apps.example.org'],
+    ['grants.apps.example.org?access_token=s3cret', 'grants.apps.example.org'],
+    ['grants.apps.example.org:8443/a?access_token=s3cret#frag', 'grants.apps.example.org'],
+    // Which of these parts is the host, nobody can tell.
+    ['grants.apps.example.org?mail=alice@s3cret.example.org', ''],
+    ['alice:hunter2?s3cret@grants.apps.example.org', ''],
+  ])(
+    'holds no query, fragment, password or token of %s, even when a caller forgets to cut them off',
+    async (authority, hostname) => {
+      const directory = makeFlowDirectory();
+      const recorder = openRecorder(directory);
+      const { app: _app, ...facts } = allowedFacts;
+      const careless = { ...request, authority, path: '/a?access_token=s3cret#frag' };
+      recorder.request({ ...facts, request: careless }, answered);
+      recorder.tunnelOpened({ ...facts, request: careless });
+      recorder.authentication({ ...facts, request: careless }, answered);
+      await whenWritten(recorder);
+      expect(recordsIn(directory)).toHaveLength(3);
+      for (const record of recordsIn(directory)) {
+        expect(JSON.stringify(record)).not.toMatch(/hunter2|s3cret|frag/);
+        expect(JSON.stringify(record)).toContain(`"hostname":"${hostname}"`);
+      }
+    },
+  );
 });
