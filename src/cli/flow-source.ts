@@ -31,6 +31,8 @@ export interface FlowSource {
 }
 
 const pageSize = 1000;
+/** A server counts no more combinations at once; the same of files, so that both say the same. */
+export const mostCounts = pageSize;
 
 export async function openFlowSource(
   options: ConnectionOptions & { readonly data?: string; readonly from?: string },
@@ -63,7 +65,7 @@ async function fromServer(options: ConnectionOptions): Promise<FlowSource> {
       return rows;
     },
     async counts(question, by, limit) {
-      const query = asked(question, Math.min(pageSize, limit));
+      const query = asked(question, Math.min(mostCounts, limit));
       query.set('by', by.join(','));
       const { counts } = await api.call(
         'GET',
@@ -117,7 +119,7 @@ function fromFiles(data: string, from: string | undefined): FlowSource {
       }
     },
     async counts(question, by, limit) {
-      const answer = await ask({ kind: 'counts', ...question, by, limit });
+      const answer = await ask({ kind: 'counts', ...question, by, limit: Math.min(mostCounts, limit) });
       return answer.kind === 'counts' ? [...answer.counts] : [];
     },
     close: () => searcher.close(),

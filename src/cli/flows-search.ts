@@ -9,7 +9,7 @@ import type { ConnectionOptions } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { parseDay } from './day.ts';
 import type { Day } from './day.ts';
-import { openFlowSource } from './flow-source.ts';
+import { mostCounts, openFlowSource } from './flow-source.ts';
 import type { FlowQuestion } from './flow-source.ts';
 import { parseMoment } from './moment.ts';
 import { addOutput, printData, printLine, tableLines } from './output.ts';
@@ -34,8 +34,10 @@ export function parseClass(text: string): string {
   return String(named ?? text);
 }
 
+const mostRows = 999_999;
+
 function parseLimit(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('a number from 1 to 999999');
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError(`a number from 1 to ${mostRows}`);
   return Number(text);
 }
 
@@ -112,16 +114,25 @@ async function search(options: SearchOptions): Promise<void> {
     if (by !== undefined) {
       const counts = await source.counts(question, by, limit);
       printData(output, counts, () => countLines(by, counts));
+      sayWhenCut(counts.length, limit, mostCounts);
       if (counts.length === 0) process.exitCode = exitCodes.no;
       return;
     }
     const rows = await source.rows(question, limit, whole === true);
     if (whole === true) for (const { record = '' } of rows) printLine(record);
     else printData(output, rows, () => rowLines(rows));
+    sayWhenCut(rows.length, limit, mostRows);
     if (rows.length === 0) process.exitCode = exitCodes.no;
   } finally {
     source.close();
   }
+}
+
+/** A list that ends at a limit looks like the whole. */
+function sayWhenCut(shown: number, limit: number, most: number): void {
+  if (shown < Math.min(limit, most)) return;
+  const way = limit < most ? '--limit shows more' : 'ask for less at once';
+  process.stderr.write(`postern: only the first ${shown} are shown, there may be more: ${way}\n`);
 }
 
 const dayMs = 86_400_000;

@@ -67,6 +67,17 @@ test('prints what is found, in a table, as JSON or as the records themselves; ex
   expect((await search('--user', 'nobody')).code).toBe(1);
 });
 
+test('says where a list ends at its limit, beside the list', async () => {
+  const data = await recorded();
+  const search = (...args: readonly string[]) =>
+    runPostern(['flows', 'search', '--data', data, '--on', '2026-01-05', '-o', 'json', ...args]);
+  const cut = { code: 0, err: expect.stringContaining('only the first 1 are shown, there may be more') };
+  for (const args of [[], ['--by', 'verdict']]) {
+    expect(await search('--limit', '1', ...args)).toMatchObject(cut);
+    expect(await search('--limit', '3', ...args)).toMatchObject({ code: 0, err: '' });
+  }
+});
+
 test('searches a copy that has no settings in its spool, and refuses what cannot be meant', async () => {
   const { data, flows } = makeData();
   const recorder = openRecorder(flows);

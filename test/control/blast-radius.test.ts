@@ -96,6 +96,8 @@ it('counts nothing outside of the period, and then knows neither groups nor post
     assumed: [{ user: 'alice@example.org', posture: 'none', claims: 'none', signIn: 'none' }],
   });
   expect(radius.couldReach.map(({ app }) => app)).toEqual(['wiki']);
+  const empty = await lab.ask('GET', `/v1/flows/blast-radius/${device}?since=2000&until=1000`);
+  expect(empty).toMatchObject({ status: 400, body: { code: 'invalid-input' } });
 });
 
 it('says of a laptop that was revoked what it reached, and that it can reach nothing', async () => {

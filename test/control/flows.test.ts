@@ -76,3 +76,13 @@ it('refuses who may not read flows, and columns that there are not', async () =>
   ])
     expect(await ask(path)).toMatchObject({ status: 400, body: { code: 'invalid-input' } });
 });
+
+it('refuses a period that nothing can be in, whose empty answer would read as if nothing had happened', async () => {
+  const yearAhead = String(Date.now() + 365 * 86_400_000);
+  for (const [period, problem] of [
+    [`since=${monday}&until=${monday}`, 'until: is not after the beginning of the period'],
+    [`since=${yearAhead}`, 'since: is in the future'],
+  ])
+    for (const path of ['/v1/flows?', '/v1/flows/summary?by=user&'])
+      expect(await ask(`${path}${period}`)).toMatchObject({ status: 400, body: { problems: [problem] } });
+});

@@ -6,8 +6,8 @@ import type { DeviceId } from '../../domain/ids.ts';
 import { askFlows } from '../ask-flows.ts';
 import { measureBlastRadius } from '../blast-radius.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { flowPeriodOf } from '../flow-period.ts';
 
-const dayMs = 86_400_000;
 const usualDays = 30;
 
 /** GET /v1/flows/blast-radius/:device: for the day on which a laptop is lost or taken over. */
@@ -32,13 +32,11 @@ export function blastRadiusRoute(app: ControlApp, parts: ControlParts): void {
       const { device: id } = request.params;
       const device = parts.store.state.devices.get(id as DeviceId);
       if (device === undefined) throw new GatewayError('not-found', { detail: `there is no device ${id}` });
-      const { since, until, from } = request.query;
+      const { from } = request.query;
       const ask = askFlows(parts.flows, reply);
-      const end = until === undefined ? parts.clock() + dayMs : Number(until);
       return measureBlastRadius(parts, {
         device,
-        since: since === undefined ? parts.clock() - usualDays * dayMs : Number(since),
-        until: end,
+        ...flowPeriodOf(request.query, parts.clock(), usualDays),
         ask: (query) => ask(from === undefined ? query : { ...query, from }),
       });
     },

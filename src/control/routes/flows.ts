@@ -9,6 +9,7 @@ import type { SummaryColumn } from '../../contract/flow-search.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
 import { askFlows } from '../ask-flows.ts';
 import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { flowPeriodOf } from '../flow-period.ts';
 import { findByName } from '../people/name-filter.ts';
 import { formatCursor, limitOf, parseCursor } from '../page.ts';
 
@@ -23,15 +24,11 @@ const admission = {
   refusals: ['search-overrun', 'search-unavailable'],
 } as const;
 
-const dayMs = 86_400_000;
-
 /** GET /v1/flows and GET /v1/flows/summary: what the records of this server say. Each is in the access log. */
 export function flowRoutes(app: ControlApp, parts: ControlParts): void {
   const { flows, clock } = parts;
-  const periodOf = ({ since, until }: { readonly since?: string; readonly until?: string }) => {
-    const end = until === undefined ? clock() + dayMs : Number(until);
-    return { since: since === undefined ? Math.min(clock(), end) - dayMs : Number(since), until: end };
-  };
+  const periodOf = (query: { readonly since?: string; readonly until?: string }) =>
+    flowPeriodOf(query, clock(), 1);
 
   const fromOf = ({ from }: { readonly from?: string }) => (from === undefined ? {} : { from });
 

@@ -1,6 +1,6 @@
 import type { FlowCount, FlowView } from '../../contract/flow-search.ts';
 import type { FlowRow } from '../archive/columns.ts';
-import { isBefore, newestFirst, uncountedActivities, unsummedActivities } from './flow-query.ts';
+import { isBefore, isCarrier, newestFirst, uncountedActivities, unsummedActivities } from './flow-query.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
 
 /** Gathers what fits a query from more than one place, in bounded memory. */
@@ -62,9 +62,10 @@ function collectCounts({ by, limit }: FlowQuery & { kind: 'counts' }): Collector
     add(row) {
       const activity = row.activity ?? '';
       const one = uncountedActivities.has(activity) ? 0 : 1;
+      const carries = isCarrier(row);
       // What no policy was asked about was let through by none: a sign-in, or a tunnel that only carries requests.
-      const isLetThrough = row.verdict === 'allowed' && row.decision !== null;
-      const isSummed = !unsummedActivities.has(activity);
+      const isLetThrough = row.verdict === 'allowed' && row.decision !== null && !carries;
+      const isSummed = !unsummedActivities.has(activity) && !carries;
       addCount({
         by: Object.fromEntries(by.map((name) => [name, row[name]])),
         allowed: isLetThrough ? one : 0,

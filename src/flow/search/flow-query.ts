@@ -1,3 +1,4 @@
+import { flowClassNames } from '../../contract/flow-search.ts';
 import type { FlowCount, FlowView, SummaryColumn } from '../../contract/flow-search.ts';
 import type { FlowRow } from '../archive/columns.ts';
 
@@ -87,6 +88,13 @@ export const isAskedFor = (
 /** A tunnel is one access, with more than one record; its last has the bytes of all. */
 export const uncountedActivities: ReadonlySet<string> = new Set(['Traffic', 'Close']);
 export const unsummedActivities: ReadonlySet<string> = new Set(['Traffic']);
+
+/** Of a tunnel that was let in. */
+export const tunnelActivities: ReadonlySet<string> = new Set(['Open', 'Traffic', 'Close']);
+
+/** It dialled nothing: a tunnel that carries requests to an application of HTTP. What they are and bring is in records of their own. */
+export const isCarrier = (row: Pick<FlowRow, 'class' | 'activity' | 'upstream'>): boolean =>
+  row.class === flowClassNames.tunnel && row.upstream === null && tunnelActivities.has(row.activity ?? '');
 
 export function isBefore(row: Pick<FlowRow, 'time' | 'uid'>, place: FlowPlace): boolean {
   const time = row.time ?? 0;

@@ -16,6 +16,10 @@ const send = (message: FromSearchProcess): void => {
   if (process.connected) process.send?.(message);
 };
 
+/** What DuckDB says, without the statement that it shows below: that is ours, and helps nobody who asked. */
+const sentenceOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\s*\nLINE \d+: [^]*$/, '').slice(0, 1000);
+
 process.on('message', (message: ToSearchProcess) => {
   if (message.type === 'open') {
     places = message.places;
@@ -39,7 +43,7 @@ process.on('message', (message: ToSearchProcess) => {
     (error: unknown) =>
       send({
         type: 'failed',
-        message: (error instanceof Error ? error.message : String(error)).slice(0, 1000),
+        message: sentenceOf(error),
       }),
   );
 });

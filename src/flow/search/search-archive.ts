@@ -1,9 +1,10 @@
 import { BIGINT, INTEGER, LIST, VARCHAR, listValue } from '@duckdb/node-api';
 import type { DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import { flowClassNames } from '../../contract/flow-search.ts';
 import type { FlowCount, FlowView } from '../../contract/flow-search.ts';
 import { columnNames, columns } from '../archive/columns.ts';
 import { quoteName, quoteText } from '../archive/open-database.ts';
-import { uncountedActivities, unsummedActivities } from './flow-query.ts';
+import { tunnelActivities, uncountedActivities, unsummedActivities } from './flow-query.ts';
 import type { FlowAnswer, FlowQuery } from './flow-query.ts';
 
 /** A statement whose every value is bound: nothing that anybody asked for is ever part of its text. */
@@ -62,12 +63,15 @@ function countsStatement(files: readonly string[], query: FlowQuery & { kind: 'c
   const by = query.by.map(quoteName).join(', ');
   const among = (activities: ReadonlySet<string>): string => [...activities].map(quoteText).join(', ');
   const counted = `coalesce(activity, '') NOT IN (${among(uncountedActivities)})`;
-  const summed = `coalesce(activity, '') NOT IN (${among(unsummedActivities)})`;
+  // As isCarrier() says it of a row.
+  const carries = `(coalesce(class, 0) = ${flowClassNames.tunnel} AND upstream IS NULL AND coalesce(activity, '') IN (${among(tunnelActivities)}))`;
+  const letThrough = `(coalesce(verdict, '') = 'allowed' AND decision IS NOT NULL AND NOT ${carries})`;
+  const summed = `coalesce(activity, '') NOT IN (${among(unsummedActivities)}) AND NOT ${carries}`;
   return {
     sql: `SELECT ${by},
-        count(*) FILTER (${counted} AND verdict = 'allowed' AND decision IS NOT NULL) AS allowed,
+        count(*) FILTER (${counted} AND ${letThrough}) AS allowed,
         count(*) FILTER (${counted} AND verdict = 'denied') AS denied,
-        count(*) FILTER (${counted} AND verdict IS DISTINCT FROM 'denied' AND (verdict IS NULL OR decision IS NULL)) AS other,
+        count(*) FILTER (${counted} AND verdict IS DISTINCT FROM 'denied' AND NOT ${letThrough}) AS other,
         coalesce(sum("bytesIn") FILTER (${summed}), 0)::BIGINT AS "bytesIn",
         coalesce(sum("bytesOut") FILTER (${summed}), 0)::BIGINT AS "bytesOut",
         epoch_ms(min(time)) AS first, epoch_ms(max(time)) AS last

@@ -33,7 +33,6 @@ export async function searchBucket(
   try {
     const collector = createCollector(query);
     // One after the other: what was fetched for one batch may go for the next.
-    // What was fetched for one batch may go for the next.
     await askByHours(await listObjects(bucket, query), query, collector, async (batch) =>
       collector.addAnswer(await searchArchive(database.connection, await fetched.files(batch), query)),
     );

@@ -1,4 +1,6 @@
-import { expect, test } from 'vitest';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { AppName, DeviceId, FlowId, NetworkName, UserName } from '../../../src/domain/ids.ts';
 import type { FlowFilter, FlowPlace } from '../../../src/flow/search/flow-query.ts';
 import type { FlowSearch } from '../../../src/flow/search/search-flows.ts';
@@ -121,24 +123,51 @@ test.each([
   ['the archive', true],
   ['the spool', false],
 ])(
-  'counts in %s as allowed what a policy let through, and not the tunnel that carried a denied request',
+  'counts in %s what a policy let through, with its bytes, and not the tunnel that carried it',
   async (_, isArchived) => {
     const { data, flows, sinks, archive } = makeData();
     const recorder = openRecorder(flows);
-    const { decision: _decision, ...undecided } = allowedFacts;
-    recorder.request(undecided, answered);
+    const { decision: _decision, upstream: _upstream, ...undecided } = allowedFacts;
+    const { upstream: _dialled, ...decided } = allowedFacts;
+    for (const carrier of [undecided, decided]) {
+      recorder.tunnelOpened(carrier);
+      recorder.tunnelClosed(carrier, answered);
+    }
+    recorder.request(allowedFacts, answered);
     recorder.request(deniedFacts, refused);
+    recorder.tunnelOpened({ ...allowedFacts, app: payroll });
+    recorder.tunnelClosed({ ...allowedFacts, app: payroll }, answered);
     await whenWritten(recorder);
     if (isArchived) {
       const shipper = await ship(flows, sinks, [archiveSink], archive);
       await delivered(shipper);
       await shipper.stop(1000);
     }
+    const { bytesOut } = answered;
     expect(await openSearch(data).ask(counts(['app']))).toMatchObject({
-      counts: [{ by: { app: 'grants' }, allowed: 0, denied: 1, other: 1 }],
+      counts: [
+        { by: { app: 'grants' }, allowed: 1, denied: 1, other: 2, bytesOut: bytesOut + refused.bytesOut },
+        { by: { app: 'payroll' }, allowed: 1, denied: 0, other: 0, bytesOut },
+      ],
     });
   },
 );
+
+test('says which file of the archive is damaged, and not by which statement it was found', async () => {
+  const { data, archive } = makeData();
+  const partition = join(archive, 'keep=flows', 'date=2026-01-05', 'hour=08');
+  mkdirSync(partition, { recursive: true });
+  writeFileSync(join(partition, 'gateway.00000001-00000001.parquet'), 'PAR1, and then nothing of the kind');
+  const searcher = createSearcher({
+    places: flowPlacesOf(data, [{ settings: archiveSink }]),
+    limits: { memoryMegabytes: 128, threads: 1 },
+    timeoutMs: 20_000,
+  });
+  onTestFinished(() => searcher.close());
+  const failed = await searcher.ask(rows()).catch((error: unknown) => (error as Error).message);
+  expect(failed).toContain('gateway.00000001-00000001.parquet');
+  expect(failed).not.toMatch(/SELECT|LINE|read_parquet|\n/);
+});
 
 test('asks in a process of its own, which is ended when it takes too long, and the next has another', async () => {
   const { data, flows } = makeData();
