@@ -2,7 +2,7 @@ import { refuse } from '../../contract/refusals.ts';
 import type { InspectionExtent, InspectionOutcome, UninspectedReason } from '../../domain/inspection.ts';
 import type { BodyFacts, BodyInspector, BodyVerdict } from '../../inspection/body-inspector.ts';
 import { createPrefix } from '../../inspection/prefix.ts';
-import { isReadable } from '../../inspection/data-loss/body-scanner.ts';
+import { whyUnread } from '../../inspection/data-loss/body-scanner.ts';
 import type { DataLossProfile } from './data-loss-profile.ts';
 import type { OpenContent } from './data-loss-scanner.ts';
 
@@ -34,7 +34,8 @@ export class LookedAtContent implements BodyInspector {
     this.#body = body;
     this.#note = note;
     this.#content = content;
-    if (!isReadable(body.contentType)) this.unreadable('opaque');
+    const why = whyUnread(body.contentType);
+    if (why !== undefined) this.unreadable(why);
   }
 
   write(piece: Buffer): Promise<void> | undefined {

@@ -2,7 +2,7 @@ import type { Detector } from './detector.ts';
 import { createMultipartReader } from './multipart-reader.ts';
 import type { PartReader } from './multipart-reader.ts';
 import { TextScanner } from './text-scanner.ts';
-import { createDecoder, createFormReader, createJsonReader } from './text-readers.ts';
+import { createDecoder, createFormReader, createJsonReader, createMarkupReader } from './text-readers.ts';
 import type { TextReader } from './text-readers.ts';
 import { createSniffingReader } from './sniffed-text.ts';
 import type { SniffingReader } from './sniffed-text.ts';
@@ -50,9 +50,11 @@ export function createBodyScanner(contentType: string, detectors: readonly Detec
   const body =
     boundary === undefined
       ? openText(contentType)
-      : createMultipartReader(boundary, ({ contentType: type, isFile }) =>
-          openText(type ?? (isFile ? 'application/octet-stream' : 'text/plain')),
-        );
+      : createMultipartReader(boundary, ({ contentType: type, isFile, isEncoded }) => {
+          if (!isEncoded) return openText(type ?? (isFile ? 'application/octet-stream' : 'text/plain'));
+          notText();
+          return undefined;
+        });
   return {
     write: (bytes) => body?.read(bytes),
     end: () => body?.end(),
@@ -65,9 +67,11 @@ export function createBodyScanner(contentType: string, detectors: readonly Detec
   };
 }
 
-/** Whether a content of a type can be read at all, by what it says of itself. */
-export const isReadable = (contentType: string): boolean =>
-  boundaryOf(contentType) !== undefined || readerOf(contentType) !== undefined;
+/** Why a content cannot be read at all, by what it says of itself. */
+export function whyUnread(contentType: string): 'opaque' | 'encoded' | undefined {
+  if (boundaryOf(contentType) !== undefined || readerOf(contentType) !== undefined) return undefined;
+  return neverText.test(mediaTypeOf(contentType)) ? 'opaque' : 'encoded';
+}
 
 const mediaTypeOf = (contentType: string): string => contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
 
@@ -84,6 +88,8 @@ const textTypes =
   /^application\/(?:(?:[a-z0-9.+-]*\+)?(?:json|xml|yaml)|json-seq|ndjson|x-ndjson|jsonl|csv|x-yaml|javascript|x-javascript|ecmascript|graphql|sql|rtf)$|^message\/(?:rfc822|http)$|^image\/svg\+xml$/;
 const jsonTypes = /(?:^application\/|\+)(?:json|json-seq|ndjson|x-ndjson|jsonl)$|^text\/json$/;
 
+const markupTypes = /^text\/html$|[/+]xml$/;
+
 /** Pictures and the like, which are never read. */
 const neverText = /^(?:image\/(?!svg\+xml$)|video\/|audio\/|font\/)/;
 
@@ -94,6 +100,7 @@ function readerOf(contentType: string): TextReader | SniffingReader | undefined 
   if (decoder === undefined) return undefined;
   if (mediaType === 'application/x-www-form-urlencoded') return createFormReader(decoder);
   if (jsonTypes.test(mediaType)) return createJsonReader(decoder);
+  if (markupTypes.test(mediaType)) return createMarkupReader(decoder);
   const isText = mediaType.startsWith('text/') || textTypes.test(mediaType);
   return isText ? decoder : createSniffingReader(decoder);
 }

@@ -3,6 +3,8 @@ export interface PartHead {
   /** Its Content-Type; undefined where there is none. */
   readonly contentType: string | undefined;
   readonly isFile: boolean;
+  /** In base64, which forms do without (RFC 7578, section 4.7) and mail does not. */
+  readonly isEncoded: boolean;
 }
 
 export interface PartReader {
@@ -12,9 +14,12 @@ export interface PartReader {
 
 const maxHeadBytes = 16_384;
 
+/** What is around the parts, or is no form at all: more forgiving readers than this one find parts in it. */
+const around: PartHead = { contentType: 'text/plain', isFile: false, isEncoded: false };
+
 /**
  * Takes a form in parts (RFC 7578) apart as it comes; of what is in them nothing is held but what may be the beginning of a
- * boundary. What is none goes to nobody.
+ * boundary. What is in none of them is a text of its own.
  * @param open gets a part; undefined: nobody looks at it.
  */
 export function createMultipartReader(
@@ -25,11 +30,15 @@ export function createMultipartReader(
   // The first stands at the beginning, without a line end before it.
   let waiting = Buffer.from('\r\n', 'latin1');
   let state: 'preamble' | 'part' | 'delimiter' | 'head' | 'epilogue' = 'preamble';
-  let part: PartReader | undefined;
+  let part: PartReader | undefined = open(around);
 
   const endPart = (): void => {
     part?.end();
     part = undefined;
+  };
+  const endForm = (): void => {
+    state = 'epilogue';
+    part = open(around);
   };
   /** @returns false where more is needed. */
   const step = (): boolean => {
@@ -45,13 +54,14 @@ export function createMultipartReader(
     }
     if (state === 'delimiter') {
       if (waiting.length < 2) return false;
-      state = waiting.toString('latin1', 0, 2) === '--' ? 'epilogue' : 'head';
+      if (waiting.toString('latin1', 0, 2) === '--') endForm();
+      else state = 'head';
       return true;
     }
     if (state === 'head') {
       const end = waiting.indexOf('\r\n\r\n');
       if (end === -1) {
-        if (waiting.length > maxHeadBytes) state = 'epilogue';
+        if (waiting.length > maxHeadBytes) endForm();
         return waiting.length > maxHeadBytes;
       }
       part = open(readHead(waiting.toString('latin1', 0, end)));
@@ -60,6 +70,7 @@ export function createMultipartReader(
       state = 'part';
       return true;
     }
+    part?.read(waiting);
     waiting = Buffer.alloc(0);
     return false;
   };
@@ -72,7 +83,9 @@ export function createMultipartReader(
       waiting = Buffer.from(waiting);
     },
     end() {
-      if (state === 'part') part?.read(waiting);
+      // Broken off within the head of a part.
+      if (state === 'delimiter' || state === 'head') endForm();
+      part?.read(waiting);
       endPart();
     },
   };
@@ -80,5 +93,10 @@ export function createMultipartReader(
 
 function readHead(text: string): PartHead {
   const [, contentType] = /(?:^|\r\n)content-type:[ \t]*([^\r\n]*)/i.exec(text) ?? [];
-  return { contentType, isFile: /(?:^|\r\n)content-disposition:[^\r\n]*;[ \t]*filename\*?=/i.test(text) };
+  const isEncoded = /(?:^|\r\n)content-transfer-encoding:[ \t]*base64/i.test(text);
+  return {
+    contentType,
+    isEncoded,
+    isFile: /(?:^|\r\n)content-disposition:[^\r\n]*;[ \t]*filename\*?=/i.test(text),
+  };
 }

@@ -8,9 +8,9 @@ import type { Detector } from './detector.ts';
 export const cardDetector: Detector = patternDetector(
   'card',
   24,
-  /(?<![A-Za-z0-9_]|[0-9][.-])(?:[2-6][0-9]{13,18}|[2-6][0-9]{3}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|3[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5})(?![A-Za-z0-9_]|[.-][0-9])/g,
+  /(?<![A-Za-z0-9_]|[0-9][.-])(?:[2-6][0-9]{13,18}|[2-6][0-9]{3}([ \u00a0\u202f-])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|3[0-9]{3}([ \u00a0\u202f-])[0-9]{6}\2[0-9]{4,5})(?![A-Za-z0-9_]|[.-][0-9])/g,
   (written) => {
-    const digits = written.replaceAll(/[ -]/g, '');
+    const digits = written.replaceAll(/[^0-9]/g, '');
     return isIssued(digits) && hasLuhn(digits) && !isSiret(digits) ? digits : undefined;
   },
 );

@@ -110,3 +110,33 @@ export function createJsonReader(decoder: TextReader): TextReader {
 }
 
 const blanks: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' };
+
+/** HTML and XML: characters by number, and those names of them that stand in ordinary pages, blanks that do not break above all. */
+export function createMarkupReader(decoder: TextReader): TextReader {
+  let begun = '';
+  const resolve = (text: string): string =>
+    text.replaceAll(reference, (written, decimal?: string, hexadecimal?: string, named?: string) => {
+      if (named !== undefined) return characters[named] ?? written;
+      const code = Number.parseInt(decimal ?? hexadecimal ?? '', decimal === undefined ? 16 : 10);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : written;
+    });
+  return {
+    read(bytes) {
+      const all = begun + decoder.read(bytes);
+      begun = /&[#0-9A-Za-z]{0,10}$/.exec(all)?.[0] ?? '';
+      return resolve(all.slice(0, all.length - begun.length));
+    },
+    end: () => resolve(begun + decoder.end()),
+  };
+}
+
+const reference = /&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(nbsp|amp|lt|gt|quot|apos|commat));/g;
+const characters: Readonly<Record<string, string>> = {
+  nbsp: '\u00a0',
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  commat: '@',
+};

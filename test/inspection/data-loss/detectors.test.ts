@@ -37,9 +37,15 @@ describe('finds', () => {
       { card: 6 },
     ],
     ['a card in groups', '4111-1111-1111-1111 and 3782 822463 10005', { card: 2 }],
+    [
+      'one whose blanks do not break',
+      '4111\u00a01111\u00a01111\u00a01111, 3782\u202f822463\u202f10005',
+      { card: 2 },
+    ],
     ['cards side by side', '4111 1111 1111 1111 5555 5555 5555 4444', { card: 2 }],
     ['a social security number', '2 69 05 49 588 157 80', { nir: 1 }],
     ['one without blanks', '269054958815780', { nir: 1 }],
+    ['one whose blanks do not break', '2\u00a069\u00a005\u00a049\u00a0588\u00a0157\u00a080', { nir: 1 }],
     ['those of Corsica', '1 84 12 2A 004 025 24 / 1 84 12 2B 004 025 51', { nir: 2 }],
     [
       'addresses',
@@ -131,6 +137,20 @@ describe('reads', () => {
       parts(`Content-Disposition: form-data; name="f"\r\nContent-Type: application/json\r\n\r\n"\\n${card}"`),
     ],
     [
+      'a page, its characters by name and number',
+      'text/html; charset=utf-8',
+      `<p>4111&nbsp;1111&#160;1111&#xA0;${card.slice(12)}</p>`,
+    ],
+    ['XML, by number', 'application/soap+xml', `<c>${card.replace('4', '&#x34;')}</c>`],
+    [
+      'a form whose lines end otherwise',
+      multipart,
+      `--b\nContent-Disposition: form-data; name="f"\n\n${card}\n--b--\n`,
+    ],
+    ['a form, before its parts', multipart, `${card}\r\n${parts('\r\nx')}`],
+    ['a form, behind its parts', multipart, `${parts('\r\nx')}\r\n ${card}`],
+    ['a form that is broken off', multipart, `--b\r\nContent-Disposition: form-data; name="${card}"`],
+    [
       'parts that look like boundaries',
       multipart,
       parts(`Content-Disposition: form-data; name="f"\r\n\r\n\r\n--b \r\n--b${card}\r\n ${card}`),
@@ -161,6 +181,8 @@ describe('reads', () => {
     const file = `Content-Disposition: form-data; name="f"; filename="a"\r\n\r\n\0 ${card}`;
     const field = `Content-Disposition: form-data; name="g"\r\n\r\n5555555555554444`;
     expect(isText(multipart, parts(file, field, file))).toBe('some {"card":1}');
+    const mail = `Content-Disposition: form-data; name="f"\r\nContent-Transfer-Encoding: base64\r\n\r\n${btoa(card)}`;
+    expect(isText(multipart, parts(mail, field))).toBe('some {"card":1}');
     expect(isText('text/html', card)).toBe('all {"card":1}');
   });
 });
