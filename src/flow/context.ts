@@ -1,4 +1,5 @@
 import type { ConnectionFacts, DialledUpstream, FlowFacts } from '../domain/flow.ts';
+import type { Decision } from '../domain/decision.ts';
 import { isMachineName, recordedName } from '../domain/subject.ts';
 import type { Subject } from '../domain/subject.ts';
 import {
@@ -53,8 +54,8 @@ interface CachedContext extends Context {
 const contextsPerConnection = 4;
 
 /**
- * Builds contexts and remembers them for as long as their connection lives. A context is found again by the identity of
- * what it was made of, which never changes, so a record can never show an earlier subject, decision or upstream.
+ * Builds contexts and remembers them for as long as their connection lives. A context is found again by what it was made of,
+ * and that never changes, so a record can never show an earlier subject, decision or upstream.
  */
 export function createContexts(recorder: Recorder): (facts: FlowFacts) => Context {
   const contexts = new WeakMap<ConnectionFacts, CachedContext[]>();
@@ -70,10 +71,15 @@ export function createContexts(recorder: Recorder): (facts: FlowFacts) => Contex
   };
 }
 
-/** A newer decision or token takes the place of the one before, which will not come again. */
+/** What is under a newer version of the policies, or token, takes the place of the one before, which will not come again. */
 function keep(known: CachedContext[], context: CachedContext): void {
-  const { app, upstream } = context.key;
-  const earlier = known.findIndex(({ key }) => key.app === app && isSameUpstream(key.upstream, upstream));
+  const { app, upstream, subject, decision } = context.key;
+  const earlier = known.findIndex(
+    ({ key }) =>
+      key.app === app &&
+      isSameUpstream(key.upstream, upstream) &&
+      (key.subject !== subject || key.decision?.policyVersion !== decision?.policyVersion),
+  );
   if (earlier !== -1) known[earlier] = context;
   else if (known.push(context) > contextsPerConnection) known.shift();
 }
@@ -90,9 +96,21 @@ const contextKey = ({ subject, app, decision, upstream, request }: FlowFacts): C
 
 function isSameContext(key: ContextKey, facts: FlowFacts): boolean {
   const { upstream } = facts;
-  if (key.app !== facts.app || key.subject !== facts.subject || key.decision !== facts.decision) return false;
+  if (key.app !== facts.app || key.subject !== facts.subject) return false;
+  if (!isSameDecision(key.decision, facts.decision)) return false;
   if (upstream === undefined) return key.upstream === undefined && key.authority === facts.request?.authority;
   return isSameUpstream(key.upstream, upstream);
+}
+
+/** By what a context has of it: one that depends on the request is made anew for each, and mostly says the same. */
+function isSameDecision(one: Decision | undefined, other: Decision | undefined): boolean {
+  if (one === other) return true;
+  return (
+    one?.effect === other?.effect &&
+    one?.policyVersion === other?.policyVersion &&
+    one?.policies.join() === other?.policies.join() &&
+    (one?.shadow === other?.shadow || JSON.stringify(one?.shadow) === JSON.stringify(other?.shadow))
+  );
 }
 
 const isSameUpstream = (one: DialledUpstream | undefined, other: DialledUpstream | undefined): boolean =>

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Decision } from '../../src/domain/decision.ts';
 import type { FlowFacts } from '../../src/domain/flow.ts';
-import { problemsOf, recordsIn } from '../lab/flow-records.ts';
+import { problemsOf, recordsIn, segmentsIn } from '../lab/flow-records.ts';
 import { recordEveryKind } from './every-record.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
-import { allowedFacts, answered, deniedFacts, monday, refused, request, upstream } from './samples.ts';
+import { allow, allowedFacts, answered, deniedFacts, monday, refused, request, upstream } from './samples.ts';
 
 describe('a flow record', () => {
   test('of every kind fits our own schema of its class, and OCSF where its schemas are at hand', async () => {
@@ -72,6 +75,43 @@ describe('a flow record', () => {
         },
       },
     });
+  });
+
+  test('shares what it has in common with others, where the decision on each is made anew and says the same', async () => {
+    const directory = makeFlowDirectory();
+    const recorder = openRecorder(directory);
+    const record = async (decision: Decision): Promise<void> => {
+      recorder.request({ ...allowedFacts, decision }, answered);
+      await whenWritten(recorder);
+    };
+    await record({ ...allow, policies: [...allow.policies] });
+    await record({ ...allow, policies: [...allow.policies] });
+    const shadow = { evaluated: ['s'], wouldAllow: [], wouldDeny: ['s'], wouldChallenge: [], failed: [] };
+    await record({ ...allow, shadow });
+    await record({ ...allow });
+    await record({ ...allow, shadow: structuredClone(shadow) });
+    await record({ ...allow, shadow: { ...shadow, wouldDeny: [] } });
+    await record({ ...allow, policies: ['finance-grants', 'other'] });
+    await record({ ...allow, policyVersion: '13-00000000' });
+    const [segment = ''] = segmentsIn(directory);
+    const kinds = readFileSync(join(directory, segment), 'latin1').match(/^\["./gm);
+    expect(kinds?.join('').replaceAll('["', '')).toBe('csscssscscscs');
+    expect(
+      recordsIn(directory).map(({ unmapped: { postern } }) => [
+        postern['policies'],
+        postern['policyVersion'],
+        postern['shadow'],
+      ]),
+    ).toEqual([
+      [['finance-grants'], '12-9f8e7d6c', null],
+      [['finance-grants'], '12-9f8e7d6c', null],
+      [['finance-grants'], '12-9f8e7d6c', shadow],
+      [['finance-grants'], '12-9f8e7d6c', null],
+      [['finance-grants'], '12-9f8e7d6c', shadow],
+      [['finance-grants'], '12-9f8e7d6c', { ...shadow, wouldDeny: [] }],
+      [['finance-grants', 'other'], '12-9f8e7d6c', null],
+      [['finance-grants'], '13-00000000', null],
+    ]);
   });
 
   test('counts bytes from the laptop as sent by the source, and those to it as sent back', async () => {
