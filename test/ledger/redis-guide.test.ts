@@ -48,7 +48,8 @@ describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisH
     writeFileSync(join(directory, 'redis-password'), 'PASSWORD\n', { mode: 0o600 });
     const url = `redis://127.0.0.1:${port}`;
     const as = { username: 'postern', passwordFile: 'redis-password', prefix: 'postern', waitForReplicas: 0 };
-    const ledger = openRedisLedger(readRedisAddress({ url, ...as }, directory));
+    const address = readRedisAddress({ url, ...as }, directory);
+    const ledger = openRedisLedger(address);
     cleanUps.push(() => ledger.close());
     // Of several events, which Redis writes down as a transaction.
     const appended = await ledger.append(genesisHead.hash, 'test', [
@@ -57,7 +58,7 @@ describe.skipIf(!hasRedis)(`the guide’s two zones with three sentinels${redisH
       networkPut('b'),
     ]);
     const people = createPeople(
-      createRedisPeople(openRedisConnection(readRedisAddress({ url, ...as }, directory)), 'postern'),
+      createRedisPeople(openRedisConnection(address), address),
       createSealer((await makeOrganization()).authorities.device.privateKeyPem),
     );
     cleanUps.push(() => people.close());

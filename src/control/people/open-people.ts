@@ -23,5 +23,5 @@ export function openPeople(
   if (ledger === undefined || 'embedded' in ledger)
     return createPeople(openSqlitePeople(join(parts.data, dataDirectory.people)), sealer);
   const address = readRedisAddress(ledger.redis, dirname(parts.configFile));
-  return createPeople(createRedisPeople(openRedisConnection(address), address.prefix), sealer);
+  return createPeople(createRedisPeople(openRedisConnection(address), address), sealer);
 }

@@ -34,6 +34,7 @@ const MonthKey = Type.Object(
   { month: Type.String(), key: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }) },
   strict,
 );
+type MonthKey = Static<typeof MonthKey>;
 const [personShape, monthShape] = [Compile(PersonKey), Compile(MonthKey)];
 const purpose = 'person key';
 const newKey = (): string => randomBytes(32).toString('base64url');
@@ -62,6 +63,9 @@ export function createPeople(store: PeopleStore, sealer: Sealer): People {
     const sealed = await store.get(nameOf(user));
     return sealed === undefined ? undefined : openPerson(sealed);
   };
+  /** Records are written with it: none may lead to a key that is lost with one machine. */
+  const lasting = async (name: string, make: () => PersonKey | MonthKey): Promise<string> =>
+    (await store.getLasting(name)) ?? (await store.putNew(name, sealer.seal(purpose, make())));
   async function* everybody(): AsyncIterable<PersonKey & { readonly name: string }> {
     let count = 0;
     for (const [name, sealed] of await store.all()) {
@@ -75,12 +79,10 @@ export function createPeople(store: PeopleStore, sealer: Sealer): People {
   return {
     async pseudonym(user, at) {
       const month = monthOf(at);
-      const monthKey =
-        (await findMonth(month)) ??
-        openMonth(await store.putNew(nameOfMonth(month), sealer.seal(purpose, { month, key: newKey() })));
-      const made = { user, id: randomBytes(8).toString('hex'), key: newKey() };
-      const person =
-        (await find(user)) ?? openPerson(await store.putNew(nameOf(user), sealer.seal(purpose, made)));
+      const monthKey = openMonth(await lasting(nameOfMonth(month), () => ({ month, key: newKey() })));
+      const person = openPerson(
+        await lasting(nameOf(user), () => ({ user, id: randomBytes(8).toString('hex'), key: newKey() })),
+      );
       return pseudonymOf(bytesOf(person.key), monthKey, month);
     },
     async pseudonyms(user) {

@@ -21,6 +21,7 @@ export function openSqlitePeople(path: string): PeopleStore {
   const sealedOf = (name: string): string | undefined => read.get(name)?.['sealed'] as string | undefined;
   return {
     get: async (name) => sealedOf(name),
+    getLasting: async (name) => sealedOf(name),
     async putNew(name, sealed) {
       put.run(name, sealed);
       return sealedOf(name) ?? sealed;

@@ -1,5 +1,6 @@
 import type { RedisSinkSettings } from '../../contract/sinks.ts';
 import { LedgerCorrupt } from '../../ledger/ledger.ts';
+import { countReplicas } from '../../ledger/redis/count-replicas.ts';
 import { openRedisConnection } from '../../ledger/redis/redis-connection.ts';
 import { textOf } from '../shipper/spool-item.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
@@ -14,13 +15,15 @@ const replicasMs = 2000;
  */
 export function createRedisSink({ maxEntries }: RedisSinkSettings, { redis }: ResolvedSink): Sink {
   if (redis === undefined) throw new TypeError('a Redis sink without its address');
+  const { waitForReplicas } = redis;
   const key = `{${redis.prefix}}:records`;
   const connection = openRedisConnection(redis);
   const trim = maxEntries === undefined ? [] : ['MAXLEN', '~', String(maxEntries)];
 
   /** @returns how many replicas have them, where that matters */
-  const append = (batch: readonly OutgoingRecord[]): Promise<number> =>
-    connection.call(async (client) => {
+  async function append(batch: readonly OutgoingRecord[]): Promise<number> {
+    const generation = await connection.call(async (client) => {
+      const { generation: current } = connection;
       const pipeline = client.pipeline();
       for (const { record, text } of batch) {
         const uid = textOf(record, 'metadata', 'uid') ?? '';
@@ -29,10 +32,10 @@ export function createRedisSink({ maxEntries }: RedisSinkSettings, { redis }: Re
       const replies = (await pipeline.exec()) ?? [];
       for (const [error] of replies) if (error !== null) throw error;
       if (replies.length < batch.length) throw new Error('the connection was lost');
-      return redis.waitForReplicas === 0
-        ? 0
-        : Number(await client.call('WAIT', redis.waitForReplicas, replicasMs));
+      return current;
     });
+    return waitForReplicas === 0 ? 0 : countReplicas(connection, generation, waitForReplicas, replicasMs);
+  }
 
   return {
     maxUnacknowledged: 1,
@@ -41,8 +44,8 @@ export function createRedisSink({ maxEntries }: RedisSinkSettings, { redis }: Re
         if (!(error instanceof LedgerCorrupt)) throw error;
         throw new Error(`${redis.name}: ${key} holds something else than a stream`, { cause: error });
       });
-      if (replicas < redis.waitForReplicas)
-        throw new Error(`${redis.name}: ${replicas} of ${redis.waitForReplicas} replicas have the records`);
+      if (replicas < waitForReplicas)
+        throw new Error(`${redis.name}: ${replicas} of ${waitForReplicas} replicas have the records`);
       return {};
     },
     async close() {

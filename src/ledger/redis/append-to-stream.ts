@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LedgerHead } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
 import { LedgerConflict, LedgerUnavailable, LedgerUnconfirmed } from '../ledger.ts';
+import { countReplicas } from './count-replicas.ts';
 import type { RedisTimeouts } from './redis-client.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { isReply } from './redis-errors.ts';
@@ -106,15 +107,16 @@ async function awaitReplicas(append: StreamAppend, generation: number): Promise<
   const { connection, timeouts, waitForReplicas } = append;
   let replicas: number;
   try {
-    replicas = await connection.call((client) =>
-      client.wait(waitForReplicas, Math.ceil(timeouts.silenceMs / 2)),
+    replicas = await countReplicas(
+      connection,
+      generation,
+      waitForReplicas,
+      Math.ceil(timeouts.silenceMs / 2),
     );
   } catch (error) {
     if (!(error instanceof LedgerUnavailable)) throw error;
     throw notReplicated(append, 0, error);
   }
-  // A new connection would answer for nothing that was written on the old one.
-  if (connection.generation !== generation) throw notReplicated(append, 0);
   if (replicas < waitForReplicas) throw notReplicated(append, replicas);
 }
 

@@ -8,7 +8,8 @@ export interface Script {
   readonly sha1: string;
 }
 
-const script = (text: string): Script => ({ text, sha1: hash('sha1', text, 'hex') });
+/** Of its text. */
+export const script = (text: string): Script => ({ text, sha1: hash('sha1', text, 'hex') });
 
 const readLast = `
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)

@@ -11,8 +11,9 @@ import { createRedisPeople } from '../../../src/control/people/redis-people.ts';
 import { openSqlitePeople } from '../../../src/control/people/sqlite-people.ts';
 import type { Sealer } from '../../../src/identity/sealer.ts';
 import { createSealer } from '../../../src/identity/sealer.ts';
+import { eventually } from '../../flow/shipper/shipping.ts';
 import { openRedisConnection } from '../../../src/ledger/redis/redis-connection.ts';
-import { freshPrefix, portAddress } from '../../lab/redis-ledgers.ts';
+import { portAddress } from '../../lab/redis-ledgers.ts';
 import { hasRedis, redisHint, startRedis } from '../../lab/servers/redis.ts';
 import type { RedisServer } from '../../lab/servers/redis.ts';
 
@@ -111,9 +112,45 @@ describe.skipIf(!hasRedis)(`with Redis${redisHint}`, () => {
   });
   afterAll(() => redis.stop());
   peopleContract('Redis', () => {
-    const prefix = freshPrefix();
-    const open = () => createRedisPeople(openRedisConnection(portAddress(redis.port)), prefix);
+    const address = portAddress(redis.port);
+    const open = () => createRedisPeople(openRedisConnection(address), address);
     return [open(), open()];
+  });
+});
+
+describe.skipIf(!hasRedis)(`keys where the ledger waits for replicas${redisHint}`, () => {
+  it('are neither used nor destroyed before a replica has heard of it', async () => {
+    const master = await startRedis();
+    onTestFinished(() => master.stop());
+    const address = portAddress(master.port, { waitForReplicas: 1 });
+    const open = () => {
+      const store = createRedisPeople(openRedisConnection(address), address);
+      onTestFinished(() => store.close());
+      return createPeople(store, sealer);
+    };
+    const [one, two] = [open(), open()];
+    const unconfirmed = /0 of 1 replicas have confirmed a key of a person/;
+    await expect(one.pseudonym(alice, november)).rejects.toThrow(unconfirmed);
+    // It is in the master now, where all find it; nobody calls anybody by it.
+    await expect(two.pseudonym(alice, november)).rejects.toThrow(unconfirmed);
+
+    const replica = await startRedis({
+      settings: [`replicaof 127.0.0.1 ${master.port}`, 'repl-diskless-sync-delay 0'],
+    });
+    onTestFinished(() => replica.stop());
+    const inReplica = (): number => Number(replica.cli('hlen', `{${address.prefix}}:people`));
+    await eventually(() => replica.cli('role').includes('connected'));
+    const pseudonym = await one.pseudonym(alice, november);
+    expect(await two.pseudonym(alice, november)).toBe(pseudonym);
+    expect(inReplica()).toBe(2);
+
+    const id = (await one.idOf(alice)) ?? '';
+    replica.freeze();
+    await expect(one.destroy(new Set([id]))).rejects.toThrow(unconfirmed);
+    replica.thaw();
+    await eventually(() => inReplica() === 1);
+    expect(await two.reidentify([pseudonym])).toEqual(new Map());
+    expect(await two.pseudonym(alice, november)).not.toBe(pseudonym);
   });
 });
 
