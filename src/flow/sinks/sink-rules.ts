@@ -19,6 +19,9 @@ const schemas = [...Object.values(flowRecordSchemas), AccessRecord, ChangeRecord
 /** What a receiver tells records apart and puts them in order by stays. */
 const kept = /^(metadata|class_uid|category_uid|activity_id|type_uid|time|severity_id)(\.|$)/;
 
+/** Its chain, in which it has a number; or those of the records that a receiver will never see. */
+const places = /^unmapped(\.postern(\.(boot|worker|workerStartedAt|gap(\..*)?))?)?$/;
+
 /** What the shape of `sinks` in the settings does not say. Paths are relative to the list. */
 export function findSinkProblems(sinks: readonly SinkSettings[]): ShapeProblem[] {
   return sinks.flatMap((sink, index) => [
@@ -66,6 +69,13 @@ function findRedactionProblems({ redact = {} }: SinkSettings, sink: number): Sha
     members.flatMap((member, index) => {
       const path = [sink, 'redact', how, index];
       if (kept.test(member)) return [{ path, message: `${member} must stay: receivers work by it` }];
+      if (places.test(member))
+        return [
+          {
+            path,
+            message: `${member} must stay: by it a receiver tells what is missing, and what came twice`,
+          },
+        ];
       const isKnown = schemas.some((schema) => has(schema as Schema, member.split('.')));
       return isKnown ? [] : [{ path, message: `flow records have no member ${member}` }];
     }),
@@ -99,7 +109,7 @@ function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapePr
     sink.format === 'ocsf'
       ? []
       : [{ path: [index, 'format'], message: `must be ocsf: ${type} takes records as they are` }];
-  if (type === 's3') return [...format, ...findPlaceProblems(sink, index)];
+  if (type === 's3') return format;
   return [
     ...format,
     ...(['filter', 'redact', 'records'] as const).flatMap((key) =>
@@ -117,18 +127,6 @@ function findOwnProblems(sinks: readonly SinkSettings[], index: number): ShapePr
       : [{ path: [index, 'type'], message: `${type} is there already: a data directory has one` }]),
   ];
 }
-
-/** By what a record is known to be archived already. */
-const places = /^unmapped(\.postern(\.(boot|worker|workerStartedAt|gap(\..*)?))?)?$/;
-
-const findPlaceProblems = ({ redact = {} }: SinkSettings, index: number): ShapeProblem[] =>
-  Object.entries(redact).flatMap(([how, members]) =>
-    members.flatMap((member, at) =>
-      places.test(member)
-        ? [{ path: [index, 'redact', how, at], message: `${member} must stay: a crash would archive twice` }]
-        : [],
-    ),
-  );
 
 function findHttpProblems(sink: SinkSettings, index: number): ShapeProblem[] {
   if (!('url' in sink)) return [];

@@ -70,6 +70,13 @@ test.each([
     ['sinks[0].redact.remove[1]: flow records have no member api.operatoin'],
   ],
   [
+    `  - { name: a, type: file, ${common}, path: x, rotateMegabytes: 1, redact: { remove: [unmapped, unmapped.postern.previous, unmapped.postern.context], mask: [unmapped.postern.workerStartedAt] } }`,
+    ['remove[0]: unmapped', 'mask[0]: unmapped.postern.workerStartedAt'].map(
+      (member) =>
+        `sinks[0].redact.${member} must stay: by it a receiver tells what is missing, and what came twice`,
+    ),
+  ],
+  [
     `  - { name: a, type: archive, ${common}, flushSeconds: 5, records: flows }`,
     ['sinks[0].records: is not for archive, which takes each record, as it is'],
   ],
@@ -130,9 +137,9 @@ test.each([
   [
     `  - { name: a, type: s3, from: now, format: cef, url: 'http://s3.example.org', region: eu-west-3, bucket: records, pathStyle: true, accessKeyId: a, secretKeyFile: b, flushMinutes: 30, maxMegabytes: 64, timeoutSeconds: 30, redact: { mask: [unmapped.postern.boot, actor.user.name] } }`,
     [
+      'sinks[0].redact.mask[0]: unmapped.postern.boot must stay: by it a receiver tells what is missing, and what came twice',
       'sinks[0].url: must be https: records and secrets would pass in clear',
       'sinks[0].format: must be ocsf: s3 takes records as they are',
-      'sinks[0].redact.mask[0]: unmapped.postern.boot must stay: a crash would archive twice',
     ],
   ],
 ])('%s is refused with each problem', (sinks, problems) => {
