@@ -232,5 +232,7 @@ it('patterns are checked before they are used', () => {
   expect(findPatternProblem('[0-9]{6}')).toBeUndefined();
   expect(findPatternProblem('a*')).toBe('finds the empty text');
   expect(findPatternProblem('(?=a)b')).toMatch(/^is no pattern of RE2: /);
+  expect(findPatternProblem('[A-Z0-9._%+-]{1,64}@[a-z]{1,63}')).toBeUndefined();
+  expect(findPatternProblem('(?:a?){500}a{500}')).toMatch(/^takes too long: 1\d{3} steps/);
   expect(findPatternProblem('(a')).toMatch(/^is no pattern of RE2: /);
 });
