@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,33 +8,50 @@ import type { FlowAnswer, FlowQuery } from '../../src/flow/search/flow-query.ts'
 import { createSearcher } from '../../src/flow/search/searcher.ts';
 import { archiveSink } from '../flow/archive/archiving.ts';
 import { monday } from '../flow/samples.ts';
-import { makeArchive } from './search/make-archive.ts';
+import { knownArchive, makeArchive } from './search/make-archive.ts';
 import { reportRows, rowOf } from './support/row.ts';
 import type { Row } from './support/row.ts';
 import { median } from './support/table.ts';
 
 /**
- * What searching an archive takes: `npm run bench:search -- [--quick] [--json FILE]`. Ten days of ten million records, one day of
- * 300,000 with --quick. A search is asked as the control plane asks it, in its process; medians, and the first by itself.
+ * What searching an archive takes: `npm run bench:search -- [--days N] [--archive DIR] [--quick] [--json FILE]`. A day is a million
+ * records, 300,000 with --quick; ten days without --days, one with --quick. With --archive, what was made stays there, and the next
+ * run with as many days searches it. A search is asked as the control plane asks it, in its process; medians, and the first by itself.
  */
 const { values: flags } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, json: { type: 'string' } },
+  options: {
+    days: { type: 'string' },
+    archive: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
 });
-const hours = flags.quick ? 24 : 240;
+const days = Number(flags.days ?? (flags.quick ? 1 : 10));
+const hours = 24 * days;
 const perHour = flags.quick ? 12_500 : 41_667;
 const rounds = flags.quick ? 3 : 7;
 
-const data = mkdtempSync(join(tmpdir(), 'postern-bench-search-'));
-process.on('exit', () => rmSync(data, { recursive: true, force: true }));
-const made = await makeArchive(data, hours, perHour);
+const data = flags.archive ?? mkdtempSync(join(tmpdir(), 'postern-bench-search-'));
+if (flags.archive === undefined) process.on('exit', () => rmSync(data, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+const made = existsSync(join(data, 'archive'))
+  ? knownArchive(data, hours, perHour)
+  : await makeArchive(data, hours, perHour);
 const rows: Row[] = [
   rowOf('records', 'records', made.records, ''),
   rowOf('a record in Parquet', 'bytesARecord', made.bytes / made.records, 'bytes'),
-  rowOf('archiving a record', 'archiveMicros', made.microsARecord, 'µs CPU'),
+  ...(made.microsARecord === undefined
+    ? []
+    : [rowOf('archiving a record', 'archiveMicros', made.microsARecord, 'µs CPU')]),
 ];
 
+const end = monday + hours * hourMs;
+const daysBefore = (count: number): { since: number; until: number } => ({
+  since: Math.max(monday, end - count * 24 * hourMs),
+  until: end,
+});
 const day = { since: monday + (hours / 2 - 12) * hourMs, until: monday + (hours / 2 + 12) * hourMs };
-const all = { since: monday, until: monday + hours * hourMs };
+const all = daysBefore(days);
 const queries: readonly (readonly [what: string, key: string, query: FlowQuery, mark?: number])[] = [
   [
     'a device and a day',
@@ -52,11 +69,34 @@ const queries: readonly (readonly [what: string, key: string, query: FlowQuery, 
     'who reached an application on a day, from which laptop, and was denied',
     'appDay',
     { kind: 'counts', by: ['user', 'device', 'verdict'], filter: { app: 'app-17' }, ...day, limit: 1000 },
+    1000,
   ],
   [
-    'a user in all days',
-    'userAll',
-    { kind: 'rows', filter: { user: 'user-711@example.org' }, ...all, limit: 1000, whole: false },
+    'what an application was denied for on a day',
+    'appDayDenied',
+    { kind: 'rows', filter: { app: 'app-17', verdict: 'denied' }, ...day, limit: 1000, whole: false },
+    1000,
+  ],
+  [
+    'where a device was in 30 days (blast radius)',
+    'deviceMonth',
+    {
+      kind: 'counts',
+      by: ['app', 'network', 'user', 'refusal'],
+      filter: { device: 'd-4711' },
+      ...daysBefore(30),
+      limit: 1000,
+    },
+  ],
+  [
+    'the newest 1000 of a user in 90 days',
+    'userNewest',
+    { kind: 'rows', filter: { user: 'user-711@example.org' }, ...daysBefore(90), limit: 1000, whole: false },
+  ],
+  [
+    'applications of a user in 90 days',
+    'userApps',
+    { kind: 'counts', by: ['app'], filter: { user: 'user-711@example.org' }, ...daysBefore(90), limit: 1000 },
   ],
   [
     'denials of all days by application',

@@ -7,6 +7,7 @@ import type { ShipperMessage } from '../../src/contract/ipc.ts';
 import type { SinkHealth } from '../../src/contract/sinks.ts';
 import type { SupervisorToShipper } from '../../src/flow/shipper/messages.ts';
 import type { ResolvedSink } from '../../src/flow/sinks/resolved-sink.ts';
+import { shipperCommand } from '../../src/supervisor/commands.ts';
 
 const program = fileURLToPath(new URL('../../src/flow/shipper/main.ts', import.meta.url));
 
@@ -33,7 +34,12 @@ export function createShipperProcess(parts: {
   return {
     start() {
       health = undefined;
-      child = fork(program, [], { execArgv: [], serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'] });
+      const { args } = shipperCommand(program, {}, parts.sinks);
+      child = fork(program, [], {
+        execArgv: args.slice(0, -1),
+        serialization: 'advanced',
+        stdio: ['ignore', 2, 2, 'ipc'],
+      });
       child.on('message', (message: ShipperMessage) => (health = message.sinks));
       send({
         type: 'start',

@@ -16,9 +16,10 @@ export const sqlTypes: Readonly<Record<ColumnKind, string>> = {
 
 /**
  * How Parquet files are written, all of them: by device, in small groups of rows. So what one laptop did lies together, and of the
- * records themselves, which are nearly all of the bytes, only those groups are read.
+ * records themselves, which are nearly all of the bytes, only those groups are read. In groups so small the first level of zstd
+ * makes smaller files than its usual third, in three quarters of the time.
  */
-export const parquetOptions = 'FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 4096';
+export const parquetOptions = 'FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 4096';
 export const parquetOrder = 'ORDER BY device, time';
 
 /** Records that wait to be written as files, outside of our own memory. */

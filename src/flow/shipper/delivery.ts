@@ -35,6 +35,12 @@ export interface DeliveryParts {
   readonly onRecovered: () => void;
 }
 
+/**
+ * How long what comes waits for more: each batch costs a receiver's disk and ours, and the process that delivers has no more of them
+ * a second than this allows, however often workers write.
+ */
+const gatherMs = 50;
+
 /** The way of one sink's records from the spool to its receiver. */
 export interface Delivery {
   /** There may be something new. */
@@ -175,6 +181,7 @@ export function startDelivery(parts: DeliveryParts): Delivery {
         else if (!(await deliverNext())) {
           if (stopping.signal.aborted) return;
           await news.wait();
+          await pauseUnless(stopping.signal, gatherMs);
         }
       } catch (error) {
         if (stopping.signal.aborted) return;

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DeviceId, FlowId, UserName } from '../../../src/domain/ids.ts';
 import type { FlowFacts } from '../../../src/domain/flow.ts';
@@ -7,18 +7,20 @@ import { createLocalStore, listPartitions } from '../../../src/flow/archive/loca
 import { openDatabase, quoteText } from '../../../src/flow/archive/open-database.ts';
 import { createParquetSink } from '../../../src/flow/archive/parquet-sink.ts';
 import { hourMs, parsePartitionPath, partitionPath } from '../../../src/flow/archive/partition.ts';
-import { parquetOptions, parquetOrder } from '../../../src/flow/archive/pending-records.ts';
+import { parquetOptions } from '../../../src/flow/archive/pending-records.ts';
 import { createFlowRecorder } from '../../../src/flow/recorder.ts';
 import { readPeriod } from '../../../src/flow/shipper/read-period.ts';
 import { uuidV7Of } from '../../../src/flow/uuid.ts';
+import { createProgress } from '../support/progress.ts';
+import { readParquetFile, spliceColumns } from './splice-columns.ts';
 import { forCenturies } from '../../flow/shipper/shipping.ts';
 import { allowedFacts, answered, deniedFacts, monday, refused } from '../../flow/samples.ts';
 
 export interface Made {
   readonly records: number;
   readonly bytes: number;
-  /** CPU time of reading a record, putting it into columns, compressing and publishing it. */
-  readonly microsARecord: number;
+  /** CPU time of reading a record, putting it into columns, compressing and publishing it; undefined where it was made before. */
+  readonly microsARecord?: number;
 }
 
 const [devices, users, apps] = [10_000, 8000, 150];
@@ -117,42 +119,52 @@ async function makeHour(data: string, count: number): Promise<number> {
 
 /**
  * An archive of so many hours with so many records each. The first is recorded and archived as it would be; the others are that one
- * an hour later each, from other devices: what a file holds differs from row to row as much as in the first.
+ * an hour later each, of other applications. All other columns are the bytes of the first, since to compress the same records
+ * again is what would take hours.
  */
 export async function makeArchive(data: string, hours: number, perHour: number): Promise<Made> {
   const microsARecord = await makeHour(data, perHour);
   const archive = join(data, 'archive');
   const database = await openDatabase({
     directories: [archive],
-    temporary: join(archive, 'staging'),
-    memoryMegabytes: 2048,
-    threads: 2,
+    memoryMegabytes: 1024,
+    threads: 1,
   });
-  for (const path of await listPartitions(archive)) {
-    const first = parsePartitionPath(path);
-    if (first === undefined) continue;
-    const files = readdirSync(join(archive, path)).map((name) => quoteText(join(archive, path, name)));
-    for (let hour = 1; hour < hours; hour += 1) {
-      const name = formatFileName({ writer: 'bench', from: hour, to: hour });
-      const to = join(archive, partitionPath({ ...first, hour: first.hour + hour * hourMs }), name);
-      mkdirSync(dirname(to), { recursive: true });
+  const later = join(archive, 'staging', 'later.parquet');
+  const progress = createProgress('hours of the archive', hours);
+  const firsts = (await listPartitions(archive)).flatMap((path) =>
+    readdirSync(join(archive, path)).map((name) => {
+      const from = join(archive, path, name);
+      return { partition: parsePartitionPath(path), from, whole: readParquetFile(readFileSync(from)) };
+    }),
+  );
+  for (let hour = 1; hour < hours; hour += 1) {
+    for (const [index, { partition, from, whole }] of firsts.entries()) {
+      if (partition === undefined) continue;
       await database.connection.run(
-        `COPY (SELECT * REPLACE (
-            time + INTERVAL ${hour} HOUR AS time,
-            "loggedTime" + INTERVAL ${hour} HOUR AS "loggedTime",
-            gen_random_uuid()::VARCHAR AS uid,
-            'd-' || ((substr(device, 3)::INTEGER + ${hour * 37}) % ${devices}) AS device
-          ) FROM read_parquet([${files.join(', ')}]) ${parquetOrder}) TO ${quoteText(to)} (${parquetOptions})`,
+        `COPY (SELECT ${['time', 'loggedTime'].map((column) => `("${column}" + INTERVAL ${hour} HOUR)::TIMESTAMP_MS AS "${column}"`).join(', ')},
+            gen_random_uuid()::VARCHAR AS uid, 'app-' || ((substr(app, 5)::INTEGER + ${hour * 7}) % ${apps}) AS app
+          FROM read_parquet(${quoteText(from)})) TO ${quoteText(later)} (${parquetOptions})`,
       );
+      const name = formatFileName({ writer: `bench-${index}`, from: hour, to: hour });
+      const to = join(archive, partitionPath({ ...partition, hour: partition.hour + hour * hourMs }), name);
+      mkdirSync(dirname(to), { recursive: true });
+      writeFileSync(to, spliceColumns(whole, readParquetFile(readFileSync(later))));
     }
+    progress(hour + 1);
   }
   database.close();
-  const sizes = readdirSync(archive, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.name.endsWith('.parquet'))
-    .map((entry) => statSync(join(entry.parentPath, entry.name)).size);
-  return {
-    records: hours * perHour,
-    bytes: sizes.reduce((total, size) => total + size, 0),
-    microsARecord,
-  };
+  rmSync(later, { force: true });
+  return { records: hours * perHour, bytes: bytesIn(archive), microsARecord };
 }
+
+/** What an archive that was made before has. */
+export const knownArchive = (data: string, hours: number, perHour: number): Made => ({
+  records: hours * perHour,
+  bytes: bytesIn(join(data, 'archive')),
+});
+
+const bytesIn = (directory: string): number =>
+  readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.name.endsWith('.parquet'))
+    .reduce((total, entry) => total + statSync(join(entry.parentPath, entry.name)).size, 0);

@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { createShipperProcess } from '../../lab/shipper-process.ts';
+import { createProgress } from '../support/progress.ts';
 import { hasAcknowledged, lastOf, makeDirectories, nameOf, recordedIn, startWorker, until } from './lab.ts';
 import { archivePath, startReceivers } from './receivers.ts';
+import type { BenchReceiver } from './receivers.ts';
 
 export interface KillRow {
   readonly receiver: string;
@@ -18,9 +20,15 @@ export interface KillRow {
 }
 
 const perSecond = 500;
+/** A worker ends by itself after so many: where everything is slow, the records are no more for it. */
+const mostOfWorker = 2500;
 const recordBytes = 3200;
+const times = { betweenKillsMs: 20_000, catchUpMs: 180_000 } as const;
 
-/** Kills the process of the sinks, and each time one of two workers, at moments that nobody chose. */
+/**
+ * Kills the process of the sinks, and each time one of two workers, at moments that nobody chose.
+ * @throws Error with a sentence where a worker's sequence has a hole in the spool itself
+ */
 export async function measureKills(kills: number): Promise<KillRow[]> {
   const directories = makeDirectories();
   const { flows, sinks } = directories;
@@ -32,48 +40,70 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
     sinks: receivers.map(({ sink }) => sink),
   });
   let workers = 0;
-  const startNext = (): ChildProcess => startWorker(flows, ++workers, perSecond);
+  const startNext = (): ChildProcess => startWorker(flows, ++workers, perSecond, mostOfWorker);
   const running = [startNext(), startNext()];
   const killOldest = async (): Promise<void> => {
     const oldest = running.shift();
-    if (oldest === undefined) return;
+    if (oldest === undefined || oldest.exitCode !== null) return;
     const exit = once(oldest, 'exit');
     oldest.kill('SIGKILL');
     await exit;
   };
   const archived = (): number => statSync(archive, { throwIfNoEntry: false })?.size ?? 0;
-  for (let kill = 0; kill < kills; kill += 1) {
+  const progress = createProgress('kills', kills);
+  for (let kill = 1; kill <= kills; kill += 1) {
     shipper.start();
     // Somewhere in the next records, a moment that nobody chose.
     const size = archived() + Math.random() * 400 * recordBytes;
-    await until(() => archived() > size, 3);
+    await until(() => archived() > size, 3, times.betweenKillsMs);
     await shipper.kill();
     await killOldest();
     running.push(startNext());
+    progress(kill);
   }
   while (running.length > 0) await killOldest();
   const recorded = recordedIn(flows);
   const last = lastOf(recorded);
+  checkWhole(recorded, last);
   shipper.start();
-  await until(() => receivers.every(({ sink }) => hasAcknowledged(sinks, sink.settings.name, last)), 200);
-  await shipper.drain(10_000);
+  const isBehind = ({ sink }: BenchReceiver): boolean => !hasAcknowledged(sinks, sink.settings.name, last);
+  if (!(await until(() => !receivers.some(isBehind), 200, times.catchUpMs))) {
+    const names = receivers.filter(isBehind).map(({ sink }) => sink.settings.name);
+    process.stderr.write(
+      `kills: ${names.join(', ')} not caught up after ${times.catchUpMs / 1000} s: ${JSON.stringify(shipper.health)}\n`,
+    );
+  }
+  await shipper.drain(30_000);
   const rows: KillRow[] = [];
   for (const receiver of receivers) {
-    const lines = await receiver.received();
-    const names = lines.filter((line) => !line.includes('"flow-records-missing"')).map(nameOf);
-    const unique = new Set(names);
+    const seen = new Set<string>();
+    let [received, declared] = [0, 0];
+    for await (const line of receiver.received()) {
+      if (line.includes('"flow-records-missing"')) declared += 1;
+      else {
+        received += 1;
+        seen.add(nameOf(line));
+      }
+    }
     rows.push({
       receiver: receiver.sink.settings.name,
       kills,
       workers,
       records: recorded.length,
-      received: names.length,
-      missing: recorded.filter((name) => !unique.has(name)).length,
-      declared_gaps: lines.length - names.length,
-      twice: names.length - unique.size,
+      received,
+      missing: recorded.filter((name) => !seen.has(name)).length,
+      declared_gaps: declared,
+      twice: received - seen.size,
     });
   }
   for (const receiver of receivers) await receiver.stop();
   await directories.remove();
   return rows;
+}
+
+/** Whatever kills a worker, what it recorded is a sequence from 1 on. */
+function checkWhole(recorded: readonly string[], last: ReadonlyMap<string, number>): void {
+  const whole = [...last.values()].reduce((total, sequence) => total + sequence, 0);
+  if (new Set(recorded).size !== whole || recorded.length !== whole)
+    throw new Error(`the spool has ${recorded.length} records of ${whole}`);
 }

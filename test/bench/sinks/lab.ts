@@ -43,8 +43,11 @@ export function nameOf(line: string): string {
 
 export const recordedIn = (flows: string): string[] => linesIn(flows).map(nameOf);
 
-export async function until(isSo: () => boolean, everyMs = 20): Promise<void> {
-  while (!isSo()) await pause(everyMs);
+/** @returns whether it came to be so in that time */
+export async function until(isSo: () => boolean, everyMs: number, withinMs: number): Promise<boolean> {
+  for (const end = performance.now() + withinMs; performance.now() < end; await pause(everyMs))
+    if (isSo()) return true;
+  return isSo();
 }
 
 /** Whether a sink's receiver has acknowledged all of these chains. */

@@ -1,8 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import type { SinkSettings, SyslogSinkSettings } from '../../../src/contract/sinks.ts';
+import { startFauxqs } from 'fauxqs';
+import { Redis } from 'ioredis';
+import type { S3SinkSettings, SinkSettings, SyslogSinkSettings } from '../../../src/contract/sinks.ts';
+import { openDatabase, quoteText } from '../../../src/flow/archive/open-database.ts';
+import { openS3Bucket } from '../../../src/flow/archive/s3-bucket.ts';
+import { readLines } from '../../../src/flow/read-lines.ts';
 import type { ResolvedSink } from '../../../src/flow/sinks/resolved-sink.ts';
 import { readRedisAddress } from '../../../src/ledger/redis/redis-address.ts';
 import { natsMissing, startNats } from '../../lab/servers/nats.ts';
@@ -10,10 +15,11 @@ import { hasRedis, startRedis } from '../../lab/servers/redis.ts';
 import { startRsyslog, startSyslogNg, syslogMissing } from '../../lab/servers/syslog.ts';
 import type { SyslogReceiver } from '../../lab/servers/syslog.ts';
 
-/** A real receiver with what it got: the lines of the records, however often. */
+/** A real receiver. */
 export interface BenchReceiver {
   readonly sink: ResolvedSink;
-  received(): Promise<readonly string[]>;
+  /** What it got: lines with a record each, however often. */
+  received(): AsyncIterable<string>;
   stop(): Promise<void>;
 }
 
@@ -28,7 +34,7 @@ export function fileReceiver(directory: string, format: SinkSettings['format'] =
     sink: {
       settings: { ...common, format, name: `file-${format}`, type: 'file', path, rotateMegabytes: 100_000 },
     },
-    received: async () => readFileSync(path, 'utf8').split('\n').slice(0, -1),
+    received: () => textLinesOf(path),
     stop: async () => undefined,
   };
 }
@@ -45,9 +51,14 @@ export const syslogSettings = (name: string, port: number): SyslogSinkSettings =
 
 const syslogReceiver = (name: string, receiver: SyslogReceiver): BenchReceiver => ({
   sink: { settings: syslogSettings(name, receiver.port) },
-  received: async () => receiver.received().map(({ text }) => text),
+  received: () => textLinesOf(join(receiver.directory, 'received')),
   stop: () => receiver.stop(),
 });
+
+/** One by one: together they may be longer than any text can be. */
+async function* textLinesOf(path: string): AsyncIterable<string> {
+  for await (const { bytes } of readLines(path)) yield bytes.toString('latin1');
+}
 
 async function redisReceiver(): Promise<BenchReceiver> {
   const server = await startRedis({ settings: ['appendonly yes'] });
@@ -57,16 +68,16 @@ async function redisReceiver(): Promise<BenchReceiver> {
       settings: { ...common, name: 'redis', type: 'redis', redis },
       redis: readRedisAddress(redis, '/'),
     },
-    async received() {
-      const lines: string[] = [];
+    async *received() {
+      const client = new Redis({ port: server.port });
       for (let from = '-'; ; ) {
-        const page = JSON.parse(
-          server.cli('--json', 'XRANGE', '{bench}:records', from, '+', 'COUNT', '200'),
-        ) as [string, [string, string, string, string]][];
-        if (page.length === 0) return lines;
-        lines.push(...page.map(([, [, , , record]]) => record));
-        from = `(${page.at(-1)?.[0]}`;
+        const page = await client.xrange('{bench}:records', from, '+', 'COUNT', 1000);
+        for (const [, [, , , record = '']] of page) yield record;
+        const last = page.at(-1);
+        if (last === undefined) break;
+        from = `(${last[0]}`;
       }
+      client.disconnect();
     },
     stop: () => server.stop(),
   };
@@ -87,21 +98,61 @@ async function natsReceiver(): Promise<BenchReceiver> {
   } as const;
   return {
     sink: { settings: { ...settings, servers: [...settings.servers] } },
-    async received() {
+    async *received() {
       const { state } = await manager.streams.info('records');
-      const lines: string[] = [];
-      if (state.messages === 0) return lines;
+      if (state.messages === 0) return;
       const consumer = await jetstream(connection).consumers.get('records');
       for await (const message of await consumer.consume()) {
-        lines.push(message.string());
+        yield message.string();
         if (message.info.streamSequence >= state.last_seq) break;
       }
-      return lines;
     },
     async stop() {
       await connection.close();
       await server.stop();
     },
+  };
+}
+
+/** Its objects are small, so that some are written between two kills. */
+async function s3Receiver(directory: string): Promise<BenchReceiver> {
+  const server = await startFauxqs({ port: 0, logger: false });
+  server.createBucket('records');
+  const settings: S3SinkSettings = {
+    ...common,
+    name: 's3',
+    type: 's3',
+    url: server.address,
+    region: 'eu-west-3',
+    bucket: 'records',
+    pathStyle: true,
+    accessKeyId: 'AKIAEXAMPLE',
+    secretKeyFile: 's3.secret',
+    // Sooner than settings may say it: who measures does not wait for a minute.
+    flushMinutes: 0.05,
+    maxMegabytes: 1,
+    timeoutSeconds: 10,
+  };
+  const secret = 'wJalrXUtnFEMI/K7MDENG';
+  return {
+    sink: { settings, secret },
+    async *received() {
+      const folder = mkdtempSync(join(directory, 'objects-'));
+      const bucket = openS3Bucket({ settings, secret });
+      const database = await openDatabase({ directories: [folder], memoryMegabytes: 512, threads: 1 });
+      let number = 0;
+      for await (const { name } of bucket.list('')) {
+        const file = join(folder, `${(number += 1)}.parquet`);
+        await bucket.get(name, file);
+        const read = await database.connection.runAndReadAll(
+          `SELECT record FROM read_parquet(${quoteText(file)})`,
+        );
+        for (const [record] of read.getRowsJS()) yield record as string;
+      }
+      database.close();
+      bucket.close();
+    },
+    stop: () => server.stop(),
   };
 }
 
@@ -118,5 +169,6 @@ export async function startReceivers(directory: string): Promise<BenchReceiver[]
   else process.stdout.write('no Redis (apt-get install redis-server)\n');
   if (natsMissing === '') receivers.push(await natsReceiver());
   else process.stdout.write(`no NATS${natsMissing}\n`);
+  receivers.push(await s3Receiver(directory));
   return receivers;
 }

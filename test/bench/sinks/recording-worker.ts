@@ -18,6 +18,8 @@ const recorder = createFlowRecorder({
   productVersion: '0.1.0',
   segmentBytes: 4 * 1024 * 1024,
 });
+// Whoever started it is gone.
+process.once('disconnect', () => process.exit(0));
 let made = 0;
 const timer = setInterval(() => {
   for (let index = 0; index < (Number(perSecond) * everyMs) / 1000 && made < Number(count); index += 1) {
@@ -27,4 +29,5 @@ const timer = setInterval(() => {
   if (made < Number(count)) return;
   clearInterval(timer);
   recorder.close();
+  process.disconnect?.();
 }, everyMs);

@@ -12,12 +12,21 @@ export interface KeptServer {
   readonly signal: (signal: NodeJS.Signals) => void;
 }
 
+const running = new Set<ChildProcess>();
+// However this process ends, what it started ends too.
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** @param port of loopback, at which it will listen. */
 export function keepServer(port: number, launch: () => ChildProcess): KeptServer {
   let child: ChildProcess;
   return {
     async start() {
-      child = launch();
+      const launched = launch();
+      child = launched;
+      running.add(launched);
+      launched.once('exit', () => running.delete(launched));
       let said = '';
       child.stdout?.on('data', (piece: Buffer) => (said += piece.toString()));
       while (!(await accepts(port))) {
