@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,6 +17,7 @@ import { median } from './support/table.ts';
  * What searching an archive takes: `npm run bench:search -- [--days N] [--archive DIR] [--quick] [--json FILE]`. A day is a million
  * records, 300,000 with --quick; ten days without --days, one with --quick. With --archive, what was made stays there, and the next
  * run with as many days searches it. A search is asked as the control plane asks it, in its process; medians, and the first by itself.
+ * Beside what each took is what it took of the processor, which says what a machine that does nothing else would need.
  */
 const { values: flags } = parseArgs({
   options: {
@@ -119,15 +120,29 @@ const timed = async (query: FlowQuery): Promise<number> => {
   if (isEmpty(answer)) throw new Error(`nothing found: ${JSON.stringify(query)}`);
   return performance.now() - started;
 };
+/** The process that searches, which is the only one that this one has. */
+const searching = (): string =>
+  `/proc/${readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim()}`;
+/** In milliseconds; the kernel counts in hundredths of a second. */
+function processorTime(): number {
+  const fields = readFileSync(`${searching()}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
 const [[, , first] = []] = queries;
-if (first !== undefined)
-  rows.push(
-    rowOf('a device and a day, process started for it', 'deviceDayFirstMs', await timed(first), 'ms'),
-  );
+if (first !== undefined) {
+  const tookMs = await timed(first);
+  rows.push(rowOf('a device and a day, process started for it', 'deviceDayFirstMs', tookMs, 'ms'));
+  rows.push(rowOf('  of the processor', 'deviceDayFirstCpuMs', processorTime(), 'ms'));
+}
 for (const [what, key, query, mark] of queries) {
   const times: number[] = [];
+  const before = processorTime();
   for (let round = 0; round < rounds; round += 1) times.push(await timed(query));
   rows.push(rowOf(what, `${key}Ms`, median(times), 'ms', mark));
+  rows.push(rowOf('  of the processor', `${key}CpuMs`, (processorTime() - before) / rounds, 'ms'));
 }
+const [, peak = '0'] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`${searching()}/status`, 'utf8')) ?? [];
+rows.push(rowOf('memory of the process that searches, at most', 'peakMegabytes', Number(peak) / 1024, 'MB'));
 searcher.close();
 reportRows(rows, flags.json);
