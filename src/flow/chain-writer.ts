@@ -1,14 +1,15 @@
 import type { Place } from './envelope.ts';
-import type { Spool, SpoolContext } from './spool.ts';
+import type { ShortRecords, Spool } from './spool.ts';
 import { createUuidV7 } from './uuid.ts';
 
 /** Gives each record its place in the chain: number, id, time and the hash of the one before. */
 export interface ChainWriter {
   /**
-   * Formats a record for the next place and appends it: a whole one, or what it has beside its context. The bytes that it takes, 0 when it was given up; the next one that
-   * is taken says how many were. @throws what `format` throws, after counting it as given up
+   * Formats a line for the next place and appends it: a whole record, or what some have beside their contexts. The bytes that
+   * it takes, 0 when it was given up; the next one that is taken says how many records were. @throws what `format` throws,
+   * after counting it as given up
    */
-  write(format: (place: Place) => string, context?: SpoolContext): number;
+  write(format: (place: Place) => string, shorts?: ShortRecords): number;
   /** Counts one that nobody even tried to write. */
   giveUp(): void;
   readonly sequence: number;
@@ -24,24 +25,25 @@ export function createChainWriter(spool: Spool, now: () => number): ChainWriter 
     giveUp() {
       lost += 1;
     },
-    write(format, context) {
+    write(format, shorts) {
+      const records = shorts?.contexts.length ?? 1;
       const loggedTime = Math.trunc(now());
       let bytes = 0;
       try {
         const place = {
           // Of one with a context it is made of its hash.
-          uid: context === undefined ? createUuidV7(loggedTime) : '',
+          uid: shorts === undefined ? createUuidV7(loggedTime) : '',
           sequence: sequence + 1,
           loggedTime,
           lost,
           previous: spool.head,
         };
-        bytes = spool.append(format(place), context);
+        bytes = spool.append(format(place), shorts);
       } finally {
         if (bytes > 0) {
-          sequence += 1;
+          sequence += records;
           lost = 0;
-        } else lost += 1;
+        } else lost += records;
       }
       return bytes;
     },

@@ -65,7 +65,7 @@ function draftOf(
     time: outcome.endedAt,
     members,
     context,
-    postern: ',"context":null',
+    postern: ',"context":null,"batch":null',
     truncated,
   };
 }

@@ -24,35 +24,42 @@ export interface ChainLink {
 
 export type ContextLink = Frame & { readonly kind: 'context' };
 
+/** What a line of a segment is: records in their order, or a context. */
+export type LineLinks = readonly [ChainLink, ...ChainLink[]] | ContextLink;
+
 /** Parses a line of a segment, or says by undefined that it is none. */
-export function readChainLink(line: Buffer): ChainLink | ContextLink | undefined {
+export function readChainLinks(line: Buffer): LineLinks | undefined {
   const frame = parseFrame(line);
   if (frame === undefined) return undefined;
   const { kind } = frame;
   if (kind === 'context') return { ...frame, kind };
-  return kind === 'short' ? readShort(frame) : readWhole(frame);
+  const [first, ...more] = kind === 'short' ? readShort(frame) : readWhole(frame);
+  return first === undefined ? undefined : [first, ...more];
 }
 
-function readShort({ payload, hash, isSound }: Frame): ChainLink | undefined {
-  const values = parseShort(payload);
-  if (values === undefined) return undefined;
-  const { context, sequence, loggedTime: loggedAt, lost, previous } = values;
-  if (sequence < 1) return undefined;
-  return {
-    kind: 'record',
-    sequence,
-    previous,
-    hash,
-    lost,
-    loggedAt,
-    isHeartbeat: false,
-    stream: undefined,
-    context,
-    isSound,
-  };
+/** The last of what a line is: where a chain ends that ends with it. */
+export function readLastLink(line: Buffer): ChainLink | ContextLink | undefined {
+  const links = readChainLinks(line);
+  return links === undefined || 'kind' in links ? links : links.at(-1);
 }
 
-function readWhole({ payload, hash, isSound }: Frame): ChainLink | undefined {
+const readShort = ({ payload, isSound }: Frame): ChainLink[] =>
+  (parseShort(payload) ?? [])
+    .filter(({ sequence }) => sequence >= 1)
+    .map(({ context, sequence, loggedTime, lost, previous, hash }) => ({
+      kind: 'record',
+      sequence,
+      previous,
+      hash,
+      lost,
+      loggedAt: loggedTime,
+      isHeartbeat: false,
+      stream: undefined,
+      context,
+      isSound,
+    }));
+
+function readWhole({ payload, hash, isSound }: Frame): ChainLink[] {
   try {
     const record = JSON.parse(payload.toString('utf8')) as {
       class_uid: unknown;
@@ -71,21 +78,23 @@ function readWhole({ payload, hash, isSound }: Frame): ChainLink | undefined {
       stream !== undefined &&
       typeof lost === 'number' &&
       typeof loggedAt === 'number'
-      ? {
-          kind: 'record',
-          sequence,
-          previous,
-          hash,
-          lost,
-          loggedAt,
-          isHeartbeat: record.class_uid === 3004 && record.activity_id === 99,
-          stream,
-          context: undefined,
-          isSound,
-        }
-      : undefined;
+      ? [
+          {
+            kind: 'record',
+            sequence,
+            previous,
+            hash,
+            lost,
+            loggedAt,
+            isHeartbeat: record.class_uid === 3004 && record.activity_id === 99,
+            stream,
+            context: undefined,
+            isSound,
+          },
+        ]
+      : [];
   } catch {
-    return undefined;
+    return [];
   }
 }
 

@@ -11,8 +11,9 @@ export async function* readRecords(path: string): AsyncIterable<StoredRecord | '
   let offset = 0;
   for await (const { bytes, isWhole } of readLines(path)) {
     if (!isWhole) return;
-    const record = reader.read(bytes, offset);
+    const records = reader.read(bytes, offset);
     offset += bytes.length + 1;
-    if (record !== 'context') yield record ?? 'unreadable';
+    if (records === undefined) yield 'unreadable';
+    else if (records !== 'context') yield* records;
   }
 }

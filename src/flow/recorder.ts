@@ -10,7 +10,7 @@ import type { Context, ShortContext } from './context.ts';
 import { detectionFinding } from './detection-finding.ts';
 import { createDropCounts } from './drop-counts.ts';
 import { formatRecord } from './envelope.ts';
-import { formatShort } from './frames/short-record.ts';
+import { formatOwn, formatShort } from './frames/short-record.ts';
 import type { Draft, Place } from './envelope.ts';
 import { heartbeatRecord } from './heartbeat.ts';
 import { createHttpActivity } from './http-activity.ts';
@@ -21,7 +21,7 @@ import type { ServiceRecord } from './service-record.ts';
 import { watchSpace } from './space.ts';
 import type { SpaceBounds } from './space.ts';
 import { openSpool } from './spool.ts';
-import type { SpoolContext } from './spool.ts';
+import type { ShortRecords } from './spool.ts';
 import { createShortContexts } from './short-contexts.ts';
 import { createTunnelActivity } from './tunnel-activity.ts';
 
@@ -61,10 +61,17 @@ export interface SpoolingFlowRecorder extends FlowRecorder {
   close(): void;
 }
 
+/** Records that are to be written short, in one line. */
+interface ShortLine {
+  readonly contexts: ShortContext[];
+  own: string;
+}
+const emptyLine = (): ShortLine => ({ contexts: [], own: '' });
+
 /** How often a worker says that it lives. */
 export const heartbeatMs = 30_000;
-/** Requests that wait for the end of the turn; more do not get cheaper by it. */
-const mostAnswered = 256;
+/** Requests that wait for the end of the turn, and share a line then; more do not get cheaper by it. */
+const mostAnswered = 64;
 const noBounds: SpaceBounds = { maxBytes: undefined, minFreeBytes: 0 };
 
 /** Ordinary records reach the disk within this many milliseconds: what a power cut may cost. */
@@ -105,24 +112,46 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   /** Requests that were answered in this turn of the event loop, and are not formatted yet. */
   let answered: { readonly facts: FlowFacts; readonly outcome: FlowOutcome }[] = [];
 
-  /** All in a row: one by one, each among other work, they cost more. */
+  /** All in a row, and in one line as far as they can be written short: one by one, each among other work, they cost more. */
   function writeAnswered(): void {
     if (answered.length === 0) return;
     const requests = answered;
     answered = [];
+    let line = emptyLine();
+    const writeLine = (): void => {
+      const { own, contexts } = line;
+      line = emptyLine();
+      if (contexts.length > 0) append((place) => formatShort(own, place), false, { contexts });
+    };
     for (const { facts, outcome } of requests) {
-      const short = shortOf(facts, outcome);
-      if (short === undefined) write(httpActivity, facts, outcome, false);
-      else append((place) => formatShort(short.hash, facts, outcome, place), false, short);
+      if (isAdded(line, facts, outcome)) continue;
+      writeLine();
+      write(httpActivity, facts, outcome, false);
+    }
+    writeLine();
+  }
+
+  /** False for one that must be written whole. */
+  function isAdded(line: ShortLine, facts: FlowFacts, outcome: FlowOutcome): boolean {
+    try {
+      const context = shortContextOf(facts, outcome, contextOf(facts));
+      if (context === undefined) return false;
+      const own = formatOwn(context.hash, facts, outcome);
+      line.own += line.contexts.length === 0 ? own : `,${own}`;
+      line.contexts.push(context);
+      return true;
+    } catch {
+      // The whole one fails as well, and is counted.
+      return false;
     }
   }
 
   /** Guarded: a record that cannot be built must not end a flow halfway, and is not passed over in silence either. */
-  function append(format: (place: Place) => string, isUrgent: boolean, context?: SpoolContext): void {
+  function append(format: (place: Place) => string, isUrgent: boolean, shorts?: ShortRecords): void {
     // What was recorded before comes before.
     writeAnswered();
     try {
-      const bytes = chain.write(format, context);
+      const bytes = chain.write(format, shorts);
       if (bytes === 0) return;
       space.wrote(bytes);
       spool.syncWithin(isUrgent ? syncSoonMs : syncWithinMs);
@@ -154,15 +183,6 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
     const isDropped = space.isFull && mayDrop.has(flowClass);
     if (isDropped) drops.count(flowClass, now());
     return isDropped;
-  }
-
-  function shortOf(facts: FlowFacts, outcome: FlowOutcome): ShortContext | undefined {
-    try {
-      return shortContextOf(facts, outcome, contextOf(facts));
-    } catch {
-      // The whole one fails as well, and is counted.
-      return undefined;
-    }
   }
 
   const writeService = (record: ServiceRecord): void =>

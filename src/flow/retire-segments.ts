@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { replaceFile } from '../ledger/durable-file.ts';
 import { chainStart } from './chain.ts';
 import type { FlowStream } from './chain.ts';
-import { readChainLink } from './read-chain-link.ts';
+import { readLastLink } from './read-chain-link.ts';
 import { readLinesBackwards } from './read-backwards.ts';
 import { formatRetired } from './retired.ts';
 import type { KeptFiles, RetiredPart } from './retired.ts';
@@ -116,7 +116,7 @@ async function lastOf(
   // The directory is the workers': what is no plain file is none of ours.
   if (!(await lstat(path)).isFile()) return undefined;
   for await (const { bytes } of readLinesBackwards(path)) {
-    const link = readChainLink(bytes);
+    const link = readLastLink(bytes);
     // Of a record that was not written any more.
     if (link?.kind === 'context') continue;
     return link;

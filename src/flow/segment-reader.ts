@@ -2,24 +2,24 @@ import { createRecordReader, contextReach } from './frames/record-reader.ts';
 import type { RecordReader, StoredRecord } from './frames/record-reader.ts';
 import { readPiece } from './read-piece.ts';
 
-export interface PlacedRecord {
-  /** Undefined for a line that is no record, or was damaged. */
-  readonly record: StoredRecord | undefined;
+export interface PlacedLine {
+  /** Those in it; undefined for one that has none, or was damaged. */
+  readonly records: readonly StoredRecord[] | undefined;
   readonly line: Buffer;
-  /** Where its line ends, line feed included: the place behind it. */
+  /** Where it ends, line feed included: the place behind it. */
   readonly end: number;
 }
 
 export interface SegmentPiece {
   /** Read as they are asked for. There may be none though the piece is not empty: what records have in common has lines of its own. */
-  readonly records: Iterable<PlacedRecord>;
+  readonly lines: Iterable<PlacedLine>;
   /** Where the piece ends: where there was no whole line, where it began. */
   readonly end: number;
   /** Bytes behind the last whole line that belong to one which is not finished. */
   readonly unfinished: Buffer;
 }
 
-/** Reads one segment piece by piece, also while it is written, from any place between two records. */
+/** Reads one segment piece by piece, also while it is written, from any place between two lines. */
 export interface SegmentReader {
   readonly path: string;
   /** About so many bytes from an offset on, but one line at least where there is one. @throws what the file system throws */
@@ -59,15 +59,15 @@ export function createSegmentReader(path: string): SegmentReader {
     async pieceAt(offset, bytes) {
       const current = await readerAt(offset);
       const { lines, ends, unfinished } = await readPiece(path, offset, bytes);
-      function* records(): Iterable<PlacedRecord> {
+      function* placed(): Iterable<PlacedLine> {
         for (const [index, line] of lines.entries()) {
           const end = ends[index] ?? offset;
-          const record = current.read(line, end - line.length - 1);
+          const records = current.read(line, end - line.length - 1);
           to = end;
-          if (record !== 'context') yield { record, line, end };
+          if (records !== 'context') yield { records, line, end };
         }
       }
-      return { records: records(), end: ends.at(-1) ?? offset, unfinished };
+      return { lines: placed(), end: ends.at(-1) ?? offset, unfinished };
     },
   };
 }

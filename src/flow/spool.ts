@@ -23,16 +23,22 @@ export interface SpoolContext {
   window: number;
 }
 
+/** What a line of short records is of. */
+export interface ShortRecords {
+  /** Of each its context; the same one may be there many times. */
+  readonly contexts: readonly SpoolContext[];
+}
+
 export interface Spool {
   readonly stream: FlowStream;
   /** Hash of the last record, for the next to name. */
   readonly head: string;
   /**
-   * Takes a record, ASCII JSON: a whole one, or what it has beside its context.
+   * Takes a line, ASCII JSON: a whole record, or what some have beside their contexts.
    * @returns the bytes that it takes in the files. 0 when it was not taken: nothing can be written and what is waiting fills
    *   the memory that it may have.
    */
-  append(text: string, context?: SpoolContext): number;
+  append(text: string, shorts?: ShortRecords): number;
   /**
    * Calls back before it next writes, at the end of this turn of the event loop as a rule: to append then what need not be
    * appended before.
@@ -234,20 +240,23 @@ export function openSpool(options: SpoolOptions): Spool {
     get written() {
       return written;
     },
-    append(text, context) {
+    append(text, shorts) {
       const length = text.length + frameOverhead;
-      const contextLength = context === undefined ? 0 : context.text.length + frameOverhead;
-      if (isClosed || isBeyondRepair || !reserve(contextLength + length)) return 0;
+      const contexts = shorts?.contexts ?? [];
+      let contextsLength = 0;
+      for (const context of contexts) contextsLength += context.text.length + frameOverhead;
+      if (isClosed || isBeyondRepair || !reserve(contextsLength + length)) return 0;
       beginStretch();
       const start = to;
-      if (context !== undefined && context.window !== window) {
+      for (const context of contexts) {
+        if (context.window === window) continue;
         writeFrame(buffer, to, 'context', context.text);
         context.window = window;
-        to += contextLength;
+        to += context.text.length + frameOverhead;
       }
-      head = writeFrame(buffer, to, context === undefined ? 'record' : 'short', text);
+      head = writeFrame(buffer, to, shorts === undefined ? 'record' : 'short', text);
       to += length;
-      waitingRecords += 1;
+      waitingRecords += shorts === undefined ? 1 : contexts.length;
       if (failure === undefined) flushing ??= setImmediate(flush);
       return to - start;
     },

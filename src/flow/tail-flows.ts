@@ -16,7 +16,7 @@ export interface TailOptions {
 }
 
 const newline = 0x0a;
-/** More than the longest record. */
+/** More than the longest line. */
 const pieceBytes = 1024 * 1024;
 /** Where the file system tells nothing (network mounts), and for what it forgot to tell. */
 const lookAgainMs = 1000;
@@ -58,10 +58,11 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
           const piece = await readerOf(name).pieceAt(offset, pieceBytes);
           if (piece.end === offset) break;
           offsets.set(name, piece.end);
-          for (const { record } of piece.records) {
-            if (record !== undefined) yield record.record;
-            if (signal.aborted) return;
-          }
+          for (const { records = [] } of piece.lines)
+            for (const { record } of records) {
+              yield record;
+              if (signal.aborted) return;
+            }
         }
       }
       await changes.next();
@@ -75,7 +76,7 @@ export async function* tailFlows(directory: string, options: TailOptions): Async
 async function endOfLastLine(path: string, size: number): Promise<number> {
   const file = await open(path, plainFile);
   try {
-    const length = Math.min(size, 64 * 1024);
+    const length = Math.min(size, pieceBytes);
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
     const last = buffer.subarray(0, bytesRead).lastIndexOf(newline);
     return last === -1 ? size : size - length + last + 1;

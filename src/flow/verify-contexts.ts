@@ -7,14 +7,16 @@ import type { ChainLink, ContextLink } from './read-chain-link.ts';
 /** Holds the short records of one segment against the contexts that they name. */
 export interface ContextCheck {
   context(link: ContextLink, line: number): void;
-  /** Which chain a record says that it is of; undefined where what it has in common with others is not there to say so. */
+  /** A line of records: of the contexts before it, each must be one of theirs. */
+  records(links: readonly ChainLink[]): void;
+  /** Which chain one of them says that it is of; undefined where what it has in common with others is not there to say so. */
   streamOf(link: ChainLink, line: number): FlowStream | undefined;
   /** @param isCut whether the worker may have been killed while it wrote the last line */
   end(isCut: boolean): void;
 }
 
 /**
- * Contexts are in no chain: a record has the hash of its own in the bytes that are. One that is not named by the record
+ * Contexts are in no chain: a record has the hash of its own in the bytes that are. One that is not named by the records
  * after it was never written by a worker.
  */
 export function createContextCheck(
@@ -22,27 +24,30 @@ export function createContextCheck(
 ): ContextCheck {
   const streams = new Map<string, FlowStream>();
   const missing = new Set<string>();
-  let last: { readonly hash: string; readonly line: number } | undefined;
+  /** Those that the next records are to name, and their lines. */
+  const awaited = new Map<string, number>();
 
-  /** The next line is there: it must be of a record in the last context. */
-  function follow(hash: string | undefined): void {
-    if (last !== undefined && last.hash !== hash)
-      problem('malformed', 'is a context that the record after it does not name', { line: last.line });
-    last = undefined;
+  function unnamed(line: number): void {
+    problem('malformed', 'is a context that the records after it do not name', { line });
   }
 
   return {
     context({ payload, hash, isSound }, line) {
-      follow(undefined);
       if (!isSound) return;
       const text = payload.toString('latin1');
       const stream = readStream(parseContext(text)?.postern ?? {});
       if (stream === undefined) return problem('malformed', 'is no context of flow records', { line });
       streams.set(hash, stream);
-      last = { hash, line };
+      const twice = awaited.get(hash);
+      if (twice !== undefined) unnamed(twice);
+      awaited.set(hash, line);
+    },
+    records(links) {
+      const named = new Set(links.map(({ context }) => context));
+      for (const [hash, line] of awaited) if (!named.has(hash)) unnamed(line);
+      awaited.clear();
     },
     streamOf({ context, stream, sequence }, line) {
-      follow(context);
       if (context === undefined) return stream;
       if (!streams.has(context) && !missing.has(context)) {
         missing.add(context);
@@ -52,7 +57,7 @@ export function createContextCheck(
       return streams.get(context);
     },
     end(isCut) {
-      if (!isCut) follow(undefined);
+      if (!isCut) for (const line of awaited.values()) unnamed(line);
     },
   };
 }

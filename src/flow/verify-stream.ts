@@ -4,12 +4,14 @@ import type { FlowStream } from './chain.ts';
 import type { FlowProblem, FlowProblemKind, Silence, TornLine, VerifiedStream } from './flow-report.ts';
 import type { VouchedStream } from './checkpoints/read-checkpoints.ts';
 import type { FlowHead } from './head.ts';
-import { readChainLink } from './read-chain-link.ts';
+import { readChainLinks } from './read-chain-link.ts';
+import type { ChainLink } from './read-chain-link.ts';
 import { readLines } from './read-lines.ts';
 import type { RetiredPart } from './retired.ts';
 import { headName, segmentName } from './segment-names.ts';
 import { createSequenceRanges } from './sequence-ranges.ts';
 import { createContextCheck } from './verify-contexts.ts';
+import type { ContextCheck } from './verify-contexts.ts';
 
 interface StreamVerification {
   readonly summary: VerifiedStream;
@@ -17,6 +19,8 @@ interface StreamVerification {
   readonly torn: readonly TornLine[];
   readonly silences: readonly Silence[];
 }
+
+const unsound = 'its length or its checksum does not fit';
 
 /** Three heartbeats. */
 const silentMs = 90_000;
@@ -50,6 +54,7 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
   let before = {
     sequence: retired?.sequence ?? 0,
     hash: retired?.hash ?? chainStart(stream),
+    first: 0,
     file: '',
     line: 0,
     isSound: true,
@@ -78,66 +83,73 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
     const isLastSegment = index === segments.length - 1 && lastSegment <= (segments[index]?.segment ?? 0);
     const contexts = createContextCheck((kind, message, at) => problem(kind, name, message, at));
     for await (const { bytes, number: line, isWhole } of readLines(join(directory, name))) {
-      const link = readChainLink(bytes);
-      if (link === undefined || !isWhole) {
+      const links = readChainLinks(bytes);
+      if (links === undefined || !isWhole) {
         // What a kill leaves is a line that nobody was told of: the last of all, and beyond what the head has seen.
         if (!isWhole && isLastSegment && !(head?.isClosed ?? false) && knownEnd <= seen.greatest)
           torn.push({ worker: stream.worker, file: name, line, bytes: bytes.length });
         else problem('malformed', name, isWhole ? 'is no flow record' : 'is cut off', { line });
         continue;
       }
-      const isRecord = link.kind === 'record';
-      if (!link.isSound)
-        problem('edited', name, 'its length or its checksum does not fit', {
-          line,
-          ...(isRecord ? { from: link.sequence, to: link.sequence } : {}),
-        });
-      if (!isRecord) {
-        contexts.context(link, line);
+      if ('kind' in links) {
+        if (!links.isSound) problem('edited', name, unsound, { line });
+        contexts.context(links, line);
         continue;
       }
-      const claimed = contexts.streamOf(link, line);
-      records += 1;
-      if (heardAt !== undefined && link.loggedAt - heardAt > silentMs)
-        silences.push({ worker: stream.worker, file: name, from: heardAt, to: link.loggedAt });
-      if (heardAt !== undefined || link.isHeartbeat) heardAt = link.loggedAt;
-      lost += link.lost;
-      const { sequence, hash } = link;
-      if (sequence === head?.sequence && link.isSound) headHash = hash;
-      const mark = vouched?.marks.get(sequence);
-      if (mark !== undefined && mark.hash === hash) asSigned = Math.max(asSigned, sequence);
-      else if (mark !== undefined) rewritten ??= { file: name, sequence, at: mark.at };
-      if (sequence > vouchedUpTo && link.loggedAt < vouchedBefore) unvouched = Math.max(unvouched, sequence);
-      if (claimed !== undefined && !isOf(claimed, stream))
-        problem('foreign', name, `is a record of worker ${claimed.worker}, boot ${claimed.bootId}`, {
-          line,
-          from: sequence,
-          to: sequence,
-        });
-      const isNew = seen.add(sequence);
-      if (!isNew)
-        problem('duplicate', name, `sequence ${sequence} is there twice`, {
-          line,
-          from: sequence,
-          to: sequence,
-        });
-      else if (sequence < before.sequence)
-        problem('out-of-order', name, `sequence ${sequence} comes after ${before.sequence}`, {
-          line,
-          from: sequence,
-          to: sequence,
-        });
-      // Of one that was named already because its checksum does not fit, this is no news.
-      else if (
-        sequence === before.sequence + 1 &&
-        link.previous !== before.hash &&
-        before.isSound &&
-        link.isSound
-      )
-        reportBrokenLink(name, line, sequence);
-      before = { sequence, hash, file: name, line, isSound: link.isSound };
+      const [{ isSound, sequence: from }] = links;
+      if (!isSound) problem('edited', name, unsound, { line, from, to: from + links.length - 1 });
+      contexts.records(links);
+      for (const link of links) verifyLink(link, { file: name, line, first: from }, contexts);
     }
     contexts.end(isLastSegment && head?.isClosed !== true);
+  }
+
+  /** @param first number of the first record of its line: whoever vouches for the last of them does so for all */
+  function verifyLink(
+    link: ChainLink,
+    { file, line, first }: { readonly file: string; readonly line: number; readonly first: number },
+    contexts: ContextCheck,
+  ): void {
+    const claimed = contexts.streamOf(link, line);
+    records += 1;
+    if (heardAt !== undefined && link.loggedAt - heardAt > silentMs)
+      silences.push({ worker: stream.worker, file, from: heardAt, to: link.loggedAt });
+    if (heardAt !== undefined || link.isHeartbeat) heardAt = link.loggedAt;
+    lost += link.lost;
+    const { sequence, hash } = link;
+    if (sequence === head?.sequence && link.isSound) headHash = hash;
+    const mark = vouched?.marks.get(sequence);
+    if (mark !== undefined && mark.hash === hash) asSigned = Math.max(asSigned, sequence);
+    else if (mark !== undefined) rewritten ??= { file, sequence, at: mark.at };
+    if (sequence > vouchedUpTo && link.loggedAt < vouchedBefore) unvouched = Math.max(unvouched, sequence);
+    if (claimed !== undefined && !isOf(claimed, stream))
+      problem('foreign', file, `is a record of worker ${claimed.worker}, boot ${claimed.bootId}`, {
+        line,
+        from: sequence,
+        to: sequence,
+      });
+    const isNew = seen.add(sequence);
+    if (!isNew)
+      problem('duplicate', file, `sequence ${sequence} is there twice`, {
+        line,
+        from: sequence,
+        to: sequence,
+      });
+    else if (sequence < before.sequence)
+      problem('out-of-order', file, `sequence ${sequence} comes after ${before.sequence}`, {
+        line,
+        from: sequence,
+        to: sequence,
+      });
+    // Of one that was named already because its checksum does not fit, this is no news.
+    else if (
+      sequence === before.sequence + 1 &&
+      link.previous !== before.hash &&
+      before.isSound &&
+      link.isSound
+    )
+      reportBrokenLink(file, line, sequence);
+    before = { sequence, hash, first, file, line, isSound: link.isSound };
   }
 
   function reportBrokenLink(file: string, line: number, sequence: number): void {
@@ -147,8 +159,8 @@ export async function verifyStream(chain: StreamToVerify): Promise<StreamVerific
       problem(
         'edited',
         before.file,
-        `sequence ${before.sequence} is not what ${file}:${line} vouches for: one of the two was changed`,
-        { line: before.line, from: before.sequence, to: before.sequence },
+        `${before.first === before.sequence ? `sequence ${before.sequence} is` : `sequences ${before.first} to ${before.sequence} are`} not what ${file}:${line} vouches for: one of the two was changed`,
+        { line: before.line, from: before.first, to: before.sequence },
       );
   }
 

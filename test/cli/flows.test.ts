@@ -35,7 +35,10 @@ function makeData(): { data: string; flows: string } {
 it('verifies what a worker recorded, and exits 1 naming the line when one byte of it was changed', async () => {
   const { data, flows } = makeData();
   const recorder = openRecorder(flows);
-  for (let count = 0; count < 3; count += 1) recorder.request(allowedFacts, answered);
+  for (let count = 0; count < 3; count += 1) {
+    recorder.request(allowedFacts, answered);
+    await whenWritten(recorder);
+  }
   recorder.close();
   const whole = await runPostern(['flows', 'verify', '--data', data]);
   expect(whole).toMatchObject({ code: 0, err: '' });

@@ -45,6 +45,9 @@ test('a receiver proves what it was delivered, and finds what was changed or is 
   expect(line).toMatch(/"context":"[0-9a-f]{64}"/);
   expect(proofOf(lines)).toEqual([]);
   expect(proofOf([...lines.slice(0, 3), ...lines.slice(3 - 1)])).toEqual([]);
+  expect(line).toMatch(new RegExp(`"batch":${at + 1},`));
+  expect(lines.slice(at, at + 3).filter((own) => own.includes(`"batch":${at + 1},`))).toHaveLength(3);
+  expect(proofOf(lines.slice(at + 1))).toEqual([]);
   expect(proofOf(lines.toSpliced(at, 2))).toEqual([`${chain}: ${at + 1} to ${at + 2} are missing`]);
   const changes: readonly (readonly [string | RegExp, string])[] = [
     ['"path":"/a"', '"path":"/c"'],
@@ -57,10 +60,25 @@ test('a receiver proves what it was delivered, and finds what was changed or is 
     [/"correlation_uid":"0/, '"correlation_uid":"1'],
     [/"boot":/, '"extra":1,"boot":'],
   ];
-  for (const [what, by] of changes) {
-    expect(line.replace(what, by)).not.toBe(line);
-    expect(proofOf(lines.with(at, line.replace(what, by)))).toEqual([
-      `${chain}: ${at + 1} or ${at + 2} was changed`,
+  // The first, one in the middle and the last of those that were written in one line.
+  for (const [index, place] of [at, at + 1, at + 2].entries())
+    for (const [what, by] of changes) {
+      const own = lines[place] ?? '';
+      if (index > 0 && own.replace(what, by) === own) continue;
+      expect(own.replace(what, by)).not.toBe(own);
+      expect(proofOf(lines.with(place, own.replace(what, by)))).toEqual([
+        `${chain}: ${place + 1} or ${place + 2} was changed`,
+      ]);
+    }
+  const second = lines[at + 1] ?? '';
+  for (const [what, by] of [
+    [/"logged_time":\d+/, '"logged_time":1'],
+    [/"batch":\d+/, `"batch":${at + 2}`],
+    [/"lost":0/, '"lost":7'],
+  ] as const) {
+    expect(second.replace(what, by)).not.toBe(second);
+    expect(proofOf(lines.with(at + 1, second.replace(what, by)))).toEqual([
+      `${chain}: ${at + 2} or ${at + 3} was changed`,
     ]);
   }
 });

@@ -3,27 +3,29 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { contextHash } from '../../src/flow/frames/context.ts';
 import { formatFrame } from '../../src/flow/frames/frame.ts';
-import { readChainLink } from '../../src/flow/read-chain-link.ts';
+import { readLastLink } from '../../src/flow/read-chain-link.ts';
 import { verifyFlows } from '../../src/flow/verify-flows.ts';
 import { framesIn, recordsIn, reframe, segmentsIn } from '../lab/flow-records.ts';
-import { makeFlowDirectory, openRecorder } from './flow-directory.ts';
-import { allowedFacts, answered, request } from './samples.ts';
+import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
+import { allowedFacts, answered, deniedFacts, refused, request } from './samples.ts';
 
 /**
  * Records of requests that were answered are written in two parts: what they have in common, and what each has of its own.
  * Line 1 is a context, with records 1 to 3 behind it; line 5 is another, with records 4 to 6.
  */
-function recordSix(): { directory: string; file: string } {
+async function recordSix(): Promise<{ directory: string; file: string }> {
   const directory = makeFlowDirectory();
   const recorder = openRecorder(directory);
-  for (const method of ['GET', 'GET', 'GET', 'POST', 'POST', 'POST'])
+  for (const method of ['GET', 'GET', 'GET', 'POST', 'POST', 'POST']) {
     recorder.request({ ...allowedFacts, request: { ...request, method } }, answered);
+    await whenWritten(recorder);
+  }
   recorder.close();
   return { directory, file: join(directory, segmentsIn(directory)[0] ?? '') };
 }
 
 async function verdictOn(change: (lines: string[]) => readonly string[]): Promise<unknown[]> {
-  const { directory, file } = recordSix();
+  const { directory, file } = await recordSix();
   const lines = change(framesIn(file));
   writeFileSync(file, lines.map((line) => `${line}\n`).join(''), 'latin1');
   const { problems } = await verifyFlows(directory);
@@ -34,8 +36,8 @@ const line = (lines: readonly string[], number: number): string => lines[number 
 const asMallory = (text: string): string => text.replaceAll('alice@', 'mallory@');
 
 test('finds nothing wrong with what was written, each context before the first record that names it', async () => {
-  const { directory, file } = recordSix();
-  const kinds = framesIn(file).map((frame) => readChainLink(Buffer.from(frame))?.kind);
+  const { directory, file } = await recordSix();
+  const kinds = framesIn(file).map((frame) => readLastLink(Buffer.from(frame))?.kind);
   expect(kinds.map((kind) => kind === 'context')).toEqual([
     true,
     false,
@@ -84,7 +86,7 @@ test('names a context that was edited, with its checksum and without, and the re
 
 test('names records that were given another context', async () => {
   const give = (lines: readonly string[], hash: string): string =>
-    reframe(line(lines, 3), (payload) => payload.replace(/"[0-9a-f]{64}"/, `"${hash}"`));
+    reframe(line(lines, 3), (payload) => payload.replace(/(?<=,\[)"[0-9a-f]{64}"/, `"${hash}"`));
   const text = (frame: string): string => frame.slice(25, -1);
   expect(
     await verdictOn((lines) => lines.with(2, give(lines, contextHash(asMallory(text(line(lines, 1))))))),
@@ -115,19 +117,54 @@ test('names a context that was taken out, put in, or is none', async () => {
   ]);
 });
 
+test('names the records of a line of several that was edited, and what stands before it and none of them names', async () => {
+  const write = (change: (lines: string[]) => readonly string[]) => {
+    const directory = makeFlowDirectory();
+    const recorder = openRecorder(directory);
+    for (const method of ['GET', 'POST', 'GET'])
+      recorder.request({ ...allowedFacts, request: { ...request, method } }, answered);
+    recorder.request(deniedFacts, refused);
+    recorder.close();
+    const file = join(directory, segmentsIn(directory)[0] ?? '');
+    writeFileSync(
+      file,
+      change(framesIn(file))
+        .map((text) => `${text}\n`)
+        .join(''),
+      'latin1',
+    );
+    return verifyFlows(directory);
+  };
+  const verdict = async (change: (lines: string[]) => readonly string[]): Promise<unknown[]> =>
+    (await write(change)).problems.map(({ kind, line: at, from, to }) => [kind, at, from, to]);
+  expect(await write((lines) => lines)).toMatchObject({ records: 4, problems: [] });
+  const edit = (payload: string): string => payload.replace('/applications/17', '/applications/18');
+  expect(await verdict((lines) => lines.with(2, edit(line(lines, 3))))).toEqual([['edited', 3, 1, 3]]);
+  expect(await verdict((lines) => lines.with(2, reframe(line(lines, 3), edit)))).toEqual([
+    ['edited', 3, 1, 3],
+  ]);
+  expect(await verdict((lines) => lines.slice(1))).toEqual([['edited', 2, 1, 1]]);
+  expect(await verdict((lines) => lines.toSpliced(1, 0, reframe(line(lines, 1), asMallory)))).toEqual([
+    ['malformed', 2, undefined, undefined],
+  ]);
+  expect(await verdict((lines) => [line(lines, 1), ...lines])).toEqual([
+    ['malformed', 1, undefined, undefined],
+  ]);
+});
+
 test('names records that are passed off as those of another worker by what they have in common', async () => {
-  const { directory, file } = recordSix();
+  const { directory, file } = await recordSix();
   renameSync(file, file.replace('worker-0001', 'worker-0002'));
   const { problems } = await verifyFlows(directory);
   expect(problems.filter(({ kind }) => kind === 'foreign')).toHaveLength(6);
 });
 
 test('takes what a kill left for a torn end, wherever it fell', async () => {
-  const whole = recordSix();
+  const whole = await recordSix();
   const { length } = readFileSync(whole.file);
   const behindContext = framesIn(whole.file).slice(0, 5).join('\n').length + 1;
   for (const left of [length - 1, length - 100, behindContext, behindContext - 1, behindContext - 100]) {
-    const { directory, file } = recordSix();
+    const { directory, file } = await recordSix();
     writeFileSync(file.replace(/-[0-9]+\.jsonl$/, '.head'), '');
     truncateSync(file, left);
     const report = await verifyFlows(directory);

@@ -30,7 +30,7 @@ const storedIn = (path: string): StoredRecord[] => {
     const read = reader.read(Buffer.from(line, 'latin1'), offset);
     offset += line.length + 1;
     if (read === undefined) throw new Error(`${path}: no record: ${line}`);
-    return read === 'context' ? [] : [read];
+    return read === 'context' ? [] : read;
   });
 };
 

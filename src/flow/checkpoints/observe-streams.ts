@@ -5,7 +5,7 @@ import { chainStart } from '../chain.ts';
 import type { FlowStream } from '../chain.ts';
 import { parseHead } from '../head.ts';
 import { plainFile } from '../plain-file.ts';
-import { readChainLink } from '../read-chain-link.ts';
+import { readLastLink } from '../read-chain-link.ts';
 import { headName, parseHeadName, parseSegmentName, segmentName, streamName } from '../segment-names.ts';
 import type { StreamMark } from './checkpoint.ts';
 
@@ -127,10 +127,10 @@ async function readEnd(directory: string, stream: FlowStream, last: number): Pro
 }
 
 /** Of the last whole line but for one that only the records after it would have needed. */
-function lastLink(tail: Buffer): ReturnType<typeof readChainLink> {
+function lastLink(tail: Buffer): ReturnType<typeof readLastLink> {
   for (let to = tail.lastIndexOf(lineFeed); to > 0; ) {
     const before = tail.lastIndexOf(lineFeed, to - 1);
-    const link = readChainLink(tail.subarray(before + 1, to));
+    const link = readLastLink(tail.subarray(before + 1, to));
     if (link?.kind !== 'context') return link;
     to = before;
   }

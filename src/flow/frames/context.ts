@@ -11,8 +11,8 @@ export const contextHash = (text: string): string => hash('sha256', text, 'hex')
 /** What records have in common: puts a short one together with it, and is the record that a receiver sees. */
 export interface ExpandedContext {
   /** One line of ASCII JSON: the same bytes for the same record, wherever and whenever it is read. */
-  textOf(own: ShortRecord, hash: string): string;
-  recordOf(own: ShortRecord, hash: string): FlowRecord;
+  textOf(own: ShortRecord): string;
+  recordOf(own: ShortRecord): FlowRecord;
   /** `unmapped.postern` of all its records, which says whose chain it is of. */
   readonly postern: FlowRecord;
 }
@@ -30,7 +30,7 @@ const own = {
   metadata: ['uid', 'sequence', 'logged_time', 'correlation_uid'],
   request: [],
   url: ['path'],
-  postern: ['flow', 'parent', 'postureAgeSeconds', 'endedBy', 'lost', 'context', 'previous'],
+  postern: ['flow', 'parent', 'postureAgeSeconds', 'endedBy', 'lost', 'context', 'batch', 'previous'],
 } as const satisfies Record<string, readonly string[]>;
 
 /**
@@ -61,8 +61,8 @@ export function parseContext(text: string): ExpandedContext | undefined {
   if (asWritten !== text) return undefined;
   return {
     postern: known.postern,
-    textOf({ context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }, hash) {
-      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, previous } = own;
+    textOf({ hash, context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }) {
+      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, batch, previous } = own;
       const id = json(flow);
       return (
         `{${texts.top},"time":${endTime},"start_time":${startTime},"end_time":${endTime}` +
@@ -74,11 +74,11 @@ export function parseContext(text: string): ExpandedContext | undefined {
         `,"traffic":{"bytes_in":${bytesOut},"bytes_out":${bytesIn},"bytes":${bytesIn + bytesOut}}` +
         `,"unmapped":{"postern":{"flow":${id},"parent":${parent === null ? 'null' : json(parent)},${texts.postern}` +
         `,"postureAgeSeconds":${postureAgeSeconds},"endedBy":${json(endedBy)},"lost":${lost}` +
-        `,"context":${json(context)},"previous":${json(previous)}}}}`
+        `,"context":${json(context)},"batch":${batch},"previous":${json(previous)}}}}`
       );
     },
-    recordOf({ context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }, hash) {
-      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, previous } = own;
+    recordOf({ hash, context, sequence, loggedTime, startTime, endTime, flow, parent, path, ...own }) {
+      const { status, bytesIn, bytesOut, endedBy, postureAgeSeconds, lost, batch, previous } = own;
       const uid = uuidV7Of(loggedTime, hash);
       return {
         ...known.top,
@@ -99,6 +99,7 @@ export function parseContext(text: string): ExpandedContext | undefined {
             endedBy,
             lost,
             context,
+            batch,
             previous,
           },
         },

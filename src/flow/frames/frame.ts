@@ -45,7 +45,8 @@ export function writeFrame(buffer: Buffer, at: number, kind: FrameKind, text: st
   const start = at + prefixBytes;
   const end = start + text.length;
   buffer.write(text, start, 'latin1');
-  const hash = lineHash(text);
+  // Of what was written: the text is put together once, and never copied to be hashed.
+  const hash = lineHash(buffer.subarray(start, end));
   buffer.set(starts[kind], at);
   for (let place = at + lastLengthDigit, left = text.length; left > 0; place -= 1, left >>>= 4)
     buffer[place] = digits[left & 0xf] ?? 0;

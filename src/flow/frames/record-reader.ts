@@ -21,9 +21,9 @@ export interface StoredRecord {
 export interface RecordReader {
   /**
    * @param offset of the line in its segment
-   * @returns undefined for a line that is no record, or was damaged
+   * @returns the records that were written in it; undefined for a line that has none, or was damaged
    */
-  read(line: Buffer, offset: number): StoredRecord | 'context' | undefined;
+  read(line: Buffer, offset: number): readonly StoredRecord[] | 'context' | undefined;
 }
 
 /** A context is written again when so many bytes of a segment came after it: who begins in the middle looks back no further. */
@@ -59,6 +59,18 @@ export function createRecordReader(): RecordReader {
     return known?.expanded;
   }
 
+  /** All of a line, or none: whoever cannot read one of them keeps the line. */
+  function shortRecords(payload: Buffer): StoredRecord[] {
+    const records: StoredRecord[] = [];
+    for (const own of parseShort(payload) ?? []) {
+      const { sequence, hash } = own;
+      const context = contextOf(own.context);
+      if (context === undefined || context === null) return [];
+      records.push({ sequence, hash, text: context.textOf(own), record: context.recordOf(own) });
+    }
+    return records;
+  }
+
   return {
     read(line, offset) {
       const frame = parseFrame(line);
@@ -68,30 +80,22 @@ export function createRecordReader(): RecordReader {
         learn(frame, offset);
         return 'context';
       }
-      if (kind === 'record') return wholeRecord(payload, hash);
-      const own = parseShort(payload);
-      const context = own && contextOf(own.context);
-      if (own === undefined || context === undefined || context === null) return undefined;
-      return {
-        sequence: own.sequence,
-        hash,
-        text: context.textOf(own, hash),
-        record: context.recordOf(own, hash),
-      };
+      const records = kind === 'record' ? wholeRecord(payload, hash) : shortRecords(payload);
+      return records.length === 0 ? undefined : records;
     },
   };
 }
 
-function wholeRecord(payload: Buffer, hash: string): StoredRecord | undefined {
+function wholeRecord(payload: Buffer, hash: string): StoredRecord[] {
   const text = payload.toString('latin1');
   let record: FlowRecord;
   try {
     record = JSON.parse(text) as FlowRecord;
   } catch {
-    return undefined;
+    return [];
   }
   const sequence = (record as { metadata?: { sequence?: unknown } } | null)?.metadata?.sequence;
   return typeof sequence === 'number' && Number.isSafeInteger(sequence) && sequence >= 1
-    ? { sequence, hash, text, record }
-    : undefined;
+    ? [{ sequence, hash, text, record }]
+    : [];
 }

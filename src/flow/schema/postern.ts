@@ -156,6 +156,10 @@ export const ofRequest = {
     sha256Hex('hash'),
     'hash of what this record has in common with others, by which its own is found; null where its own is that of its line',
   ),
+  batch: orNull(
+    Type.Integer({ minimum: 1 }),
+    'number of the first of the records that were written together, which its hash covers up to it; null where its own is that of its line',
+  ),
 };
 
 /** What only tunnels and upgraded connections have. */

@@ -15,6 +15,7 @@ const CursorFile = Type.Object(
         {
           segment: Type.Integer({ minimum: 0 }),
           offset: Type.Integer({ minimum: 0 }),
+          passed: Type.Optional(Type.Integer({ minimum: 1 })),
           sequence: Type.Optional(Type.Integer({ minimum: 0 })),
           hash: Type.String(),
           isOver: Type.Optional(Type.Literal(true)),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readChainLink } from '../read-chain-link.ts';
+import { readLastLink } from '../read-chain-link.ts';
 import { readLinesBackwards } from '../read-backwards.ts';
 import { segmentName } from '../segment-names.ts';
 import { chainBeginning } from './position.ts';
@@ -20,7 +20,7 @@ export async function findEnds(streams: readonly ListedStream[]): Promise<Map<st
 async function findEnd({ directory, stream, segments }: ListedStream): Promise<Position | undefined> {
   for (const segment of segments.toReversed())
     for await (const { bytes, start } of readLinesBackwards(join(directory, segmentName(stream, segment)))) {
-      const link = readChainLink(bytes);
+      const link = readLastLink(bytes);
       // What records have in common is read again with the first of them.
       if (link?.kind === 'context') continue;
       const offset = start + bytes.length + 1;
@@ -57,7 +57,7 @@ async function isThere({ directory, stream }: ListedStream, position: Position):
   try {
     for await (const { bytes, start } of readLinesBackwards(path, position.offset)) {
       if (start + bytes.length + 1 !== position.offset) return false;
-      const link = readChainLink(bytes);
+      const link = readLastLink(bytes);
       // Behind a line that was no record there is no hash to hold it against.
       return link === undefined || (link.kind === 'record' && link.hash === position.hash);
     }

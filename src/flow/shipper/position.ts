@@ -1,11 +1,13 @@
-/** A place in one worker's chain: just behind a record. */
+/** A place in one worker's chain: just behind a line of records, or behind a record in the line of them that comes next. */
 export interface Position {
   readonly segment: number;
   /** Bytes from the beginning of the segment. */
   readonly offset: number;
-  /** Of the record before it; 0 at the beginning of a chain, undefined where it is not known. */
+  /** So many records of the line that comes next were read; none without it. */
+  readonly passed?: number;
+  /** Of the record that was read last; 0 at the beginning of a chain, undefined where it is not known. */
   readonly sequence: number | undefined;
-  /** Of that record's line, by which the place is found again; empty where there is none. */
+  /** Of the record at the end of the line before, by which the place is found again; empty where there is none. */
   readonly hash: string;
   /** Its worker has ended and all of it was read: nothing comes after. */
   readonly isOver?: true;

@@ -74,11 +74,12 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     let bytes = 0;
     /** From where to read on: behind the last record, or behind what later ones have in common. */
     let at = position.offset;
+    const isFull = (): boolean => items.length >= limits.records || bytes >= limits.bytes;
     const moveTo = (segment: number): void => {
-      position = { ...position, segment, offset: 0 };
+      position = placeIn(segment, 0, position);
       at = 0;
     };
-    while (items.length < limits.records && bytes < limits.bytes) {
+    while (!isFull()) {
       const later = segments.find((segment) => segment > position.segment);
       if (!segments.includes(position.segment)) {
         if (later === undefined) break;
@@ -94,23 +95,32 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
         continue;
       }
       at = piece.end;
-      for (const { record, line, end: offset } of piece.records) {
-        if (record === undefined) {
+      for (const { records, line, end } of piece.lines) {
+        if (isFull()) break;
+        const { segment, passed = 0 } = position;
+        if (records === undefined) {
           bytes += line.length;
           items.push({ kind: 'unreadable', line });
-          position = { ...position, offset };
+          position = placeIn(segment, end, position);
           continue;
         }
-        bytes += record.text.length;
-        const before = position.sequence;
-        if (before !== undefined && record.sequence > before + 1)
-          items.push({
-            kind: 'gap',
-            gap: await explainGap(directory, { stream, from: before + 1, to: record.sequence - 1 }),
-          });
-        items.push({ kind: 'record', text: record.text, record: record.record });
-        position = { ...position, offset, sequence: record.sequence, hash: record.hash };
-        if (items.length >= limits.records || bytes >= limits.bytes) break;
+        for (const [index, record] of records.entries()) {
+          if (index < passed) continue;
+          if (isFull()) break;
+          bytes += record.text.length;
+          const { sequence, hash } = record;
+          const before = position.sequence;
+          if (before !== undefined && sequence > before + 1)
+            items.push({
+              kind: 'gap',
+              gap: await explainGap(directory, { stream, from: before + 1, to: sequence - 1 }),
+            });
+          items.push({ kind: 'record', text: record.text, record: record.record });
+          position =
+            index === records.length - 1
+              ? placeIn(segment, end, { sequence, hash })
+              : { ...position, passed: index + 1, sequence };
+        }
       }
     }
     return { items, position, bytes };
@@ -189,6 +199,13 @@ export function createSpoolReader(options: SpoolReaderOptions): SpoolReader {
     reset: (to) => (positions = new Map(to)),
   };
 }
+
+/** Between two lines. */
+const placeIn = (
+  segment: number,
+  offset: number,
+  { sequence, hash }: Pick<Position, 'sequence' | 'hash'>,
+): Position => ({ segment, offset, sequence, hash });
 
 async function explainGap(
   directory: string,

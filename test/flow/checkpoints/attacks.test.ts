@@ -8,7 +8,7 @@ import { parseCheckpoint, signCheckpoint } from '../../../src/flow/checkpoints/c
 import { formatHead } from '../../../src/flow/head.ts';
 import { formatRetired } from '../../../src/flow/retired.ts';
 import { headName, parseSegmentName, retiredName } from '../../../src/flow/segment-names.ts';
-import { readChainLink } from '../../../src/flow/read-chain-link.ts';
+import { readLastLink } from '../../../src/flow/read-chain-link.ts';
 import { verifyFlows } from '../../../src/flow/verify-flows.ts';
 import { verifyRecords } from '../../../src/flow/verify-records.ts';
 import { reframe } from '../../lab/flow-records.ts';
@@ -82,7 +82,7 @@ function rewrite(data: string, worker: number, change: (lines: string[]) => stri
 }
 
 const hashOf = (line: string): string => {
-  const link = readChainLink(Buffer.from(line, 'latin1'));
+  const link = readLastLink(Buffer.from(line, 'latin1'));
   return link?.kind === 'record' ? link.hash : '';
 };
 

@@ -83,7 +83,9 @@ describe('checkpoints', () => {
       .split('\n')
       .slice(0, -2);
     writeFileSync(join(flowsOf(data), last), lines.map((line) => `${line}\n`).join(''));
-    expect(await verdictOn(data)).toContainEqual(['missing', 1, records, records]);
+    const left = linesIn(flowsOf(data)).length;
+    expect(left).toBeLessThan(records);
+    expect(await verdictOn(data)).toContainEqual(['missing', 1, left + 1, records]);
   });
 
   test.each([

@@ -81,16 +81,19 @@ describe('the record of a request', () => {
     const { directory, frames } = written(...agents, {});
     expect(frames.at(-1)?.kind).toBe('record');
     const [short, whole] = [recordsIn(directory)[0], recordsIn(directory).at(-1)].map((record) => {
-      const { previous: _p, context, ...postern } = record?.unmapped.postern ?? {};
+      const { previous: _p, context, batch, ...postern } = record?.unmapped.postern ?? {};
       const { uid: _u, sequence: _s, ...metadata } = { uid: '', ...record?.metadata };
       const http = record?.['http_request'] as { user_agent: string };
       return [
         { ...record, metadata, http_request: { ...http, user_agent: '' }, unmapped: { postern } },
-        context,
+        [context, batch],
       ];
     });
     expect(short?.[0]).toEqual(whole?.[0]);
-    expect([typeof short?.[1], whole?.[1]]).toEqual(['string', null]);
+    expect([short?.[1], whole?.[1]]).toEqual([
+      [expect.stringMatching(/^[0-9a-f]{64}$/), 1],
+      [null, null],
+    ]);
   });
 
   test('is the same bytes as its object, however strange its texts', () => {
@@ -101,6 +104,36 @@ describe('the record of a request', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  test('has for its hash that of the line as it would be if it ended there, and is nothing in another spelling', () => {
+    const { directory, frames } = written({ path: '/a' }, { path: '/b', method: 'POST' }, { path: '/c' });
+    const text = frames.at(-1)?.payload.toString() ?? '';
+    const line = JSON.parse(text) as unknown[];
+    const prefixes = [5, 6, 7].map((length) => contextHash(JSON.stringify(line.slice(0, length))));
+    const found = recordsIn(directory).map(({ metadata, unmapped: { postern } }) => [
+      metadata.sequence,
+      postern['batch'],
+      postern['previous'],
+    ]);
+    expect(found).toEqual([
+      [1, 1, line[0]],
+      [2, 1, prefixes[0]],
+      [3, 1, prefixes[1]],
+    ]);
+    expect(parseShort(Buffer.from(text))?.map(({ hash }) => hash)).toEqual(prefixes);
+    expect(frames.at(-1)?.hash).toBe(prefixes[2]);
+    for (const [from, to] of [
+      ['"/b"', String.raw`"\/b"`],
+      ['"/b"', '7'],
+      ['"/b",', '"/b",0,'],
+      [',0,[', ',[0],['],
+      [',0,[', ',0.5,['],
+      [/,0,\[.*/, ',0]'],
+    ] as const) {
+      expect(text).not.toBe(text.replace(from, to));
+      expect(parseShort(Buffer.from(text.replace(from, to)))).toBeUndefined();
+    }
   });
 
   test('is not one whose context says itself what only the record may, or is spelled otherwise', () => {
@@ -119,6 +152,6 @@ describe('the record of a request', () => {
       expect(text).toContain(from);
       expect(parseContext(text.replace(from, to))).toBeUndefined();
     }
-    expect(contextHash(text)).toBe(parseShort(frames[1]?.payload ?? Buffer.alloc(0))?.context);
+    expect(contextHash(text)).toBe(parseShort(frames[1]?.payload ?? Buffer.alloc(0))?.[0]?.context);
   });
 });

@@ -5,11 +5,17 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { SyslogSinkSettings } from '../../../src/contract/sinks.ts';
 import { retireSegments } from '../../../src/flow/retire-segments.ts';
+import { openCursorFile } from '../../../src/flow/shipper/cursor-file.ts';
+import { confirmPositions } from '../../../src/flow/shipper/find-positions.ts';
+import { applyChange } from '../../../src/flow/shipper/position.ts';
+import type { Position } from '../../../src/flow/shipper/position.ts';
+import { createSpoolListing } from '../../../src/flow/shipper/spool-listing.ts';
+import { createSpoolReader } from '../../../src/flow/shipper/spool-reader.ts';
 import { framesIn, linesIn, segmentsIn } from '../../lab/flow-records.ts';
 import { validateOcsf } from '../../lab/ocsf.ts';
 import { recordEveryKind } from '../every-record.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from '../flow-directory.ts';
-import { allowedFacts, answered, deniedFacts, monday, refused } from '../samples.ts';
+import { allowedFacts, answered, deniedFacts, monday, refused, request } from '../samples.ts';
 import { delivered, eventually, fileSink, makeDirectory, ship } from './shipping.ts';
 
 const linesOf = (path: string): string[] =>
@@ -93,6 +99,48 @@ test('goes on where the receiver had acknowledged, across segments and several w
     );
     expect(sequences).toEqual(Array.from({ length: 27 }, (_, index) => index + 1));
   }
+});
+
+test('goes on in the middle of a line where the receiver had acknowledged so far, and keeps a line of which one cannot be read', async () => {
+  const [flows, sinks] = [makeFlowDirectory(), makeDirectory()];
+  const recorder = openRecorder(flows);
+  const methods = ['GET', 'POST', 'GET', 'POST', 'GET', 'GET', 'GET'];
+  for (const method of methods)
+    recorder.request({ ...allowedFacts, request: { ...request, method } }, answered);
+  recorder.request(allowedFacts, answered);
+  await whenWritten(recorder);
+  const path = join(flows, segmentsIn(flows)[0] ?? '');
+  expect(framesIn(path).map((line) => line.slice(0, 4))).toEqual(['["c"', '["c"', '["s"']);
+  const all = linesIn(flows);
+  const reader = createSpoolReader({ listing: createSpoolListing([flows]), bootId: 'boot-1' });
+  const positions = new Map<string, Position>();
+  for (const expected of [all.slice(0, 3), all.slice(3, 6), all.slice(6)]) {
+    reader.reset(positions);
+    const reading = await reader.read({ records: 3, bytes: 1_000_000 });
+    expect(reading?.items.map((item) => (item.kind === 'record' ? item.text : item.kind))).toEqual(expected);
+    applyChange(positions, reading?.change ?? new Map());
+    const cursor = openCursorFile(join(sinks, 'cursor'));
+    await cursor.save(positions);
+    expect(await cursor.load()).toEqual(positions);
+    const moved: string[] = [];
+    const listed = await createSpoolListing([flows]).streams();
+    expect(await confirmPositions(listed, positions, (name) => moved.push(name))).toEqual(positions);
+    expect(moved).toEqual([]);
+  }
+  reader.reset(positions);
+  expect(await reader.read({ records: 3, bytes: 1_000_000 })).toBeUndefined();
+  recorder.request(deniedFacts, refused);
+  recorder.close();
+  const [, ...withoutFirst] = framesIn(path);
+  writeFileSync(path, withoutFirst.map((line) => `${line}\n`).join(''));
+  const settings = fileSink(sinks);
+  const shipper = await ship(flows, sinks, [settings]);
+  await delivered(shipper);
+  expect(linesOf(settings.path)).toHaveLength(2);
+  expect(gapsIn(settings.path)).toMatchObject([{ from: 1, to: 8, reason: 'missing' }]);
+  expect(linesOf(join(sinks, 'archive.refused')).map((line) => JSON.parse(line) as object)).toMatchObject([
+    { reason: 'is no flow record', record: withoutFirst[1] },
+  ]);
 });
 
 test('a sink from now on gets what is recorded after its first start, also while it was stopped', async () => {
@@ -191,7 +239,10 @@ test('what retention removed before a sink read it is declared there, once, with
 test('a record that is nowhere is declared as missing, and a line that is none is kept with its reason', async () => {
   const [flows, sinks] = [makeFlowDirectory(), makeDirectory()];
   const recorder = openRecorder(flows);
-  for (let index = 0; index < 5; index += 1) recorder.request(allowedFacts, answered);
+  for (let index = 0; index < 5; index += 1) {
+    recorder.request(allowedFacts, answered);
+    await whenWritten(recorder);
+  }
   recorder.close();
   const [name = ''] = segmentsIn(flows);
   const [context, ...lines] = framesIn(join(flows, name));
