@@ -18,6 +18,7 @@ import type { ClientConnection } from './client-connection.ts';
 import type { Gateway } from './gateway.ts';
 import { createGrants, isKnownDevice } from './grants.ts';
 import { createHeldBytes } from './content/held-bytes.ts';
+import { createInspectionPlans } from './content/inspection-plan.ts';
 import { createHttp1Server } from './http1/http1-server.ts';
 import { createHttp2Sessions } from './http2/http2-sessions.ts';
 import { createListener } from './listener.ts';
@@ -147,8 +148,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     probes: createAppProbes(upstreams),
     assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
     tunnels,
-    inspections: new Set(['waf', ...contentInspectors.map(({ name }) => name)]),
-    contentInspectors,
+    inspectionOf: createInspectionPlans(contentInspectors),
     waf: ports.waf ?? noWaf,
     situations,
     heldBytes,

@@ -2,12 +2,13 @@ import type { BrowserProof, BrowserSession } from '../contract/ipc.ts';
 import type { Refusal } from '../contract/refusals.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ControlState } from '../domain/control-state.ts';
+import type { App } from '../domain/resources.ts';
 import type { VerifiedToken } from '../domain/subject.ts';
 import type { AppProbes } from './app-probes.ts';
 import type { AppTable } from '../routing/app-table.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Assertions } from './assertions.ts';
-import type { ContentInspector } from './content/content-inspector.ts';
+import type { InspectionPlan } from './content/inspection-plan.ts';
 import type { HeldBytes } from './content/held-bytes.ts';
 import type { FlowLog } from './record-flow.ts';
 import type { Grants } from './grants.ts';
@@ -32,13 +33,11 @@ export interface Gateway {
   readonly probes: AppProbes;
   readonly assertions: Assertions;
   readonly tunnels: Tunnels;
-  /** Inspections that run in this worker. */
-  readonly inspections: ReadonlySet<string>;
+  /** What an application has looked at; undefined for nothing. */
+  readonly inspectionOf: (app: App) => InspectionPlan | undefined;
   readonly waf: Waf;
   /** What inspections found, for the security team. */
   readonly situations: Situations;
-  /** What looks into bodies. */
-  readonly contentInspectors: readonly ContentInspector[];
   /** Of bodies that are held back until they are inspected. */
   readonly heldBytes: HeldBytes;
   readonly maxInspectedBytes: number;

@@ -1,4 +1,3 @@
-import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
@@ -11,13 +10,11 @@ import { isWafReady, inspectByRules } from '../waf/inspect-by-rules.ts';
  */
 export function inspect(flow: Flow, gateway: Gateway): Refusal | undefined | Promise<Refusal | undefined> {
   const { app, local } = flow;
-  if (app?.inspect === undefined || (local !== undefined && local !== 'probe')) return undefined;
-  const missing = app.inspect.filter((name) => !gateway.inspections.has(name));
-  // They are for HTTP. What else an application speaks they do not understand.
-  if (app.protocol !== 'http') missing.push(...app.inspect.filter((name) => gateway.inspections.has(name)));
-  if (missing.length > 0) return refuse('inspection-unavailable', missing.join(', '));
-  const content = gateway.contentInspectors.filter(({ name }) => app.inspect?.includes(name));
-  const hasRules = app.inspect.includes('waf');
+  if (app === undefined || (local !== undefined && local !== 'probe')) return undefined;
+  const plan = gateway.inspectionOf(app);
+  if (plan === undefined) return undefined;
+  if (plan.refusal !== undefined) return plan.refusal;
+  const { content, hasRules } = plan;
   if (local === 'probe') {
     for (const kind of content) {
       const problem = kind.problem(app);
