@@ -50,8 +50,11 @@ interface CachedContext extends Context {
   readonly key: ContextKey;
 }
 
-/** Distinct contexts remembered for a connection; one that needs more builds some anew. Memory is an idle laptop's. */
-const contextsPerConnection = 4;
+/**
+ * Distinct contexts remembered for a connection, which is all that a laptop has open: some 6 KB each. One that needs more builds
+ * each anew and writes it again, which costs ten times the record.
+ */
+const contextsPerConnection = 16;
 
 /**
  * Builds contexts and remembers them for as long as their connection lives. A context is found again by what it was made of,

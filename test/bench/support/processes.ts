@@ -27,14 +27,16 @@ function statFields(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** CPU seconds, user and system, of all threads of these processes so far. */
+/**
+ * CPU seconds, user and system, of all threads of these processes so far. As the scheduler counts them, in nanoseconds: what
+ * /proc/PID/stat says is in hundredths of a second, a fiftieth of a short round.
+ */
 export function cpuSeconds(pids: readonly number[]): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = statFields(pid);
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / ticksPerSecond;
+  let nanoseconds = 0;
+  for (const pid of pids)
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ', 1)[0]);
+  return nanoseconds / 1e9;
 }
 
 /** Bytes of memory that these processes hold. */
