@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
+import { spawnWithUs } from './spawn-with-us.ts';
 
 const programs = ['/usr/bin/chromium', '/usr/bin/certutil'];
 const missing = programs.filter((path) => !existsSync(path));
@@ -63,7 +64,7 @@ export async function trustAuthorities(home: string, trust: readonly string[]): 
 export async function startChromium(trust: readonly string[]): Promise<Chromium> {
   const home = await mkdtemp(join(tmpdir(), 'postern-chromium-'));
   await trustAuthorities(home, trust);
-  const browser = spawn(
+  const browser = spawnWithUs(
     '/usr/bin/chromium',
     [...quietArguments(join(home, 'profile')), '--remote-debugging-port=0', 'about:blank'],
     { env: { HOME: home, PATH: '/usr/bin:/bin' }, stdio: ['ignore', 'ignore', 'pipe'], detached: true },

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { spawnWithUs } from './spawn-with-us.ts';
 
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -43,7 +43,7 @@ export async function startServing(
   role: 'all' | 'gateway' | 'control',
 ): Promise<Serving> {
   const args = [program, 'serve', '--config', configFile, '--role', role, '--workers', '1'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawnWithUs(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const { pid } = child;
   if (pid !== undefined) running.add(pid);
   let errors = '';

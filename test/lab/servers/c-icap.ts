@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,6 +6,7 @@ import { findFreePort } from '../../../src/control/free-port.ts';
 import { keepServer } from './kept-server.ts';
 import type { KeptServer } from './kept-server.ts';
 import type { LabClamd } from './clamd.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 const cIcap = '/usr/bin/c-icap';
 const modules = '/usr/lib/x86_64-linux-gnu/c_icap';
@@ -71,7 +71,7 @@ export async function startCIcap(
   await writeFile(config, `${text(before)}${services}Module ${module}\n${text(after)}`);
   let pid: number | undefined;
   const server = keepServer(port, () => {
-    const child = spawn(cIcap, ['-N', '-f', config], {
+    const child = spawnWithUs(cIcap, ['-N', '-f', config], {
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,
     });

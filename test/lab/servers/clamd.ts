@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -7,6 +6,7 @@ import { join } from 'node:path';
 import { findFreePort } from '../../../src/control/free-port.ts';
 import { keepServer } from './kept-server.ts';
 import type { KeptServer } from './kept-server.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 const clamd = '/usr/sbin/clamd';
 
@@ -54,7 +54,7 @@ export async function startClamd(settings: Readonly<Record<string, string>> = {}
       .join(''),
   );
   const server = keepServer(port, () =>
-    spawn(clamd, ['-c', config], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    spawnWithUs(clamd, ['-c', config], { stdio: ['ignore', 'pipe', 'inherit'] }),
   );
   await server.start();
   return {

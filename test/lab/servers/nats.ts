@@ -1,9 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findFreePort } from '../../../src/control/free-port.ts';
 import { keepServer } from './kept-server.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 export const natsMissing =
   spawnSync('nats-server', ['--version']).status === 0 ? '' : ' (skipped: apt-get install nats-server)';
@@ -22,7 +23,7 @@ export async function startNats(config = ''): Promise<NatsServer> {
   const port = await findFreePort('127.0.0.1');
   const file = join(directory, 'nats.conf');
   writeFileSync(file, `listen: 127.0.0.1:${port}\njetstream { store_dir: "${directory}/data" }\n${config}\n`);
-  const server = keepServer(port, () => spawn('nats-server', ['-c', file], { stdio: 'ignore' }));
+  const server = keepServer(port, () => spawnWithUs('nats-server', ['-c', file], { stdio: 'ignore' }));
   await server.start();
   return {
     port,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, globSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findFreePort } from '../../../src/control/free-port.ts';
 import { accepts } from './kept-server.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 /** A server of a test's own: a free port of loopback, and a directory that goes with it. */
 export interface LabProgram {
@@ -47,7 +48,7 @@ async function launch(
   program: string,
   args: readonly string[],
 ): Promise<LabProgram> {
-  const child: ChildProcess = spawn(program, args, { stdio: 'ignore', cwd: directory });
+  const child: ChildProcess = spawnWithUs(program, args, { stdio: 'ignore', cwd: directory });
   let failed: string | undefined;
   child.once('error', (error) => (failed = error.message));
   child.once('exit', (code) => (failed = `ended with ${String(code)}`));

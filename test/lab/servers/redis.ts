@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { keepServer } from './kept-server.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 /** Stands behind a suite's title where the program is missing. */
@@ -82,7 +83,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 
   const mode = options.sentinel === true ? ['--sentinel'] : [];
   const server = keepServer(port, () =>
-    spawn('redis-server', [file('redis.conf'), ...mode], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    spawnWithUs('redis-server', [file('redis.conf'), ...mode], { stdio: ['ignore', 'pipe', 'inherit'] }),
   );
   await server.start();
   return {

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findFreePort } from '../../../src/control/free-port.ts';
 import { keepServer } from './kept-server.ts';
+import { spawnWithUs } from '../spawn-with-us.ts';
 
 const rsyslog = '/usr/sbin/rsyslogd';
 /** As a package it excludes rsyslog, so that it may also be only unpacked: `.ci/run` does so. */
@@ -115,7 +115,7 @@ async function startReceiver(
 
 function launchRsyslog(directory: string): ChildProcess {
   const args = ['-n', '-f', join(directory, 'config'), '-i', join(directory, 'pid')];
-  return spawn(rsyslog, args, { stdio: 'ignore' });
+  return spawnWithUs(rsyslog, args, { stdio: 'ignore' });
 }
 
 function launchSyslogNg(directory: string): ChildProcess {
@@ -123,7 +123,7 @@ function launchSyslogNg(directory: string): ChildProcess {
   const isUnpacked = syslogNg?.startsWith(unpacked) === true;
   const modules = isUnpacked ? ['--module-path', `${unpacked}/usr/lib/syslog-ng/3.38`] : [];
   const state = ['-R', at('persist'), '-p', at('pid'), '-c', at('control')];
-  return spawn(syslogNg ?? '', ['-F', '--no-caps', '-f', at('config'), ...state, ...modules], {
+  return spawnWithUs(syslogNg ?? '', ['-F', '--no-caps', '-f', at('config'), ...state, ...modules], {
     stdio: 'ignore',
     env: isUnpacked ? { LD_LIBRARY_PATH: `${unpacked}/usr/lib/syslog-ng` } : {},
   });
