@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { NetworkRegistration } from '../contract/ipc.ts';
+import { nobodysHome } from '../contract/nobodys-home.ts';
 import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
 import type { Command } from './child.ts';
 
@@ -57,7 +58,7 @@ export function workerCommand(program: string, environment: NodeJS.ProcessEnv, r
     file: process.execPath,
     // Not under Node's permission model: it disables fdatasync altogether, and flow records could not be made to last.
     args: ['--no-addons', program],
-    env: pickEnvironment(environment, harmlessVariables),
+    env: { ...pickEnvironment(environment, harmlessVariables), ...nobodysHome },
     ...runAs,
   };
 }

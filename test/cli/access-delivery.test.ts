@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { startFauxqs } from 'fauxqs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { FlowView } from '../../src/contract/flow-search.ts';
+import type { S3SinkSettings } from '../../src/contract/sinks.ts';
+import { openS3Bucket } from '../../src/flow/archive/s3-bucket.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';
 import { eventually } from '../flow/shipper/shipping.ts';
@@ -77,6 +80,29 @@ const stream = ({ port }: RedisServer): object => ({
   redis: { url: `redis://127.0.0.1:${port}`, prefix: 'postern', waitForReplicas: 0 },
 });
 
+const bucketAt = (port: number, secretKeyFile: string): S3SinkSettings => ({
+  name: 'cold',
+  type: 's3',
+  from: 'beginning',
+  format: 'ocsf',
+  url: `http://127.0.0.1:${port}`,
+  region: 'eu-west-3',
+  bucket: 'records',
+  pathStyle: true,
+  accessKeyId: 'AKIAEXAMPLE',
+  secretKeyFile,
+  flushMinutes: 50,
+  maxMegabytes: 16,
+  timeoutSeconds: 20,
+});
+async function namesIn(port: number): Promise<string[]> {
+  const bucket = openS3Bucket({ settings: bucketAt(port, ''), secret: 'wJalrXUtnFEMI' });
+  onTestFinished(() => bucket.close());
+  const names: string[] = [];
+  for await (const { name } of bucket.list('')) names.push(name);
+  return names;
+}
+
 const parse = (line: string): Delivered => JSON.parse(line) as Delivered;
 function inFile(path: string): Delivered[] {
   try {
@@ -129,6 +155,9 @@ async function healthOf(
 describe.skipIf(!isRoot || !hasRedis)(`with workers of another user${rootHint}${redisHint}`, () => {
   test('the access log reaches the receivers of flow records, by a process that no worker can look into', async () => {
     const receiver = await redis();
+    const storage = await startFauxqs({ port: 0, logger: false });
+    onTestFinished(() => storage.stop());
+    storage.createBucket('records');
     const made = await install((place) => ({
       runAs,
       sinks: [
@@ -136,8 +165,10 @@ describe.skipIf(!isRoot || !hasRedis)(`with workers of another user${rootHint}${
         file('audit', join(folder(place, 'audit'), 'access.jsonl'), { records: 'access' }),
         file('both', join(folder(place, 'both', runAs.uid), 'records.jsonl')),
         stream(receiver),
+        bucketAt(storage.port, join(place.directory, 'secret')),
       ],
     }));
+    writeFileSync(join(made.directory, 'secret'), 'wJalrXUtnFEMI', { mode: 0o600 });
     const at = (path: string): string => join(made.directory, path);
     const server = await serve(made);
     await knock(made, server);
@@ -193,6 +224,15 @@ describe.skipIf(!isRoot || !hasRedis)(`with workers of another user${rootHint}${
       expect([denied, asWorker(...denied)]).toEqual([denied, denied[0] === 'ls' ? 2 : 1]);
     expect(asWorker('ls', join(made.data, 'flows'))).toBe(0);
     expect(asWorker('cat', `/proc/${ofFlows}/environ`)).toBe(0);
+
+    // Both write into one bucket what they have at the end, neither over what the other wrote.
+    expect(await server.stop()).toBe(0);
+    expect(await namesIn(storage.port)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^keep=security\/.*\.parquet$/) as string,
+        expect.stringMatching(/^keep=administration\/.*\.parquet$/) as string,
+      ]),
+    );
   });
 
   test('killed at any moment, that process leaves no receiver without a record of the access log, nor out of order', async () => {
@@ -237,16 +277,17 @@ describe.skipIf(!isRoot || !hasRedis)(`with workers of another user${rootHint}${
     expect(accessesIn(inFile(join(made.directory, 'soc/records-access.jsonl')))).toEqual(recorded(made));
   });
 
-  test('it goes on where one process for all was, when the user of the workers changes, and back', async () => {
+  test('it goes on where one process for all was, when workers become another user’s', async () => {
     const made = await install((place) => ({
       sinks: [file('soc', join(folder(place, 'soc'), 'records.jsonl'), { records: 'access' })],
     }));
     const path = join(made.directory, 'soc/records.jsonl');
-    for (const user of [undefined, runAs, undefined]) {
-      const document = parseDocument(await readFile(made.configFile, 'utf8'));
-      if (user === undefined) document.delete('runAs');
-      else document.set('runAs', document.createNode(user));
-      await writeFile(made.configFile, String(document));
+    for (const user of [undefined, runAs]) {
+      if (user !== undefined) {
+        const document = parseDocument(await readFile(made.configFile, 'utf8'));
+        document.set('runAs', document.createNode(user));
+        await writeFile(made.configFile, String(document));
+      }
       const server = await serve(made);
       await look(made, server);
       expect(await server.stop()).toBe(0);

@@ -13,6 +13,7 @@ const environment = {
   NODE_OPTIONS: '--require /tmp/evil.js',
   POSTERN_PASSPHRASE: 'open sesame',
   AWS_SECRET_ACCESS_KEY: 'x',
+  HOME: '/root',
 };
 const registration = (attach: NetworkRegistration['attach']): NetworkRegistration => ({
   name: 'finance',
@@ -23,7 +24,11 @@ const registration = (attach: NetworkRegistration['attach']): NetworkRegistratio
 
 describe('how children are started', () => {
   it('gives workers and connectors nothing of the environment that is worth stealing or could steer them', () => {
-    expect(workerCommand(ownPrograms.worker, environment).env).toEqual({ LANG: 'fr_FR.UTF-8' });
+    expect(workerCommand(ownPrograms.worker, environment).env).toEqual({
+      LANG: 'fr_FR.UTF-8',
+      // Where libraries would look for settings and credentials of their own.
+      HOME: '/nonexistent',
+    });
     expect(
       connectorCommand(ownPrograms.connector, registration({ direct: true }), environment),
     ).toMatchObject({
@@ -36,6 +41,7 @@ describe('how children are started', () => {
       LANG: 'fr_FR.UTF-8',
       PATH: '/tmp/evil',
       AWS_SECRET_ACCESS_KEY: 'x',
+      HOME: '/root',
     });
   });
 

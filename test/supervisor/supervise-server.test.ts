@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Settings } from '../../src/contract/settings.ts';
+import { openCursorFile } from '../../src/flow/shipper/cursor-file.ts';
 import { superviseServer } from '../../src/supervisor/supervise-server.ts';
+import type { SuperviseOptions } from '../../src/supervisor/supervise-server.ts';
+import { fileSink } from '../flow/shipper/shipping.ts';
 import { createHub } from './hub.ts';
 import type { Hub } from './hub.ts';
 
@@ -17,7 +20,9 @@ afterEach(async () => {
 /** Only what the supervisor looks at. */
 const settingsOf = (more: Partial<Settings> = {}): Settings =>
   ({
-    gateway: { listen: '127.0.0.1', port: 0, workers: 1 },
+    domain: 'example.org',
+    gateway: { name: 'gateway.example.org', listen: '127.0.0.1', port: 0, workers: 1 },
+    log: { level: 'error' },
     limits: { dialTimeoutMs: 5000, drainTimeoutMs: 10_000 },
     ...more,
   }) as Settings;
@@ -35,11 +40,12 @@ const optionsOf = (hub: Hub, more: Partial<Settings> = {}) => ({
 });
 
 /** A server as a process of its own, with stand-ins for its parts. */
-async function serve() {
+async function serve(prepare: (hub: Hub) => Promise<Partial<SuperviseOptions>> = async () => ({})) {
   const hub = await createHub();
   closing.push(() => hub.close());
+  const options = { ...optionsOf(hub), ...(await prepare(hub)) };
   const script = join(import.meta.dirname, 'fixtures/serve.ts');
-  const child = spawn(process.execPath, [script, JSON.stringify(optionsOf(hub))], {
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
@@ -54,7 +60,7 @@ async function serve() {
         if (found.includes(text)) resolve();
       });
     });
-  return { child, exited, line, control: await hub.peer('control'), worker: await hub.peer('worker') };
+  return { hub, child, exited, line, control: await hub.peer('control'), worker: await hub.peer('worker') };
 }
 
 describe('a served server', () => {
@@ -89,6 +95,26 @@ describe('a served server', () => {
     const { gatewayPort } = (await control.message('start')) as unknown as { gatewayPort: number };
     expect(gatewayPort).toBeGreaterThan(0);
   });
+});
+
+it('goes on with the access log where the process of its own was, once there is none any more', async () => {
+  const access = new Map([
+    ['worker-0000-1764063000000-boot-1', { segment: 1, offset: 700, sequence: 7, hash: 'a' }],
+  ]);
+  const cursorIn = (hub: Hub, folder: string) => openCursorFile(join(hub.directory, folder, 'soc.cursor'));
+  const { hub } = await serve(async (made) => {
+    await mkdir(join(made.directory, 'access-sinks'));
+    await cursorIn(made, 'access-sinks').save(access);
+    // Where it goes on is what it finds.
+    const shipper = join(made.directory, 'shipper.mjs');
+    await writeFile(shipper, "process.once('disconnect', () => process.exit(0));");
+    return {
+      sinks: [{ settings: fileSink(made.directory, { name: 'soc' }) }],
+      programs: { ...made.programs, shipper },
+    };
+  });
+  expect(await cursorIn(hub, 'sinks').load()).toEqual(access);
+  expect(await cursorIn(hub, 'access-sinks').load()).toBeUndefined();
 });
 
 describe('a server that cannot be served', () => {

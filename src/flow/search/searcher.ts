@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { nobodysHome } from '../../contract/nobodys-home.ts';
 import type { FlowAnswer, FlowFilter, FlowQuery } from './flow-query.ts';
 import { linesOf } from './lines-of.ts';
 import type { FromSearchProcess, ToSearchProcess } from './messages.ts';
@@ -66,7 +67,7 @@ export function createSearcher(options: SearcherOptions): Searcher {
       stdio: ['ignore', output, 2, 'ipc'],
       serialization: 'advanced',
       // No credentials, and no NODE_OPTIONS.
-      env: {},
+      env: nobodysHome,
       ...runAs,
     });
     running.add(child);
