@@ -1,5 +1,7 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, createWriteStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 /**
  * Replaces a small file, by one of mode 0600 unless told otherwise: whoever reads it, even after a power cut, finds the old bytes or the new,
@@ -15,6 +17,24 @@ export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** The same for a file of any size, of text that is not held as a whole. Where the text throws, the old file stays. */
+export async function replaceFileByPieces(path: string, pieces: AsyncIterable<string>): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  rmSync(temporary, { force: true });
+  try {
+    // `flush`: synced before it is closed.
+    await pipeline(
+      Readable.from(pieces),
+      createWriteStream(temporary, { flags: 'wx', mode: 0o600, flush: true }),
+    );
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
   renameSync(temporary, path);
   syncDirectory(dirname(path));

@@ -39,4 +39,4 @@ for (const [title, rows] of Object.entries(figures)) {
   );
 }
 if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(figures, null, 2)}\n`);
-if (figures.kills.some(({ missing }) => missing > 0)) process.exitCode = 1;
+if (figures.kills.some(({ missing, behind }) => missing + behind > 0)) process.exitCode = 1;

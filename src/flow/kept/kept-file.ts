@@ -1,8 +1,12 @@
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { FlowStream } from '../chain.ts';
+import { plainFile } from '../plain-file.ts';
+import { readLines } from '../read-lines.ts';
 import { parseHeadName, streamName } from '../segment-names.ts';
 
 /**
@@ -29,7 +33,15 @@ export type KeptHeader = Static<typeof KeptHeader>;
 const shape = Compile(KeptHeader);
 export const noFileBefore = '0'.repeat(64);
 
-export const keptHash = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
+/** Of a file of kept records, which may be too large to be held. @throws what the file system throws */
+export async function keptHash(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(
+    createReadStream(path, { highWaterMark: 256 * 1024, flags: plainFile as unknown as string }),
+    hash,
+  );
+  return hash.digest('hex');
+}
 
 const namePattern = /^(worker-.+)-([0-9]{6,})\.kept$/;
 export const keptName = (stream: FlowStream, segment: number): string =>
@@ -41,8 +53,13 @@ export function parseKeptName(name: string): { stream: FlowStream; segment: numb
   return stream === undefined ? undefined : { stream, segment: Number(segment) };
 }
 
-/** What the first line of a file says; undefined for one that is none. */
-export function parseKeptHeader(line: Buffer): KeptHeader | undefined {
+/** What the first line of a file says; undefined for one that is none. @throws what the file system throws */
+export async function readKeptHeader(path: string): Promise<KeptHeader | undefined> {
+  for await (const { bytes } of readLines(path)) return parseKeptHeader(bytes);
+  return undefined;
+}
+
+function parseKeptHeader(line: Buffer): KeptHeader | undefined {
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
     return shape.Check(value) ? value : undefined;

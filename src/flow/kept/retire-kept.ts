@@ -1,10 +1,9 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpointer } from '../checkpoints/checkpointer.ts';
 import type { KeptFiles } from '../retired.ts';
-import { readLines } from '../read-lines.ts';
 import { listKept } from './list-kept.ts';
-import { keptHash, parseKeptHeader } from './kept-file.ts';
+import { keptHash, readKeptHeader } from './kept-file.ts';
 
 /**
  * Removes files of kept records in which all was written before a time (epoch milliseconds), from the beginning of each
@@ -24,7 +23,7 @@ export async function retireKept(
     const signed = files.filter(({ segment }) => segment >= kept.oldest && segment <= kept.newest);
     const old: string[] = [];
     for (const { name } of signed) {
-      const lastAt = await lastAtOf(join(directory, name));
+      const lastAt = (await readKeptHeader(join(directory, name)))?.lastAt;
       if (lastAt === undefined || lastAt >= before) break;
       old.push(name);
     }
@@ -34,16 +33,11 @@ export async function retireKept(
     const left: KeptFiles | undefined =
       next === undefined
         ? undefined
-        : { ...kept, oldest: next.segment, previous: keptHash(await readFile(join(directory, last))) };
+        : { ...kept, oldest: next.segment, previous: await keptHash(join(directory, last)) };
     const { kept: _, ...rest } = retired;
     await checkpointer.retiring(stream, left === undefined ? rest : { ...rest, kept: left });
     for (const name of old) await rm(join(directory, name), { force: true });
     removed += old.length;
   }
   return removed;
-}
-
-async function lastAtOf(path: string): Promise<number | undefined> {
-  for await (const { bytes } of readLines(path)) return parseKeptHeader(bytes)?.lastAt;
-  return undefined;
 }

@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FlowProblem } from '../flow-report.ts';
 import type { KeptFiles } from '../retired.ts';
 import type { ListedKept } from './list-kept.ts';
-import { keptHash, parseKeptHeader } from './kept-file.ts';
+import { keptHash, readKeptHeader } from './kept-file.ts';
 
 /**
  * Holds the kept records of one chain against what was signed of them: each file names the one before, and the signature
@@ -24,8 +23,7 @@ export async function verifyKept(
     problems.push({ kind, worker, file, message });
   };
   for (const { name, segment } of signed) {
-    const bytes = await readFile(join(directory, name));
-    const header = parseKeptHeader(bytes.subarray(0, bytes.indexOf('\n')));
+    const header = await readKeptHeader(join(directory, name));
     if (header?.segment !== segment)
       problem('malformed', name, 'does not say what was kept of which segment');
     else if (header.previous !== before.hash)
@@ -37,7 +35,7 @@ export async function verifyKept(
           : `is not what ${name} vouches for, or one between them is not there`,
       );
     records += header?.records ?? 0;
-    before = { hash: keptHash(bytes), file: name };
+    before = { hash: await keptHash(join(directory, name)), file: name };
   }
   if (signed.at(-1)?.segment !== kept.newest)
     problem('segment-missing', before.file, `records that were kept of segment ${kept.newest} are not there`);

@@ -3,27 +3,39 @@ import type { ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { createShipperProcess } from '../../lab/shipper-process.ts';
 import { createProgress } from '../support/progress.ts';
-import { hasAcknowledged, lastOf, makeDirectories, nameOf, recordedIn, startWorker, until } from './lab.ts';
+import {
+  acknowledgedOf,
+  hasAcknowledged,
+  isWithin,
+  lastOf,
+  makeDirectories,
+  nameOf,
+  recordedIn,
+  startWorker,
+  until,
+} from './lab.ts';
 import { archivePath, startReceivers } from './receivers.ts';
 import type { BenchReceiver } from './receivers.ts';
 
 export interface KillRow {
   readonly receiver: string;
   readonly kills: number;
-  readonly workers: number;
+  readonly workers_killed: number;
   readonly records: number;
   readonly received: number;
-  /** Of those in the spool, at this receiver; gaps that were declared would be records of their own. */
+  /** Of those that the receiver has acknowledged by our cursor; gaps that were declared would be records of their own. */
   readonly missing: number;
+  /** Of those in the spool: still to be delivered when the time to catch up was over. */
+  readonly behind: number;
   readonly declared_gaps: number;
   readonly twice: number;
 }
 
 const perSecond = 500;
 /** A worker ends by itself after so many: where everything is slow, the records are no more for it. */
-const mostOfWorker = 2500;
+const mostOfWorker = 1500;
 const recordBytes = 3200;
-const times = { betweenKillsMs: 20_000, catchUpMs: 180_000 } as const;
+const times = { betweenKillsMs: 20_000, catchUpMs: 300_000 } as const;
 
 /**
  * Kills the process of the sinks, and each time one of two workers, at moments that nobody chose.
@@ -39,7 +51,7 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
     sinkDirectory: sinks,
     sinks: receivers.map(({ sink }) => sink),
   });
-  let workers = 0;
+  let [workers, killed] = [0, 0];
   const startNext = (): ChildProcess => startWorker(flows, ++workers, perSecond, mostOfWorker);
   const running = [startNext(), startNext()];
   const killOldest = async (): Promise<void> => {
@@ -48,6 +60,7 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
     const exit = once(oldest, 'exit');
     oldest.kill('SIGKILL');
     await exit;
+    killed += 1;
   };
   const archived = (): number => statSync(archive, { throwIfNoEntry: false })?.size ?? 0;
   const progress = createProgress('kills', kills);
@@ -76,6 +89,9 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
   await shipper.drain(30_000);
   const rows: KillRow[] = [];
   for (const receiver of receivers) {
+    const { name } = receiver.sink.settings;
+    const reached = acknowledgedOf(sinks, name);
+    const owed = recorded.filter((each) => isWithin(each, reached));
     const seen = new Set<string>();
     let [received, declared] = [0, 0];
     for await (const line of receiver.received()) {
@@ -86,12 +102,13 @@ export async function measureKills(kills: number): Promise<KillRow[]> {
       }
     }
     rows.push({
-      receiver: receiver.sink.settings.name,
+      receiver: name,
       kills,
-      workers,
+      workers_killed: killed,
       records: recorded.length,
       received,
-      missing: recorded.filter((name) => !seen.has(name)).length,
+      missing: owed.filter((each) => !seen.has(each)).length,
+      behind: recorded.length - owed.length,
       declared_gaps: declared,
       twice: received - seen.size,
     });

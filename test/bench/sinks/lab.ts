@@ -50,22 +50,35 @@ export async function until(isSo: () => boolean, everyMs: number, withinMs: numb
   return isSo();
 }
 
-/** Whether a sink's receiver has acknowledged all of these chains. */
-export function hasAcknowledged(sinks: string, name: string, last: ReadonlyMap<string, number>): boolean {
+/** Up to which sequence a sink's receiver has acknowledged each worker's chain; undefined where there is no cursor yet. */
+export function acknowledgedOf(sinks: string, name: string): ReadonlyMap<string, number> | undefined {
   let text: string;
   try {
     text = readFileSync(join(sinks, `${name}.cursor`), 'utf8');
   } catch {
-    return false;
+    return undefined;
   }
   const { streams } = JSON.parse(text) as { streams: Record<string, { sequence?: number }> };
-  const reached = new Map(
+  return new Map(
     Object.entries(streams).map(([stream, { sequence = 0 }]) => [
       String(Number(stream.split('-')[1])),
       sequence,
     ]),
   );
-  return [...last].every(([number, sequence]) => (reached.get(number) ?? 0) >= sequence);
+}
+
+/** Whether a record, by its name, is among what was acknowledged. */
+export function isWithin(name: string, reached: ReadonlyMap<string, number> | undefined): boolean {
+  const [number = '', sequence = '0'] = name.split(':');
+  return Number(sequence) <= (reached?.get(number) ?? 0);
+}
+
+/** Whether a sink's receiver has acknowledged all of these chains. */
+export function hasAcknowledged(sinks: string, name: string, last: ReadonlyMap<string, number>): boolean {
+  const reached = acknowledgedOf(sinks, name);
+  return (
+    reached !== undefined && [...last].every(([number, sequence]) => (reached.get(number) ?? 0) >= sequence)
+  );
 }
 
 /** The last sequence of each worker. */
