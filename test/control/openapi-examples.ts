@@ -259,7 +259,8 @@ export const examples: Readonly<Record<string, OperationExamples>> = {
     needsSetup: true,
   },
   'POST /v1/device/sign-out': { good: ofDevice('/v1/device/sign-out', {}), needsSetup: true },
-  'POST /v1/apply': { good: at('/v1/apply', { resources: [group] }) },
+  // A group that no other example makes: it is a change wherever it is asked.
+  'POST /v1/apply': { good: at('/v1/apply', { resources: [{ ...group, name: 'appliers' }] }) },
   'GET /v1/resources/{kind}': {
     good: (lab) => applied(lab, [group], '/v1/resources/groups'),
     refused: ofNone('/v1/resources/secrets'),

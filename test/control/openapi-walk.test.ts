@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ValidateFunction } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { refusals } from '../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
@@ -46,6 +47,10 @@ let lab: ControlLab;
 /** The same with everything limited to nothing; and with an access log that is closed, and hardly anything turned on. */
 let limited: ControlLab;
 let unrecorded: ControlLab;
+/** One whose changes nobody confirms, and one whose ledger is gone: each with what the examples need, from before it was so. */
+let unconfirmed: ControlLab;
+let storeless: ControlLab;
+const prepared = new Map<ControlLab, Map<string, Example>>();
 let expired: string;
 let document: { paths: Record<string, Record<string, Operation>> };
 let operations: Described[];
@@ -86,9 +91,13 @@ beforeAll(async () => {
       operation,
     })),
   );
+  unconfirmed = await startPrepared('change-unconfirmed');
+  loseConfirmations(unconfirmed);
+  storeless = await startPrepared('store-unavailable');
+  await storeless.ledger.close();
 });
 afterAll(async () => {
-  await Promise.all([lab.close(), limited.close(), unrecorded.close()]);
+  await Promise.all([lab, limited, unrecorded, unconfirmed, storeless].map((each) => each.close()));
   operator.close();
   operator.closeAllConnections();
 });
@@ -113,6 +122,13 @@ const send = (
   });
 };
 
+const validators = new Map<string, ValidateFunction>();
+function validatorOf(place: string): ValidateFunction {
+  const known = validators.get(place) ?? ajv.compile({ $ref: place });
+  validators.set(place, known);
+  return known;
+}
+
 /** What the document says about an answer that is not so. */
 function contradictions({ pointer, operation }: Described, answer: Answer): string[] {
   const described = operation.responses[answer.status] ?? operation.responses['default'];
@@ -121,9 +137,7 @@ function contradictions({ pointer, operation }: Described, answer: Answer): stri
   if (!type.endsWith('json')) return [];
   const status = operation.responses[answer.status] === undefined ? 'default' : answer.status;
   const escaped = type.replaceAll('/', '~1');
-  const validate = ajv.compile({
-    $ref: `openapi#${pointer}/responses/${status}/content/${escaped}/schema`,
-  });
+  const validate = validatorOf(`openapi#${pointer}/responses/${status}/content/${escaped}/schema`);
   return validate(answer.body)
     ? []
     : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
@@ -134,6 +148,25 @@ const codesOf = ({ operation }: Described): RefusalCode[] =>
     const schema = content?.['application/problem+json']?.schema;
     return schema?.allOf?.flatMap(({ properties }) => properties?.code.enum ?? []) ?? [];
   });
+
+/** With what the examples of all routes need that can answer so. */
+async function startPrepared(code: RefusalCode): Promise<ControlLab> {
+  const started = await startControlLab(everything);
+  const ready = new Map<string, Example>();
+  for (const described of operations) {
+    const example = examples[described.name];
+    if (example !== undefined && example.needsSetup !== true && codesOf(described).includes(code))
+      ready.set(described.name, await example.good(started));
+  }
+  prepared.set(started, ready);
+  return started;
+}
+
+function preparedFor(target: ControlLab, { name }: Described): Example {
+  const example = prepared.get(target)?.get(name);
+  if (example === undefined) throw new TypeError(`${name} is not prepared`);
+  return example;
+}
 
 let keysUsed = 0;
 /** An idempotency key that somebody else's request, or this one, is under way with. */
@@ -218,17 +251,7 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       fingerprintOf({ method: described.method, url: good.path, headers: {}, body: good.body }),
       maxWorkMs,
     ),
-  'change-unconfirmed': async (described) => {
-    const alone = await startControlLab(everything);
-    try {
-      const { good } = examples[described.name] as OperationExamples;
-      const example = await good(alone);
-      loseConfirmations(alone);
-      return await send(alone, described, example);
-    } finally {
-      await alone.close();
-    }
-  },
+  'change-unconfirmed': (described) => send(unconfirmed, described, preparedFor(unconfirmed, described)),
   'person-unknown': async (described) => {
     const two = await startControlLab();
     try {
@@ -256,17 +279,7 @@ const attempts: Readonly<Partial<Record<RefusalCode, Attempt>>> = {
       await one.close();
     }
   },
-  'store-unavailable': async (described) => {
-    const gone = await startControlLab(everything);
-    try {
-      const { good } = examples[described.name] as OperationExamples;
-      const example = await good(gone);
-      await gone.ledger.close();
-      return await send(gone, described, example);
-    } finally {
-      await gone.close();
-    }
-  },
+  'store-unavailable': (described) => send(storeless, described, preparedFor(storeless, described)),
 };
 
 /** What comes from the ledger alone. */
