@@ -116,7 +116,10 @@ function isSameDecision(one: Decision | undefined, other: Decision | undefined):
   );
 }
 
-const isSameUpstream = (one: DialledUpstream | undefined, other: DialledUpstream | undefined): boolean =>
+export const isSameUpstream = (
+  one: DialledUpstream | undefined,
+  other: DialledUpstream | undefined,
+): boolean =>
   one === other ||
   (one?.address === other?.address && one?.port === other?.port && one?.network === other?.network);
 

@@ -103,7 +103,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   const drops = createDropCounts();
   const origin = { productVersion, domain };
   const httpActivity = createHttpActivity(origin);
-  const shortContextOf = createShortContexts(origin);
+  const shortContextOf = createShortContexts(origin, contextOf);
   const networkActivity = createNetworkActivity(origin);
   const authentication = createAuthentication(gateway, origin);
   const tunnelActivity = createTunnelActivity(origin);
@@ -134,7 +134,7 @@ export function createFlowRecorder(options: FlowRecorderOptions): SpoolingFlowRe
   /** False for one that must be written whole. */
   function isAdded(line: ShortLine, facts: FlowFacts, outcome: FlowOutcome): boolean {
     try {
-      const context = shortContextOf(facts, outcome, contextOf(facts));
+      const context = shortContextOf(facts, outcome);
       if (context === undefined) return false;
       const own = formatOwn(context.hash, facts, outcome);
       line.own += line.contexts.length === 0 ? own : `,${own}`;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FlowFacts, FlowOutcome } from '../../domain/flow.ts';
 import type { Place } from '../envelope.ts';
 import { postureAgeSeconds } from '../posture-age.ts';
-import { asciiJson, quote, quotePath } from '../safe-text.ts';
+import { asciiJson, quotePath } from '../safe-text.ts';
 
 /** What one request's record has of its own, beside its context. Its id is made of its time and its hash. */
 interface Own {
@@ -68,10 +68,10 @@ function createTimePrinter(): (epochMs: number) => string {
 const printStart = createTimePrinter();
 const printEnd = createTimePrinter();
 
-/** What a request has of its own, as it stands in the line of several. */
+/** What a request has of its own, as it stands in the line of several. Ids of flows are this worker's own making. */
 export const formatOwn = (context: string, facts: FlowFacts, outcome: FlowOutcome): string =>
-  `["${context}",${printStart(facts.startedAt)},${printEnd(outcome.endedAt)},${quote(facts.id, 64)}` +
-  `,${facts.parent === undefined ? 'null' : quote(facts.parent, 64)},${quotePath(facts.request?.path ?? '')}` +
+  `["${context}",${printStart(facts.startedAt)},${printEnd(outcome.endedAt)},"${facts.id}"` +
+  `,${facts.parent === undefined ? 'null' : `"${facts.parent}"`},${quotePath(facts.request?.path ?? '')}` +
   `,${outcome.status},${outcome.bytesIn},${outcome.bytesOut},"${outcome.endedBy}",${postureAgeSeconds(facts)}]`;
 
 /** The line of several, which follow each other in the chain from `sequence` on. */
