@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { isMachineName } from '../domain/subject.ts';
+import type { Subject } from '../domain/subject.ts';
 import type { Exchange } from './exchange.ts';
 import type { Flow } from './flow.ts';
 import type { Gateway } from './gateway.ts';
+import type { RequestHead } from './request-head.ts';
 import { formatFields } from './upstream/request-text.ts';
 import type { UpstreamRequest } from './upstream/upstream-answer.ts';
 
@@ -26,11 +28,16 @@ const forwardedFor = (address: string): string => (address.includes(':') ? `"[${
 /** What an upstream is sent of fields: first those of the client that may pass, then ours. */
 type UpstreamHeaders = Pick<UpstreamRequest, 'headers' | 'fixedHeaders'>;
 
-/** Fields that are the same for all requests of one subject with one authority: made once a connection. */
+/**
+ * Fields that are the same for all requests of one subject with one authority, while one assertion lives: made once a
+ * connection, and looked through once for what a field may not hold. The assertion is longer than all the others.
+ */
 interface Constant {
-  readonly subject: Flow['subject'];
+  readonly subject: Subject;
   readonly authority: string;
   readonly scheme: string;
+  readonly httpVersion: Exchange['httpVersion'];
+  readonly assertion: string;
   readonly text: string;
 }
 const constants = new WeakMap<Exchange['connection'], Constant>();
@@ -48,29 +55,29 @@ export function buildUpstreamHeaders(flow: Flow, gateway: Gateway): UpstreamHead
   // HTTP/2 has no such key (RFC 8441, section 5), and no use for the answer to it.
   if (exchange.httpVersion === '2.0' && exchange.upgrade === 'websocket')
     headers.push('sec-websocket-key', randomBytes(16).toString('base64'));
-  headers.push(
-    'via',
-    exchange.httpVersion === '2.0' ? `2.0 ${hopName}` : `${exchange.httpVersion} ${hopName}`,
-    'postern-flow-id',
-    flow.id,
-    'postern-assertion',
-    gateway.assertions.assertionFor(subject, app, gateway.nowSeconds()),
-  );
-  return { headers, fixedHeaders: constantText(flow, head.authority, head.scheme) };
+  headers.push('postern-flow-id', flow.id);
+  const assertion = gateway.assertions.assertionFor(subject, app, gateway.nowSeconds());
+  return { headers, fixedHeaders: constantText(exchange, head, subject, assertion) };
 }
 
-function constantText({ exchange, subject }: Flow, authority: string, scheme: string): string {
-  const { connection } = exchange;
+function constantText(
+  { connection, httpVersion }: Exchange,
+  { authority, scheme }: RequestHead,
+  subject: Subject,
+  assertion: string,
+): string {
   const known = constants.get(connection);
   if (
     known !== undefined &&
     known.subject === subject &&
+    known.assertion === assertion &&
     known.authority === authority &&
-    known.scheme === scheme
+    known.scheme === scheme &&
+    known.httpVersion === httpVersion
   )
     return known.text;
   const { address } = connection.facts.source;
-  const user = subject?.token.user ?? '';
+  const { user } = subject.token;
   const text = formatFields([
     'host',
     authority,
@@ -85,8 +92,12 @@ function constantText({ exchange, subject }: Flow, authority: string, scheme: st
     // A machine has no user: the field is then not there, whatever the client sent.
     ...(user === '' || isMachineName(user) ? [] : ['postern-user', encodeFieldText(user)]),
     'postern-device',
-    encodeFieldText(subject?.certificate.device ?? ''),
+    encodeFieldText(subject.certificate.device),
+    'via',
+    `${httpVersion} ${hopName}`,
+    'postern-assertion',
+    assertion,
   ]);
-  constants.set(connection, { subject, authority, scheme, text });
+  constants.set(connection, { subject, authority, scheme, httpVersion, assertion, text });
   return text;
 }
