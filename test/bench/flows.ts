@@ -82,8 +82,13 @@ async function shareOfRequests(): Promise<number> {
     stops.push(target.stop);
     const load = await startLoad(at, target, 32);
     stops.push(load.stop);
-    for (let warmed = 0; warmed < warmUpRequests; ) warmed += (await load.run(1)).requests;
     measured.push({ load, perCpuSecond: [] as number[] });
+  }
+  // In turn, as they are measured: neither rests while the other warms up, and both have done the same when it begins.
+  for (let warmed = 0; warmed < warmUpRequests; ) {
+    const done: number[] = [];
+    for (const { load } of measured) done.push((await load.run(loadSeconds)).requests);
+    warmed += Math.min(...done);
   }
   for (let round = 0; round < loadRounds; round += 1)
     for (const { load, perCpuSecond } of round % 2 === 0 ? measured : measured.toReversed()) {
