@@ -38,15 +38,19 @@ export function joinStreams(flow: Flow, gateway: Gateway, joined: Joined): void 
     if (flow.grant !== undefined) gateway.grants.close(flow.grant);
     return true;
   };
+  /** A stream of HTTP/2 that is destroyed without an error is reset without one, and that reads as an end. */
+  const letGo = (): void => {
+    const isWhole = client.readableEnded && client.writableFinished;
+    client.destroy(isWhole ? undefined : new Error('broken off'));
+  };
   const end = (endedBy: EndedBy, refusal?: Refusal): void => {
-    if (close(endedBy, refusal)) client.destroy();
+    if (close(endedBy, refusal)) letGo();
   };
   const cut = (refusal: Refusal): void => {
     if (!close('gateway', refusal)) return;
     client.pause();
     // What a power cut takes back, nobody was told.
-    const tell = (): void => void client.destroy();
-    gateway.record.afterSynced(tell, tell);
+    gateway.record.afterSynced(letGo, letGo);
   };
   const check = expectation && startProtocolCheck(flow, gateway, expectation, cut);
   let first: EndedBy | undefined;

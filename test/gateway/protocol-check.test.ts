@@ -111,6 +111,9 @@ async function open(name: string): Promise<Opened> {
   tunnel.on('data', (chunk: Buffer) => (opened.heard += chunk.toString('latin1')));
   return opened;
 }
+/** It is reset, which `once` of events would take for a failure. */
+const over = ({ tunnel }: Opened): Promise<unknown> =>
+  new Promise((resolve) => (tunnel.closed ? resolve(undefined) : tunnel.once('close', resolve)));
 const heard = (opened: Opened, marker: string): Promise<void> =>
   expect.poll(() => opened.heard, { timeout: 20_000 }).toContain(marker);
 const protocolOf = ({ facts }: Recorded) => facts.inspections?.protocol;
@@ -189,7 +192,7 @@ describe('a tunnel that is something else', () => {
     const before = reached.quiet;
     const opened = await open('files');
     opened.tunnel.end(sshBytes);
-    await once(opened.tunnel, 'close');
+    await over(opened);
     const record = await opened.closed();
     expect(record.outcome).toMatchObject({
       refusal: 'protocol-unexpected',
@@ -234,7 +237,7 @@ describe('a tunnel that is something else', () => {
 
   it('by the upstream is cut before the client gets any of it', async () => {
     const opened = await open('liar');
-    await once(opened.tunnel, 'close');
+    await over(opened);
     const record = await opened.closed();
     expect(opened.heard).toBe('');
     expect(record.outcome).toMatchObject({
@@ -247,11 +250,11 @@ describe('a tunnel that is something else', () => {
   it('that comes too slowly to be told is cut, and so is one that ends in the middle', async () => {
     const slow = await open('files');
     slow.tunnel.write(Buffer.from([0, 0, 0, 0x50]));
-    await once(slow.tunnel, 'close');
+    await over(slow);
     expect((await slow.closed()).outcome?.detail).toContain('client: bytes that come too slowly to be told');
     const short = await open('files');
     short.tunnel.end(Buffer.from([0, 0, 0, 0x50]));
-    await once(short.tunnel, 'close');
+    await over(short);
     expect((await short.closed()).outcome?.detail).toContain('client: an end before it can be told');
   });
 

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { constants } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
@@ -18,6 +20,7 @@ let lab: LabGateway;
 let alice: LabLaptop;
 let app: LabServer;
 let greeter: LabServer;
+let breaker: LabServer;
 let keeper: LabServer;
 /** More than the buffers on the way hold. */
 const longAnswer = Buffer.alloc(24 * 1024 * 1024, 'archive ');
@@ -49,6 +52,10 @@ beforeAll(async () => {
     socket.on('data', (chunk: Buffer) => socket.write(chunk));
     socket.on('end', () => socket.end('goodbye\r\n'));
   });
+  breaker = await startTcpService((socket) => {
+    socket.write('half of it');
+    socket.once('data', () => socket.resetAndDestroy());
+  });
   keeper = await startTcpService((socket) => {
     socket.resume();
     socket.on('end', () => socket.end(longAnswer));
@@ -56,6 +63,7 @@ beforeAll(async () => {
   lab = await startLabGateway({
     apps: [
       labApp('grants', [app.url]),
+      labApp('broken', [breaker.url], { protocol: 'tcp', ports: [7000] }),
       labApp('archive', [keeper.url], { protocol: 'tcp', ports: [7000] }),
       labApp('payroll', [greeter.url], { protocol: 'tcp', ports: [7000], network: 'payroll' }),
     ],
@@ -66,6 +74,7 @@ afterAll(async () => {
   await lab.close();
   app.close();
   greeter.close();
+  breaker.close();
   keeper.close();
 });
 
@@ -101,6 +110,24 @@ describe('CONNECT', () => {
       lab.recorder.records.filter(({ facts }) => facts.id === closed.facts.id).map(({ kind }) => kind),
     ).toEqual(['tunnel-opened', 'tunnel-closed']);
     session.destroy();
+  });
+
+  it('is reset, and does not end, where the application or what let it in breaks it off', async () => {
+    const open = async (): Promise<ClientHttp2Stream> => {
+      const session = await alice.session();
+      const tunnel = await http2Tunnel(session, 'broken.apps.example.org:7000', await alice.token());
+      await readUntil(tunnel, 'half of it');
+      return tunnel.resume();
+    };
+    const [broken, cut] = [await open(), await open()];
+    const closed = [broken, cut].map((tunnel) => new Promise((resolve) => tunnel.once('close', resolve)));
+    broken.write('go on');
+    await closed[0];
+    lab.commit({ type: 'resource-deleted', kind: 'App', name: 'broken' });
+    await closed[1];
+    const reset = constants.NGHTTP2_INTERNAL_ERROR;
+    expect([broken.rstCode, cut.rstCode]).toEqual([reset, reset]);
+    for (const { session } of [broken, cut]) session?.destroy();
   });
 
   it('carries all of a long answer to one who asked, ended its side and reads slowly', async () => {
