@@ -73,7 +73,7 @@ export async function walk(parts: WhyParts, asked: string, language: Language): 
   found.set('policy', describePassed('policy'));
   const { answer } = probed;
   found.set('connector', describeConnector(answer, language));
-  const upstream = describeUpstream(answer, language);
+  const upstream = describeCut(answer, language) ?? describeUpstream(answer, language);
   if ('step' in upstream) return report(asked, app, found, upstream);
   found.set('upstream', upstream);
   return report(asked, app, found, undefined);
@@ -242,6 +242,24 @@ function describeConnector({ connected, datagrams }: AppProbe, language: Languag
   // A gateway of an earlier version does not try UDP.
   if (datagrams === undefined) return { outcome: 'unknown', text: whyText(language, 'connector-not-asked') };
   return { outcome: 'ok', text: whyText(language, 'connector-has-socket') };
+}
+
+/** A program in a tunnel that is cut hears of an error, and of nothing else. */
+function describeCut(
+  { cut }: AppProbe,
+  language: Language,
+): (Failure & { readonly outcome: 'failed' }) | undefined {
+  if (cut === undefined) return undefined;
+  const code = 'protocol-unexpected';
+  const text = whyText(language, 'tunnel-cut', { seconds: cut.secondsAgo });
+  return {
+    step: 'upstream',
+    outcome: 'failed',
+    text,
+    code,
+    help: refusals[code].help[language],
+    flowId: cut.flow,
+  };
 }
 
 /** Whether a UDP app is there shows only by what programs sent to it lately. */

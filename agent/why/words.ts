@@ -110,6 +110,10 @@ export const whyWords = {
     fr: "pas essayé : cette passerelle n'essaie pas l'UDP",
   },
   'upstream-good': { en: 'takes connections', fr: 'accepte les connexions' },
+  'tunnel-cut': {
+    en: 'takes connections, but what a program sent {seconds} s ago, or was answered, is not what the application speaks, and was cut',
+    fr: "accepte les connexions, mais ce qu'un programme a envoyé ou reçu il y a {seconds} s n'est pas ce que parle l'application, et a été coupé",
+  },
   'upstream-not-asked': {
     en: 'only its own program can tell with UDP',
     fr: 'en UDP, seul son propre programme peut le dire',

@@ -23,5 +23,7 @@ export const AppProbe = Type.Object({
   connected: Type.Boolean(),
   /** Of a UDP app: the connector had a socket that leads to it. What that cannot tell, the last flow may. */
   datagrams: Type.Optional(Type.Object({ sign: Type.Optional(DatagramSign) })),
+  /** The last tunnel to it on the same connection was not what the application speaks, and was cut: its flow, and when. */
+  cut: Type.Optional(Type.Object({ flow: Type.String(), secondsAgo: Type.Integer({ minimum: 0 }) })),
 });
 export type AppProbe = Static<typeof AppProbe>;

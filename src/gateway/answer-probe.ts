@@ -27,10 +27,12 @@ export async function answerProbe(flow: Flow, gateway: Gateway): Promise<void> {
   refusal ??= grant.ended;
   if (refusal !== undefined) return refuseFlow(flow, gateway, refusal);
   gateway.grants.close(grant);
+  const cut = gateway.cutTunnels.last(flow.exchange.connection, app.name);
   answerWithJson(flow, gateway, {
     app: app.name,
     allowed: true,
     connected: datagrams === undefined,
     ...(datagrams === undefined ? {} : { datagrams }),
+    ...(cut === undefined ? {} : { cut }),
   } satisfies AppProbe);
 }

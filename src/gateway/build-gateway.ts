@@ -10,6 +10,7 @@ import { createStateFollower } from '../ledger/state-follower.ts';
 import { parseEvent } from '../ledger/event-schema.ts';
 import { buildAppTable } from '../routing/app-table.ts';
 import { createAppProbes } from './app-probes.ts';
+import { createCutTunnels } from './protocol/cut-tunnels.ts';
 import { createAppCertificates } from './app-certificates.ts';
 import { createAssertions } from './assertions.ts';
 import { Bag } from './bag.ts';
@@ -146,6 +147,7 @@ export function buildGateway(ports: GatewayPorts): RunningGateway {
     record,
     upstreams,
     probes: createAppProbes(upstreams),
+    cutTunnels: createCutTunnels(clock),
     assertions: createAssertions({ domain: () => state().domain, key: ports.assertionKey }),
     tunnels,
     inspectionOf: createInspectionPlans(contentInspectors),

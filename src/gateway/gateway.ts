@@ -10,6 +10,7 @@ import type { PolicyEngine } from '../policy/engine.ts';
 import type { Assertions } from './assertions.ts';
 import type { InspectionPlan } from './content/inspection-plan.ts';
 import type { HeldBytes } from './content/held-bytes.ts';
+import type { CutTunnels } from './protocol/cut-tunnels.ts';
 import type { FlowLog } from './record-flow.ts';
 import type { Grants } from './grants.ts';
 import type { GatewayLog } from './ports.ts';
@@ -31,6 +32,7 @@ export interface Gateway {
   readonly record: FlowLog;
   readonly upstreams: Upstreams;
   readonly probes: AppProbes;
+  readonly cutTunnels: CutTunnels;
   readonly assertions: Assertions;
   readonly tunnels: Tunnels;
   /** What an application has looked at; undefined for nothing. */

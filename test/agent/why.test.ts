@@ -130,6 +130,20 @@ it.each([
   expect(lines).toContain(concluded);
 });
 
+it('says that the last tunnel was not what the application speaks, and which flow that was', async () => {
+  await connect();
+  const cut = { flow: '01HZY', secondsAgo: 4 };
+  probe(200, { app: 'grants', allowed: true, connected: true, cut });
+  const report = await why('grants', 'fr');
+  expect([report.failed, outcomes(report)]).toEqual(['upstream', 'oooooooof']);
+  expect(stepThatFailed(report)).toMatchObject({
+    code: 'protocol-unexpected',
+    flowId: '01HZY',
+    text: expect.stringContaining('il y a 4 s'),
+    help: expect.stringContaining('programme'),
+  });
+});
+
 it('takes no sign for one that it does not know', async () => {
   await connect();
   const sign = { last: 'perhaps', secondsAgo: 1 };

@@ -11,7 +11,7 @@ import { startTcpService } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { labApp, startLabGateway } from '../lab/gateway.ts';
 import type { LabGateway, LabLaptop, Recorded } from '../lab/gateway.ts';
-import { http2Tunnel } from '../lab/http2-client.ts';
+import { http2Request, http2Tunnel } from '../lab/http2-client.ts';
 import { makeOrganization } from '../lab/pki.ts';
 
 /** Long enough for a loaded machine, short enough to wait for. */
@@ -187,6 +187,37 @@ describe('a tunnel that is what its application speaks', () => {
 });
 
 describe('a tunnel that is something else', () => {
+  it('is told to the laptop that asks why on the same session, until one was what it should be', async () => {
+    const session = await alice.session();
+    const token = await alice.token();
+    const cutOf = async (app: string): Promise<unknown> => {
+      const answer = await http2Request(session, {
+        ':path': `/.well-known/postern/probe/${app}`,
+        ':authority': 'gateway.example.org',
+        ':scheme': 'https',
+        'proxy-authorization': `Bearer ${token}`,
+      });
+      return (JSON.parse(answer.body) as { cut?: unknown }).cut;
+    };
+    const send = async (bytes: string | Buffer): Promise<void> => {
+      const from = lab.recorder.records.length;
+      const tunnel = await http2Tunnel(session, 'code.apps.example.org:7000', token);
+      tunnel.resume().end(bytes);
+      await lab.recorder.next(
+        ({ kind, facts }) => kind === 'tunnel-closed' && facts.app?.name === 'code',
+        from,
+      );
+    };
+    expect(await cutOf('code')).toBeUndefined();
+    await send('GET / HTTP/1.1\r\n\r\n');
+    const { facts } = lab.recorder.records.at(-1) ?? {};
+    expect(await cutOf('code')).toEqual({ flow: facts?.id, secondsAgo: expect.any(Number) as number });
+    expect(await cutOf('vault')).toBeUndefined();
+    await send(sshBytes);
+    expect(await cutOf('code')).toBeUndefined();
+    session.destroy();
+  });
+
   it('is cut before the application gets any of it, and on record with side and cause', async () => {
     const from = findings.length;
     const before = reached.quiet;

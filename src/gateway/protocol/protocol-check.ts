@@ -47,7 +47,11 @@ export interface UnexpectedSide {
 }
 
 /** Leaves in the flow what was found in it, and tells the security team. @returns what it is refused with. */
-export function noteUnexpected(flow: Flow, { situations }: Gateway, found: UnexpectedSide): Refusal {
+export function noteUnexpected(
+  flow: Flow,
+  { situations, cutTunnels }: Gateway,
+  found: UnexpectedSide,
+): Refusal {
   const { side, protocol, looksLike, isBlocking } = found;
   const { unexpected: words, about } = found.reading;
   flow.inspections = {
@@ -59,6 +63,7 @@ export function noteUnexpected(flow: Flow, { situations }: Gateway, found: Unexp
       messages: [`from the ${side}: ${words}`],
     },
   };
+  if (isBlocking) cutTunnels.note(flow);
   situations.note(flow, isBlocking ? cutOff : letThrough, {
     sums: { tunnels: 1, [side === 'client' ? 'byClient' : 'byUpstream']: 1 },
   });
@@ -99,6 +104,7 @@ export function startProtocolCheck(
   };
   const recognized = (side: Side): void => {
     done.add(side);
+    if (done.size === 2) gateway.cutTunnels.forget(flow);
     const found = [protocol];
     const outcome: InspectionOutcome =
       done.size === 2 ? { state: 'done', found } : { state: 'partly', why: 'too-few', found };
