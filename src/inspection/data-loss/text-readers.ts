@@ -20,6 +20,12 @@ const reader = (decoder: TextDecoder): TextReader => ({
   end: () => decoder.decode(),
 });
 
+/** By the first two octets: the mark of UTF-16 or, where a program leaves that away, the zero that no text in UTF-8 has. */
+function encodingOf(one: number, two: number): string {
+  if ((one === 0xff && two === 0xfe) || (one !== 0 && two === 0)) return 'utf-16le';
+  return (one === 0xfe && two === 0xff) || (one === 0 && two !== 0) ? 'utf-16be' : 'utf-8';
+}
+
 /** Spreadsheets write UTF-16 and say so in the first two octets alone. */
 function createSniffingDecoder(): TextReader {
   let decoder: TextDecoder | undefined;
@@ -34,9 +40,7 @@ function createSniffingDecoder(): TextReader {
           first = one;
           return '';
         }
-        decoder = new TextDecoder(
-          one === 0xff && two === 0xfe ? 'utf-16le' : one === 0xfe && two === 0xff ? 'utf-16be' : 'utf-8',
-        );
+        decoder = new TextDecoder(encodingOf(one, two));
         if (first !== undefined) prefix = decoder.decode(Uint8Array.of(first), { stream: true });
       }
       return prefix + decoder.decode(bytes, { stream: true });

@@ -110,6 +110,8 @@ describe('reads', () => {
     ['one in Greek', '', `${'α'.repeat(900)} ${card}`],
     ['a long one', 'application/octet-stream', `${'é'.repeat(700)} ${card}`],
     ['UTF-16 by its mark', 'text/csv', Buffer.from(`\ufeff${card};x`, 'utf16le')],
+    ['UTF-16 that nothing is said of', 'text/plain', Buffer.from(`n° ${card}`, 'utf16le')],
+    ['the same the other way round', 'application/json', Buffer.from(`"${card}"`, 'utf16le').swap16()],
     ['UTF-16 that is said', 'text/csv; charset=utf-16le', Buffer.from(card, 'utf16le')],
     ['Latin-1', 'text/plain; charset=ISO-8859-1', Buffer.from(`\xe9 ${card} \xe9`, 'latin1')],
     ['JSON with a number', 'application/json', `{"a":${card}}`],
