@@ -88,6 +88,13 @@ function fromFiles(data: string, from: string | undefined): FlowSource {
     sinks: resolveForSearch(searchedSinks(settings?.sinks), data, from),
     isApart: settings?.runAs !== undefined,
   });
+  if (from !== undefined && !searcher.buckets.includes(from)) {
+    searcher.close();
+    throw new CliError(
+      exitCodes.invalid,
+      `sink ${from} has the access log alone, which is searched where it is recorded: leave --from out`,
+    );
+  }
   const ask = async (query: FlowQuery): Promise<FlowAnswer> => {
     try {
       return await searcher.ask(query);

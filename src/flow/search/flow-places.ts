@@ -13,8 +13,19 @@ export const accessPlacesOf = (data: string): FlowPlaces => ({
   recordDirectories: [join(data, dataDirectory.accessLog)],
 });
 
-/** Where the records of a data directory are, by the sinks in its settings. `isApart`: without the access log. */
-export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = [], isApart = false): FlowPlaces {
+export interface FlowPlacesOptions {
+  /** Without the access log. */
+  readonly isApart?: boolean;
+  /** Folder of the data directory in which what a search fetches lies. */
+  readonly fetchedIn?: string;
+}
+
+/** Where the records of a data directory are, by the sinks in its settings. */
+export function flowPlacesOf(
+  data: string,
+  sinks: readonly ResolvedSink[] = [],
+  { isApart = false, fetchedIn = dataDirectory.sinks }: FlowPlacesOptions = {},
+): FlowPlaces {
   const archive = sinks.find(({ settings }) => settings.type === 'archive')?.settings;
   const recorded = {
     recordDirectories: [
@@ -23,7 +34,7 @@ export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = [], 
     ],
     keptDirectory: join(data, dataDirectory.keptRecords),
   };
-  const buckets = Object.fromEntries(sinks.flatMap((sink) => bucketOf(data, sink)));
+  const buckets = Object.fromEntries(sinks.flatMap((sink) => bucketOf(join(data, fetchedIn), sink)));
   const elsewhere = Object.keys(buckets).length === 0 ? {} : { buckets };
   if (archive === undefined) return { ...recorded, ...elsewhere };
   const directory = join(data, dataDirectory.archive);
@@ -39,9 +50,9 @@ export function flowPlacesOf(data: string, sinks: readonly ResolvedSink[] = [], 
   };
 }
 
-function bucketOf(data: string, { settings, secret, tls }: ResolvedSink): [string, BucketPlace][] {
+function bucketOf(folder: string, { settings, secret, tls }: ResolvedSink): [string, BucketPlace][] {
   if (settings.type !== 's3' || secret === undefined) return [];
-  const cacheDirectory = join(data, dataDirectory.sinks, `${settings.name}.fetched`);
+  const cacheDirectory = join(folder, `${settings.name}.fetched`);
   return [[settings.name, { settings, secret, ...(tls === undefined ? {} : { tls }), cacheDirectory }]];
 }
 

@@ -1,3 +1,4 @@
+import { dataDirectory } from '../../contract/data-directory.ts';
 import { accessPlacesOf, flowPlacesOf, searchLimits, searchTimeoutMs } from './flow-places.ts';
 import { joinSearchers } from './joined-searcher.ts';
 import { createSearcher } from './searcher.ts';
@@ -21,9 +22,15 @@ export interface ServerSearcherOptions {
  */
 export function createServerSearcher({ data, sinks, isApart, runAs }: ServerSearcherOptions): Searcher {
   const common = { limits: searchLimits, timeoutMs: searchTimeoutMs };
+  // Of what the access log alone goes to, the workers' user hears no secret; and what lies there is not opened with our rights.
+  const asked = isApart ? sinks.filter(({ settings }) => settings.records !== 'access') : sinks;
   const flows = createSearcher({
     ...common,
-    places: flowPlacesOf(data, sinks, isApart),
+    places: flowPlacesOf(data, asked, {
+      isApart,
+      // Where the workers' user can write, we do not: it could lead us elsewhere.
+      ...(isApart && runAs === undefined ? { fetchedIn: dataDirectory.accessSinks } : {}),
+    }),
     ...(runAs === undefined ? {} : { runAs }),
   });
   return isApart ? joinSearchers(flows, createSearcher({ ...common, places: accessPlacesOf(data) })) : flows;

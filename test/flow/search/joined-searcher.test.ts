@@ -114,3 +114,34 @@ test('who follows hears of both as they come, until he goes; and only as many fo
   for (const follower of followers) follower.abort();
   expect(() => another({})).not.toThrow();
 });
+
+test('a bucket of the access log alone is not asked, and its secret told to nobody', () => {
+  const { data } = makeData();
+  const bucket = (name: string, records?: 'access' | 'flows') => ({
+    settings: {
+      name,
+      type: 's3',
+      from: 'now',
+      format: 'ocsf',
+      ...(records === undefined ? {} : { records }),
+      url: 'https://s3.example.org',
+      region: 'eu-west-3',
+      bucket: 'records',
+      pathStyle: true,
+      accessKeyId: 'AKIAEXAMPLE',
+      secretKeyFile: 'secret',
+      flushMinutes: 1,
+      maxMegabytes: 1,
+      timeoutSeconds: 1,
+    } as const,
+    secret: 'a secret',
+  });
+  const sinks = [bucket('both'), bucket('flows', 'flows'), bucket('access', 'access')];
+  const bucketsWhere = (isApart: boolean): readonly string[] => {
+    const searcher = createServerSearcher({ data, sinks, isApart });
+    onTestFinished(() => searcher.close());
+    return searcher.buckets;
+  };
+  expect(bucketsWhere(true)).toEqual(['both', 'flows']);
+  expect(bucketsWhere(false)).toEqual(['both', 'flows', 'access']);
+});
