@@ -17,8 +17,8 @@ export interface ServerSearcherOptions {
 }
 
 /**
- * Searches all that a server records. What workers wrote is read with the rights of their user; the access log, where that one
- * may not, by a process with ours, which reads nothing else.
+ * Searches all that a server records. What workers wrote is read with the rights of their user; what that one may not read, by a
+ * process with ours, which reads nothing else: the access log, and records that were put aside.
  */
 export function createServerSearcher({ data, sinks, isApart, runAs }: ServerSearcherOptions): Searcher {
   const common = { limits: searchLimits, timeoutMs: searchTimeoutMs };
@@ -33,5 +33,7 @@ export function createServerSearcher({ data, sinks, isApart, runAs }: ServerSear
     }),
     ...(runAs === undefined ? {} : { runAs }),
   });
-  return isApart ? joinSearchers(flows, createSearcher({ ...common, places: accessPlacesOf(data) })) : flows;
+  if (!isApart) return flows;
+  const places = accessPlacesOf(data, sinks);
+  return joinSearchers(flows, createSearcher({ ...common, places }), places.keptDirectory !== undefined);
 }

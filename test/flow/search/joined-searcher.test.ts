@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAccessRecorder } from '../../../src/flow/access-recorder.ts';
+import { keepRecords } from '../../../src/flow/kept/keep-records.ts';
+import { retireSegments } from '../../../src/flow/retire-segments.ts';
 import type { FlowFilter } from '../../../src/flow/search/flow-query.ts';
 import { createServerSearcher } from '../../../src/flow/search/server-searcher.ts';
 import { TooManyFollowers } from '../../../src/flow/search/searcher.ts';
@@ -144,4 +146,25 @@ test('a bucket of the access log alone is not asked, and its secret told to nobo
   };
   expect(bucketsWhere(true)).toEqual(['both', 'flows']);
   expect(bucketsWhere(false)).toEqual(['both', 'flows', 'access']);
+});
+
+test('what was put aside of old records is found where only the server’s own user may read it', async () => {
+  const { data, flows } = makeData();
+  const worker = openRecorder(flows);
+  worker.request(allowedFacts, answered);
+  worker.request(deniedFacts, refused);
+  worker.close();
+  await retireSegments({
+    directory: flows,
+    before: monday + 99_000,
+    isWritten: () => false,
+    keep: async (stream, segments) => ({
+      kept: await keepRecords({ from: flows, to: join(data, 'kept') }, stream, segments, undefined),
+    }),
+  });
+  const searcher = createServerSearcher({ data, sinks: [], isApart: true });
+  onTestFinished(() => searcher.close());
+  for (const filter of [{}, { verdict: 'denied' }, { class: 4002 }] as const)
+    expect(await found(searcher, filter)).toEqual([[4002, 'alice@example.org']]);
+  expect(await found(searcher, { verdict: 'allowed' })).toEqual([]);
 });
