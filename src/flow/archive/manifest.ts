@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { replaceFile } from '../../ledger/durable-file.ts';
+import type { FlowStream } from '../chain.ts';
 import { memberOf } from '../shipper/spool-item.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
 
@@ -13,6 +14,8 @@ const Manifest = Type.Object(
     format: Type.Literal('postern-archive-1'),
     /** The last sequence number of each chain that is archived. */
     streams: Streams,
+    /** The first sequence number that is archived of each chain whose earlier records are not: they were gone, or not asked for. */
+    begins: Type.Optional(Streams),
     /** Files that are written and whose names may not all be there yet, and how far the chains are with them. */
     pending: Type.Optional(
       Type.Object(
@@ -76,6 +79,22 @@ export function advanceStreams(
   return Object.fromEntries([...advanced].slice(-most));
 }
 
+/** Which records of each chain are archived. */
+export type Archived = Pick<Manifest, 'streams' | 'begins'>;
+
+/** @param place undefined for what is of no chain, which nobody can tell */
+export function isArchived({ streams, begins = {} }: Archived, place: ChainPlace | undefined): boolean {
+  if (place === undefined) return false;
+  const { stream, sequence } = place;
+  return sequence <= (streams[stream] ?? 0) && sequence >= (begins[stream] ?? 0);
+}
+
+/** Whether older records of a chain may not be archived. One that is not remembered among so many may have been, and then is there. */
+export function mayLackBeginning({ streams, begins = {} }: Archived, stream: string): boolean {
+  if (streams[stream] === undefined) return Object.keys(streams).length < mostStreams;
+  return begins[stream] !== undefined;
+}
+
 /** How far a chain is with a record in it: its own number, or for a gap the last that is missing. */
 export interface ChainPlace {
   readonly stream: string;
@@ -95,5 +114,18 @@ export function chainPlaceOf(record: FlowRecord): ChainPlace | undefined {
   const sequence =
     gap === undefined ? memberOf(record, 'metadata', 'sequence') : (memberOf(gap, 'to') ?? end);
   if (typeof sequence !== 'number' || typeof boot !== 'string') return undefined;
-  return { stream: `${boot} ${String(worker)} ${String(startedAt)}`, sequence };
+  return { stream: chainName(boot, worker, startedAt), sequence };
+}
+
+const chainName = (boot: unknown, worker: unknown, startedAt: unknown): string =>
+  `${String(boot)} ${String(worker)} ${String(startedAt)}`;
+
+/** As a place names it. */
+export const chainNameOf = ({ bootId, worker, startedAt }: FlowStream): string =>
+  chainName(bootId, worker, startedAt);
+
+/** The first number of a chain that is archived, where the first that came of it is this record, or says that others are missing. */
+export function chainBeginOf(record: FlowRecord, { sequence }: ChainPlace): number {
+  const isGap = memberOf(record, 'unmapped', 'postern', 'gap') !== undefined;
+  return isGap && sequence !== end ? sequence + 1 : sequence;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OutgoingRecord, Receipt, Sink } from '../sinks/sink.ts';
 import type { ArchiveStore } from './archive-store.ts';
 import { formatFileName } from './file-name.ts';
-import { advanceStreams, chainPlaceOf, loadManifest, saveManifest } from './manifest.ts';
+import { advanceStreams, chainBeginOf, chainPlaceOf, loadManifest, saveManifest } from './manifest.ts';
 import type { Manifest, PendingFiles } from './manifest.ts';
 import { openDatabase } from './open-database.ts';
 import type { Database } from './open-database.ts';
@@ -52,6 +52,8 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
   let flushing: Promise<void> | undefined;
   let number = 0;
   const streams = new Map<string, number>();
+  /** Of those that nothing is archived of yet. */
+  const begins = new Map<string, number>();
 
   /** Nothing is opened, and nobody pays with memory, before there is a record. */
   async function openWriter(): Promise<Writer> {
@@ -72,7 +74,8 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
       const staged = join(stagingDirectory, file.staged);
       if (await isThere(staged)) await store.publish(file, staged);
     }
-    manifest = { ...manifest, streams: advanceStreams(manifest.streams, pending.streams) };
+    const known = advanceStreams(manifest.streams, pending.streams);
+    manifest = { ...manifest, streams: known, ...beginsOf(manifest.begins, known) };
     delete manifest.pending;
     store.published(pending.files);
   }
@@ -99,8 +102,10 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
 
   async function writeAll({ pending }: Writer): Promise<void> {
     const files = await stage(pending);
-    saveManifest(manifestFile, { ...manifest, pending: files });
-    manifest = { ...manifest, pending: files };
+    const begun = begins.size === 0 ? {} : { begins: { ...manifest.begins, ...Object.fromEntries(begins) } };
+    const next = { ...manifest, ...begun, pending: files };
+    saveManifest(manifestFile, next);
+    manifest = next;
     await settle();
   }
 
@@ -121,6 +126,7 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
       }
       // What could not be written comes again; what was staged and not published, is published first.
       streams.clear();
+      begins.clear();
       await opened.pending.clear();
     })().finally(() => (flushing = undefined));
     return flushing;
@@ -138,7 +144,12 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
     for (const { record, text } of fresh) {
       pending.add(record, text, clock());
       const place = chainPlaceOf(record);
-      if (place !== undefined) streams.set(place.stream, place.sequence);
+      if (place === undefined) continue;
+      const { stream, sequence } = place;
+      const begin = chainBeginOf(record, place);
+      if (begin > 1 && !streams.has(stream) && manifest.streams[stream] === undefined)
+        begins.set(stream, begin);
+      streams.set(stream, sequence);
     }
     if (writing === undefined) {
       writing = Promise.withResolvers<void>();
@@ -172,6 +183,12 @@ export async function createParquetSink(parts: ParquetSinkParts): Promise<Sink> 
       open = undefined;
     },
   };
+}
+
+/** Of chains that are still remembered. */
+function beginsOf(begins: Manifest['begins'], streams: Manifest['streams']): Pick<Manifest, 'begins'> {
+  const kept = Object.entries(begins ?? {}).filter(([stream]) => streams[stream] !== undefined);
+  return kept.length === 0 ? {} : { begins: Object.fromEntries(kept) };
 }
 
 /** Letters that no file system, object store or shell minds. */

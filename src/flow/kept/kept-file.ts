@@ -59,7 +59,8 @@ export async function readKeptHeader(path: string): Promise<KeptHeader | undefin
   return undefined;
 }
 
-function parseKeptHeader(line: Buffer): KeptHeader | undefined {
+/** The same of that line, for whoever reads on. */
+export function parseKeptHeader(line: Buffer): KeptHeader | undefined {
   try {
     const value: unknown = JSON.parse(line.toString('utf8'));
     return shape.Check(value) ? value : undefined;

@@ -3,14 +3,25 @@ import { readLines } from '../read-lines.ts';
 import type { Period } from '../shipper/read-period.ts';
 import { memberOf } from '../shipper/spool-item.ts';
 import type { FlowRecord, SpoolItem } from '../shipper/spool-item.ts';
+import type { FlowStream } from '../chain.ts';
+import { parseKeptHeader } from './kept-file.ts';
 import { listKept } from './list-kept.ts';
 
-/** What is kept of a period whose other records are gone, each chain in its order. @throws what the file system throws */
-export async function* readKept(directory: string, { since, until }: Period): AsyncIterable<SpoolItem> {
+/**
+ * What is kept of a period whose other records are gone, each chain in its order; of chains that are wanted.
+ * @throws what the file system throws
+ */
+export async function* readKept(
+  directory: string,
+  { since, until }: Period,
+  isWanted: (stream: FlowStream) => boolean = () => true,
+): AsyncIterable<SpoolItem> {
   for (const files of (await listKept(directory)).values())
-    for (const { name } of files)
+    for (const { name, stream } of files) {
+      if (!isWanted(stream)) continue;
       for await (const { bytes, number } of readLines(join(directory, name))) {
-        // The first line says what it is.
+        // The first line says what it is. Nothing in it happened after it was written.
+        if (number === 1 && (parseKeptHeader(bytes)?.lastAt ?? since ?? 0) < (since ?? 0)) break;
         if (number === 1) continue;
         const record = parse(bytes);
         const time = memberOf(record, 'time');
@@ -18,6 +29,7 @@ export async function* readKept(directory: string, { since, until }: Period): As
         else if (time >= (since ?? time) && time < (until ?? Number.POSITIVE_INFINITY))
           yield { kind: 'record', text: bytes.toString('utf8'), record };
       }
+    }
 }
 
 function parse(line: Buffer): FlowRecord | undefined {

@@ -33,11 +33,11 @@ export function createFlowSearch(places: FlowPlaces, limits: SearchLimits): Flow
   async function askHere(query: FlowQuery): Promise<FlowAnswer> {
     const collector = createCollector(query);
     const matches = createFlowMatch(query.filter);
-    const { files, streams } =
+    const { files, archived } =
       archive === undefined
-        ? { files: [], streams: {} }
+        ? { files: [], archived: { streams: {} } }
         : await viewArchive(archive, () => listArchiveFiles(archive.directory, query));
-    for await (const { record, text } of unarchivedRecords(places, streams, query)) {
+    for await (const { record, text } of unarchivedRecords(places, archived, query)) {
       const row = rowOf(record);
       if (isAskedFor(row, query) && matches(row)) collector.add(row, text);
     }

@@ -1,13 +1,19 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { chainPlaceOf, loadManifest } from '../archive/manifest.ts';
-import type { Manifest } from '../archive/manifest.ts';
+import {
+  chainNameOf,
+  chainPlaceOf,
+  isArchived,
+  loadManifest,
+  mayLackBeginning,
+} from '../archive/manifest.ts';
+import type { Archived, Manifest } from '../archive/manifest.ts';
 import { readKept } from '../kept/read-kept.ts';
 import type { S3BucketParts } from '../archive/s3-bucket.ts';
 import { openCursorFile } from '../shipper/cursor-file.ts';
 import { readPeriod } from '../shipper/read-period.ts';
-import type { FlowRecord } from '../shipper/spool-item.ts';
+import type { FlowRecord, SpoolItem } from '../shipper/spool-item.ts';
 import { createSpoolListing } from '../shipper/spool-listing.ts';
 import { createSpoolReader } from '../shipper/spool-reader.ts';
 
@@ -33,10 +39,10 @@ export interface BucketPlace extends S3BucketParts {
   readonly cacheDirectory: string;
 }
 
-/** How far each chain is archived, and what was decided on at the same moment by somebody who lists the files. */
+/** What of each chain is archived, and what was decided on at the same moment by somebody who lists the files. */
 export interface ArchiveView<Files> {
   readonly files: Files;
-  readonly streams: Manifest['streams'];
+  readonly archived: Archived;
 }
 
 const settleMs = 25;
@@ -56,8 +62,9 @@ export async function viewArchive<Files>(
     const files = await listFiles();
     const after = await loadManifest(archive.manifestFile);
     const isStill = JSON.stringify(before) === JSON.stringify(after);
-    if (isStill && isPublished) return { files, streams: { ...before.streams, ...before.pending?.streams } };
-    if (isStill && attempt >= attempts) return { files, streams: before.streams };
+    if (isStill && isPublished)
+      return { files, archived: { ...before, streams: { ...before.streams, ...before.pending?.streams } } };
+    if (isStill && attempt >= attempts) return { files, archived: before };
     await pause(settleMs);
   }
 }
@@ -83,20 +90,27 @@ const limits = { records: 1000, bytes: 1024 * 1024 };
 
 /** What is recorded and not archived, each chain in its order. @throws what the file system throws */
 export async function* unarchivedRecords(
-  { recordDirectories, keptDirectory, archive }: FlowPlaces,
-  streams: Manifest['streams'],
+  places: FlowPlaces,
+  archived: Archived,
   period: { readonly since: number; readonly until: number },
 ): AsyncIterable<FoundRecord> {
+  for await (const item of recordedItems(places, archived, period))
+    if (item.kind === 'record' && !isArchived(archived, chainPlaceOf(item.record)))
+      yield { record: item.record, text: item.text };
+}
+
+async function* recordedItems(
+  { recordDirectories, keptDirectory, archive }: FlowPlaces,
+  archived: Archived,
+  period: { readonly since: number; readonly until: number },
+): AsyncIterable<SpoolItem> {
+  // What an archive that began later does not have: its files are older than the spool.
+  for (const kept of await readable(keptDirectory === undefined ? [] : [keptDirectory]))
+    yield* readKept(kept, period, (stream) => mayLackBeginning(archived, chainNameOf(stream)));
   const directories = await readable(recordDirectories);
   const positions = archive === undefined ? undefined : await openCursorFile(archive.cursorFile).load();
   if (positions === undefined || positions === 'unusable') {
-    for (const kept of await readable(keptDirectory === undefined ? [] : [keptDirectory]))
-      for await (const item of readKept(kept, period))
-        if (item.kind === 'record' && isBeyond(item.record, streams))
-          yield { record: item.record, text: item.text };
-    for await (const item of readPeriod(directories, period))
-      if (item.kind === 'record' && isBeyond(item.record, streams))
-        yield { record: item.record, text: item.text };
+    yield* readPeriod(directories, period);
     return;
   }
   const reader = createSpoolReader({ listing: createSpoolListing(directories), bootId: '' });
@@ -104,15 +118,8 @@ export async function* unarchivedRecords(
   for (;;) {
     const reading = await reader.read(limits);
     if (reading === undefined) return;
-    for (const item of reading.items)
-      if (item.kind === 'record' && isBeyond(item.record, streams))
-        yield { record: item.record, text: item.text };
+    yield* reading.items;
   }
-}
-
-function isBeyond(record: FlowRecord, streams: Manifest['streams']): boolean {
-  const place = chainPlaceOf(record);
-  return place === undefined || place.sequence > (streams[place.stream] ?? 0);
 }
 
 /** Those of directories that are there and may be read. */

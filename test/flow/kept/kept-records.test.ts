@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -27,7 +28,10 @@ import {
   openCheckpointer,
   verdictOn,
 } from '../checkpoints/signed-directory.ts';
+import type { FlowQuery } from '../../../src/flow/search/flow-query.ts';
+import { archiveSink, openSearch, rows } from '../archive/archiving.ts';
 import { allowedFacts, answered, deniedFacts, monday, refused } from '../samples.ts';
+import { delivered, ship } from '../shipper/shipping.ts';
 
 const dayMs = 86_400_000;
 const keptOf = (data: string): string => join(data, dataDirectory.keptRecords);
@@ -238,4 +242,34 @@ test('leaves nothing behind of a chain that was over before anything of it was s
     streams: [],
     retirements: [{ sequence: 1 }],
   });
+});
+
+test.each([
+  ['without an archive', undefined, true],
+  ['by an archive from before it was put aside', 'before', true],
+  ['by an archive that began when it was put aside already', 'after', true],
+  ['by an archive that began when nothing else was left of its chain', 'after', false],
+])('a search finds what is kept, each record once, %s', async (_, archived, isWritten) => {
+  const { data, recordDay, retire, recorder } = await lab();
+  const sinks = archived === undefined ? [] : [archiveSink];
+  const [sinkDirectory, archive] = [join(data, 'sinks'), join(data, 'archive')];
+  for (const folder of [sinkDirectory, archive]) mkdirSync(folder);
+  const archiveAll = async (): Promise<void> => {
+    const shipper = await ship(flowsOf(data), sinkDirectory, [archiveSink], archive);
+    await delivered(shipper);
+    await shipper.stop(1000);
+  };
+  const denials = async (more: Partial<FlowQuery> = {}): Promise<unknown[]> => {
+    const answer = await openSearch(data, sinks).ask(rows({ filter: { verdict: 'denied' }, ...more }));
+    return answer.kind === 'rows' ? answer.rows.map(({ sequence }) => sequence) : [];
+  };
+  await recordDay();
+  await recordDay();
+  if (archived === 'before') await archiveAll();
+  if (!isWritten) recorder.close();
+  await retire(isWritten ? 90.5 : 100, isWritten);
+  if (archived === 'after') await archiveAll();
+  expect((await keptRecords(data)).length).toBeGreaterThan(0);
+  expect(await denials()).toEqual([5, 2]);
+  expect(await denials({ since: monday + 200 * dayMs })).toEqual([]);
 });
