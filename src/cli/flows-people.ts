@@ -1,5 +1,10 @@
 import type { Command } from 'commander';
-import { EraseResponse, PseudonymsResponse, ReidentifyResponse } from '../contract/people.ts';
+import {
+  EraseResponse,
+  mostPseudonymsAtOnce,
+  PseudonymsResponse,
+  ReidentifyResponse,
+} from '../contract/people.ts';
 import { countOf } from '../domain/count-of.ts';
 import { addConnection, ApiRefusal, connectApi } from './api-client.ts';
 import type { ApiClient, ConnectionOptions } from './api-client.ts';
@@ -16,9 +21,6 @@ export function registerFlowsPeople(group: Command): void {
   registerPerson(group);
 }
 
-/** Pseudonyms that one request may ask for. */
-const atOnce = 1000;
-
 /** Who is behind pseudonyms, asked for in as many requests as it takes. What leads to nobody is left out. */
 export async function reidentify(
   api: ApiClient,
@@ -26,8 +28,8 @@ export async function reidentify(
   reason: string,
 ): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  for (let from = 0; from < pseudonyms.length; from += atOnce) {
-    const asked = pseudonyms.slice(from, from + atOnce);
+  for (let from = 0; from < pseudonyms.length; from += mostPseudonymsAtOnce) {
+    const asked = pseudonyms.slice(from, from + mostPseudonymsAtOnce);
     const { people } = await api.call('POST', '/v1/people/reidentify', ReidentifyResponse, {
       pseudonyms: asked,
       reason,
@@ -114,7 +116,7 @@ async function exportTo(file: string, user: string, api: ApiClient, options: Per
   const data = await recordData(options.data);
   const person: PersonOnRecord = {
     user,
-    pseudonyms: await pseudonymsOf(api, user, options.reason),
+    ...(await pseudonymsOf(api, user, options.reason)),
     devices: await fetchDevicesOf(api, user),
   };
   try {
@@ -130,12 +132,12 @@ async function exportTo(file: string, user: string, api: ApiClient, options: Per
 }
 
 /** None where records have names. */
-async function pseudonymsOf(api: ApiClient, user: string, reason: string): Promise<readonly string[]> {
+async function pseudonymsOf(api: ApiClient, user: string, reason: string): Promise<PseudonymsResponse> {
   try {
     const body = { user, reason };
-    return (await api.call('POST', '/v1/people/pseudonyms', PseudonymsResponse, body)).pseudonyms;
+    return await api.call('POST', '/v1/people/pseudonyms', PseudonymsResponse, body);
   } catch (error) {
-    if (error instanceof ApiRefusal && error.code === 'pseudonyms-off') return [];
+    if (error instanceof ApiRefusal && error.code === 'pseudonyms-off') return { pseudonyms: [] };
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { DeviceId, FlowId, UserName } from '../../src/domain/ids.ts';
@@ -36,6 +36,7 @@ beforeAll(async () => {
     names.set(user, (await control.parts.people?.pseudonym(user, Date.now())) ?? '');
   }
   control.pass(2 * 3_600_000);
+  await symlink(join(control.directory, 'access'), join(lab.directory, 'access'));
   flows = join(lab.directory, 'flows');
   await mkdir(flows);
   const recorder = createFlowRecorder({
@@ -135,7 +136,7 @@ it('exports all of one person and nothing of another, and destroys the way back'
   const document = JSON.parse(text) as {
     pseudonyms: string[];
     devices: { user: string }[];
-    records: { class_uid: number; unmapped: { postern: { flow: string } } }[];
+    records: { class_uid: number; unmapped: { postern: { flow: string; target: unknown } } }[];
   };
   expect(document.pseudonyms).toEqual([names.get(alice)]);
   expect(document.devices.map(({ user }) => user)).toEqual([alice]);
@@ -145,6 +146,17 @@ it('exports all of one person and nothing of another, and destroys the way back'
   // With the handshake, which knows the laptop alone.
   expect(ofFlows.map(({ unmapped }) => unmapped.postern.flow)).toEqual(['ali-1', 'ali-2', 'ali-3']);
   expect(text).not.toContain(names.get(bob));
+  // Who looked at what of this person: the two tests before, one of them with somebody else at once, and this export.
+  const looks = document.records.flatMap(({ class_uid: classUid, unmapped }) =>
+    classUid === 6003 ? [unmapped.postern.target] : [],
+  );
+  expect(looks).toEqual(
+    expect.arrayContaining([
+      { pseudonyms: expect.stringMatching(/^(p-\S{34} \*{3}|\*{3} p-\S{34})$/), reason: 'policy replay' },
+      { pseudonyms: names.get(alice), reason: 'incident 4711' },
+      { person: await lab.control.parts.people?.idOf(alice), reason: 'request' },
+    ]),
+  );
   await writeFile(join(lab.directory, 'there.json'), 'mine');
   const there = await run(
     'flows',

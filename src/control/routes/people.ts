@@ -12,8 +12,8 @@ import type { ControlApp, ControlParts } from '../control-parts.ts';
 import type { People } from '../people/people.ts';
 import { actorOf } from '../require-administrator.ts';
 
-/** Shown in the access log, which bounds each text. */
-const shown = 5;
+/** In one text of the access log, which bounds each. */
+const atOnce = 6;
 
 /**
  * POST /v1/people/reidentify, …/pseudonyms and …/erase: from a pseudonym in records to the person, back, and the end of both ways.
@@ -43,8 +43,7 @@ export function peopleRoutes(app: ControlApp, parts: ControlParts): void {
     },
     async (request) => {
       const { pseudonyms, reason } = request.body;
-      const more = pseudonyms.length > shown ? ` and ${pseudonyms.length - shown} more` : '';
-      request.readTarget = { pseudonyms: pseudonyms.slice(0, shown).join(' ') + more, reason };
+      request.readTarget = { ...allOf(pseudonyms), reason };
       const found = await configured().reidentify(pseudonyms);
       return {
         people: [...found].map(([pseudonym, user]) => ({ pseudonym, user })),
@@ -66,8 +65,10 @@ export function peopleRoutes(app: ControlApp, parts: ControlParts): void {
     async (request) => {
       const { user, reason } = request.body;
       const people = configured();
-      request.readTarget = { person: (await people.idOf(user)) ?? 'unknown', reason };
-      return { pseudonyms: [...(await people.pseudonyms(user))] };
+      const person = await people.idOf(user);
+      request.readTarget = { person: person ?? 'unknown', reason };
+      const pseudonyms = [...(await people.pseudonyms(user))];
+      return person === undefined ? { pseudonyms } : { pseudonyms, person };
     },
   );
 
@@ -97,4 +98,14 @@ export function peopleRoutes(app: ControlApp, parts: ControlParts): void {
       return { person };
     },
   );
+}
+
+/** Every one that was asked for: a list that ends with how many more there were would hide those behind whom somebody looked. */
+function allOf(pseudonyms: readonly string[]): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (let from = 0; from < pseudonyms.length; from += atOnce)
+    texts[from === 0 ? 'pseudonyms' : `pseudonyms-${from / atOnce + 1}`] = pseudonyms
+      .slice(from, from + atOnce)
+      .join(' ');
+  return texts;
 }

@@ -61,6 +61,9 @@ it('tokens say what records call the user, for gateways that want nothing else; 
   expect(await verify(old, laptop, true)).toMatchObject({ code: 'token-expired' });
 });
 
+const letters = (index: number): string =>
+  String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26));
+
 it('who looks behind a pseudonym is on record with the reason, and without the name; who may not, is refused', async () => {
   const { pseudonym } = claimsOf(await tokenOf(laptop)) as { pseudonym: string };
   const body = { pseudonyms: [pseudonym], reason: 'incident 4711' };
@@ -73,10 +76,20 @@ it('who looks behind a pseudonym is on record with the reason, and without the n
     api: { operation: 'POST /v1/people/reidentify' },
     unmapped: { postern: { target: { pseudonyms: pseudonym, reason: 'incident 4711' } } },
   });
+  // All of them, also one that is last among many.
+  const many = [
+    ...Array.from({ length: 99 }, (_, index) => `p-2020-01-${'a'.repeat(24)}${letters(index)}`),
+    pseudonym,
+  ];
+  expect((await post('reidentify', { ...body, pseudonyms: many }, security)).status).toBe(200);
+  const recorded = Object.entries(accesses().at(-1)?.unmapped.postern.target ?? {});
+  expect(recorded.flatMap(([name, text]) => (name === 'reason' ? [] : text.split(' ')))).toEqual(many);
+  const tooMany = [...many, `p-2020-01-${'b'.repeat(26)}`];
+  expect((await post('reidentify', { ...body, pseudonyms: tooMany }, security)).status).toBe(400);
   expect((await post('reidentify', { pseudonyms: [pseudonym] })).status).toBe(400);
   expect((await post('reidentify', { pseudonyms: [alice], reason: 'x' })).status).toBe(400);
   const asked = await post('pseudonyms', { user: alice, reason: 'access request' });
-  expect(asked.body).toEqual({ pseudonyms: [pseudonym] });
+  expect(asked.body).toEqual({ pseudonyms: [pseudonym], person: await lab.parts.people?.idOf(alice) });
   expect(accesses().at(-1)?.unmapped.postern.target).toEqual({
     person: await lab.parts.people?.idOf(alice),
     reason: 'access request',
