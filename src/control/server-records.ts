@@ -3,12 +3,14 @@ import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../package.json' with { type: 'json' };
 import { dataDirectory } from '../contract/data-directory.ts';
 import type { Settings } from '../contract/settings.ts';
+import { detectionsWorker } from '../flow/chain.ts';
 import type { FlowStream } from '../flow/chain.ts';
 import { retentionDaysOf } from '../flow/retention.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import { openAccessLog } from './access-log.ts';
 import type { AccessLog } from './access-log.ts';
 import { startChangeRecords } from './record-changes.ts';
+import { createNewestLives } from './newest-lives.ts';
 import { loadCheckpointKey, startRecordCheckpoints } from './record-checkpoints.ts';
 import { retireRecords } from './record-retention.ts';
 import type { RecordRetention } from './record-retention.ts';
@@ -46,12 +48,16 @@ export async function openServerRecords(options: {
 }): Promise<ServerRecords> {
   const { data, settings, bootId, store, lifeOfWorker, onClose, clock, logger } = options;
   const key = await loadCheckpointKey(data, options.passphrase);
+  const lifeOfDetections = createNewestLives();
   const flows = options.hasWorkers
     ? await startRecordCheckpoints({
         data,
         records: 'flows',
         key,
-        lifeOf: (stream) => (stream.bootId === bootId ? lifeOfWorker(stream.worker) : 'unknown'),
+        lifeOf(stream) {
+          if (stream.bootId !== bootId) return 'unknown';
+          return stream.worker === detectionsWorker ? lifeOfDetections(stream) : lifeOfWorker(stream.worker);
+        },
         clock,
         logger,
       })

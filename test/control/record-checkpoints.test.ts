@@ -4,12 +4,14 @@ import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { dataDirectory } from '../../src/contract/data-directory.ts';
 import type { SupervisorToControl } from '../../src/contract/ipc.ts';
+import { createNewestLives } from '../../src/control/newest-lives.ts';
 import { runControl } from '../../src/control/run-control.ts';
 import type { ControlProcess } from '../../src/control/run-control.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
 import { headName } from '../../src/flow/segment-names.ts';
 import { verifyRecords } from '../../src/flow/verify-records.ts';
 import { segmentsIn } from '../lab/flow-records.ts';
+import { detectionsWorker } from '../../src/flow/chain.ts';
 import { openRecorder } from '../flow/flow-directory.ts';
 import { allowedFacts, answered } from '../flow/samples.ts';
 import { makeInstallation } from './installation.ts';
@@ -28,7 +30,11 @@ async function makeServed(): Promise<Installation> {
   return made;
 }
 
-async function control({ configFile }: Installation, bootId: string): Promise<ControlProcess> {
+async function control(
+  { configFile }: Installation,
+  bootId: string,
+  clock: () => number = Date.now,
+): Promise<ControlProcess> {
   const start: Extract<SupervisorToControl, { type: 'start' }> = {
     type: 'start',
     configFile,
@@ -40,7 +46,7 @@ async function control({ configFile }: Installation, bootId: string): Promise<Co
     start,
     settings: loadSettings(configFile),
     send: () => undefined,
-    clock: Date.now,
+    clock,
     logger: pino({ level: 'silent' }),
   });
   ends.push(() => process.close());
@@ -72,6 +78,40 @@ it('signs what workers wrote with a key that is its own, also after it was start
     [0, 0, 0],
   ]);
   expect(report.checkpoints.map(({ records }) => records)).toEqual(['flows', 'access']);
+});
+
+it('does not take the detections for over because the clock was set', async () => {
+  const installation = await makeServed();
+  let set = 0;
+  const clock = (): number => Date.now() + set;
+  const running = await control(installation, 'boot-1', clock);
+  const detections = openRecorder(join(installation.data, dataDirectory.flows), {
+    bootId: 'boot-1',
+    worker: detectionsWorker,
+    now: clock,
+  });
+  const recordOne = (): Promise<void> => {
+    detections.request(allowedFacts, answered);
+    return new Promise((resolve) => detections.whenSynced(resolve));
+  };
+  await recordOne();
+  set = 3_600_000;
+  await running.close();
+  await recordOne();
+  const { problems, streams } = await verifyRecords(installation.data);
+  expect([problems, streams[0]]).toMatchObject([[], { worker: detectionsWorker, records: 2, vouched: 1 }]);
+});
+
+it('takes the newest chain of a process for alive, and those before it for over', () => {
+  const lifeOf = createNewestLives();
+  const chain = (startedAt: number) => ({ bootId: 'boot-1', worker: detectionsWorker, startedAt });
+  expect([1, 1, 5, 1, 5].map((startedAt) => lifeOf(chain(startedAt)))).toEqual([
+    'live',
+    'live',
+    'live',
+    'gone',
+    'live',
+  ]);
 });
 
 it('is missed where a chain was removed, or all that was signed', async () => {
