@@ -5,6 +5,7 @@ import type { FlowStream } from '../flow/chain.ts';
 import type { Checkpointer } from '../flow/checkpoints/checkpointer.ts';
 import { keepRecords } from '../flow/kept/keep-records.ts';
 import { retireKept } from '../flow/kept/retire-kept.ts';
+import { shareKept } from '../flow/kept/share-kept.ts';
 import { retireSegments } from '../flow/retire-segments.ts';
 import type { RetentionDays } from '../flow/retention.ts';
 import { verifyStream } from '../flow/verify-stream.ts';
@@ -13,6 +14,8 @@ import type { AccessLog } from './access-log.ts';
 export interface RecordRetention {
   readonly data: string;
   readonly days: RetentionDays;
+  /** Group id of the user who searches records, where that is another than this process has. */
+  readonly readers?: number;
   /** Of this server: it stands in what is signed. */
   readonly gateway: string;
   /** Of flow records, where this server has workers. */
@@ -45,6 +48,7 @@ export async function retireRecords(retention: RecordRetention, at: number): Pro
       keep: createKeep(data, kept, logger),
       retiring: (stream, part, isOver) => checkpointer.retiring(stream, { ...part, by: gateway }, isOver),
     });
+    if (retention.readers !== undefined) await shareKept(kept, retention.readers);
     const keptFiles = await retireKept(kept, securityBefore, checkpointer);
     if (files + keptFiles > 0) logger.info({ files, keptFiles, days }, 'old flow records removed');
     await checkpointer.retire(Math.min(securityBefore, at - days.flows * dayMs));

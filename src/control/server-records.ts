@@ -5,6 +5,7 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import type { Settings } from '../contract/settings.ts';
 import { detectionsWorker } from '../flow/chain.ts';
 import type { FlowStream } from '../flow/chain.ts';
+import { shareKept } from '../flow/kept/share-kept.ts';
 import { retentionDaysOf } from '../flow/retention.ts';
 import type { LedgerStore } from '../ledger/store.ts';
 import { openAccessLog } from './access-log.ts';
@@ -66,9 +67,13 @@ export async function openServerRecords(options: {
   const access = options.hasApi ? await openAccess() : undefined;
 
   const days = retentionDaysOf(settings);
+  // Where workers run as another user, this process is root.
+  const readers = process.getuid?.() === 0 ? settings.runAs?.gid : undefined;
+  if (readers !== undefined) await shareKept(join(data, dataDirectory.keptRecords), readers);
   const retention: RecordRetention = {
     data,
     days,
+    ...(readers === undefined ? {} : { readers }),
     gateway: settings.gateway.name,
     flows:
       flows === undefined

@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -43,7 +44,7 @@ interface Lab {
   /** One flow that was let through, one refusal, one sign-in: each in a segment of its own. */
   readonly recordDay: () => Promise<void>;
   /** `days` after the first record. */
-  readonly retire: (days: number, isWritten?: boolean) => Promise<void>;
+  readonly retire: (days: number, isWritten?: boolean, readers?: number) => Promise<void>;
 }
 
 async function lab(): Promise<Lab> {
@@ -65,13 +66,14 @@ async function lab(): Promise<Lab> {
       await new Promise<void>((resolve) => recorder.whenSynced(resolve));
       clock.now += dayMs;
     },
-    async retire(days, isWritten = true) {
+    async retire(days, isWritten = true, readers) {
       clock.now = monday + days * dayMs;
       await checkpointer.tick();
       await retireRecords(
         {
           data,
           days: { flows: 90, security: 365, administration: 730 },
+          ...(readers === undefined ? {} : { readers }),
           gateway: 'gateway.example.org',
           flows: { checkpointer, isWritten: () => isWritten },
           access: undefined,
@@ -273,3 +275,22 @@ test.each([
   expect(await denials()).toEqual([5, 2]);
   expect(await denials({ since: monday + 200 * dayMs })).toEqual([]);
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'the group of those who search may read what is kept, and nobody may write it',
+  async () => {
+    const { data, recordDay, retire } = await lab();
+    await recordDay();
+    await recordDay();
+    const readers = 12_345;
+    await retire(90.5, true, readers);
+    const modeOf = (path: string) => {
+      const { uid, gid, mode } = statSync(path);
+      return [uid, gid, (mode & 0o777).toString(8)];
+    };
+    const files = readdirSync(keptOf(data));
+    expect(files.length).toBeGreaterThan(0);
+    expect(modeOf(keptOf(data))).toEqual([0, readers, '750']);
+    for (const name of files) expect(modeOf(join(keptOf(data), name))).toEqual([0, readers, '640']);
+  },
+);
