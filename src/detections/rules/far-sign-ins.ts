@@ -1,3 +1,4 @@
+import { countOf } from '../../domain/count-of.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import type { Detection, Place } from '../detection.ts';
 
@@ -34,7 +35,7 @@ export const farSignIns: Detection = {
         const minutes = Math.round(hours * 60);
         return {
           key: JSON.stringify([user, ...[before.place.name, place.name].toSorted()]),
-          description: `${user} signed in from ${before.place.name} and, ${minutes} minutes apart, from ${place.name}, ${kilometers} km away.`,
+          description: `${user} signed in from ${before.place.name} and, ${countOf(minutes, 'minute')} apart, from ${place.name}, ${kilometers} km away.`,
           firstSeenAt: Math.min(before.at, at),
           flows: [before.flow, flow],
           counts: { kilometers, minutes },

@@ -1,3 +1,4 @@
+import { countOf } from '../../domain/count-of.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import type { Detection } from '../detection.ts';
 
@@ -39,7 +40,7 @@ export const postureFlaps: Detection = {
         const names = [...new Set(changes.map(([, name]) => name))];
         return {
           key: device,
-          description: `The posture of laptop ${device} changed ${changes.length} times within ${Math.max(1, Math.round((at - first[0]) / 60_000))} minutes: ${names.join(', ')}.`,
+          description: `The posture of laptop ${device} changed ${changes.length} times within ${countOf(Math.max(1, Math.round((at - first[0]) / 60_000)), 'minute')}: ${names.join(', ')}.`,
           firstSeenAt: first[0],
           flows: [...new Set(changes.map(([, , id]) => id))],
           counts: { changes: changes.length, checks: names.length },

@@ -1,3 +1,4 @@
+import { countOf } from '../../domain/count-of.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import type { Detection } from '../detection.ts';
 
@@ -31,7 +32,7 @@ export const refusalBurst: Detection = {
         );
         return {
           key: who,
-          description: `${device === undefined ? 'A client at ' : 'Laptop '}${who} was refused ${least} times within ${Math.max(1, Math.round((at - first[0]) / 1000))} seconds: ${reasons.join(', ')}.`,
+          description: `${device === undefined ? 'A client at ' : 'Laptop '}${who} was refused ${least} times within ${countOf(Math.max(1, Math.round((at - first[0]) / 1000)), 'second')}: ${reasons.join(', ')}.`,
           firstSeenAt: first[0],
           flows: denials.map(([, id]) => id),
           counts: { refusals: denials.length, seconds: Math.round((at - first[0]) / 1000) },
