@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { readCoreRuleSet } from '../../src/control/core-rule-set.ts';
 import { createWaf } from '../../src/gateway/waf/waf.ts';
 import { inspectRequest } from '../../src/inspection/inspect-request.ts';
+import type { DeviceId } from '../../src/domain/ids.ts';
 import type { InspectedRequest } from '../../src/inspection/request.ts';
 import { buildRuleSet } from '../../src/inspection/rule-set.ts';
 import { attacks } from '../inspection/corpus/attacks.ts';
@@ -185,12 +186,12 @@ const before = process.memoryUsage().rss;
 const waf = createWaf({ coreRuleSet: read, timeoutMs: 60_000, log: quiet });
 const profile = { paranoia: 1, exclusions: [] };
 const search = inspected(kinds[1]?.[2] ?? { target: '/' });
-for (let index = 0; index < calls / 4; index += 1) await waf.inspect(search, profile);
+for (let index = 0; index < calls / 4; index += 1) await waf.inspect('bench' as DeviceId, search, profile);
 const waits: number[] = [];
 const cpuBefore = process.threadCpuUsage();
 for (let index = 0; index < calls; index += 1) {
   const asked = performance.now();
-  await waf.inspect(search, profile);
+  await waf.inspect('bench' as DeviceId, search, profile);
   waits.push((performance.now() - asked) * 1000);
 }
 const cpu = process.threadCpuUsage(cpuBefore);

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import type { DeviceId } from '../../src/domain/ids.ts';
 import { createDataLossScanner } from '../../src/gateway/data-loss/data-loss-scanner.ts';
-import { createTurns } from '../../src/gateway/data-loss/turns.ts';
+import { createTurns } from '../../src/gateway/turns.ts';
 
 const logged: string[] = [];
 const log = {

@@ -62,11 +62,11 @@ beforeAll(async () => {
     inspection: { coreRuleSet: '.', maxBodyBytes: bound, maxHeldBytes: 64 * bound, timeoutMs: 1000 },
     waf: {
       ...waf,
-      async inspect(request, profile) {
+      async inspect(owner, request, profile) {
         asked.push(request.target);
         for (const look of waiting) look();
         await held;
-        return failure ?? waf.inspect(request, profile);
+        return failure ?? waf.inspect(owner, request, profile);
       },
     },
   });

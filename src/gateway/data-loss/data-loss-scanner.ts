@@ -4,7 +4,7 @@ import { createAskedThread } from '../asked-thread.ts';
 import type { ThreadAnswer } from '../asked-thread.ts';
 import type { GatewayLog } from '../ports.ts';
 import type { DataLossAnswer, DataLossQuestion } from './data-loss-messages.ts';
-import { createTurns } from './turns.ts';
+import { createTurns } from '../turns.ts';
 
 /** One body in the hands of who looks at it. */
 export interface OpenContent {

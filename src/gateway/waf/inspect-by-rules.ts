@@ -73,7 +73,8 @@ export async function inspectByRules(flow: Flow, gateway: Gateway, app: App): Pr
       return conclude(flow, gateway, app, { failure: 'unavailable', detail: 'too much is held' });
     if (body.isCut && profile.refusesTooLarge) return refuseTooLarge(flow, maxInspectedBytes);
   }
-  const answer = await gateway.waf.inspect(describe(flow, body), profile);
+  const { device } = exchange.connection.certificate;
+  const answer = await gateway.waf.inspect(device, describe(flow, body), profile);
   if (exchange.isClosed) return endOfClient(flow, gateway);
   return conclude(flow, gateway, app, answer, body.isCut ? 'too-large' : isStreamed ? 'opaque' : undefined);
 }

@@ -1,4 +1,4 @@
-import type { DeviceId } from '../../domain/ids.ts';
+import type { DeviceId } from '../domain/ids.ts';
 
 /** Lets devices take turns at something that only so many jobs may be at: one that has much to do waits for itself alone. */
 export interface Turns {
