@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../package.json' with { type: 'json' };
 import { createTrustAnchor } from '../../certs/trust-anchor.ts';
 import { dataDirectory } from '../contract/data-directory.ts';
+import { flowClasses } from '../domain/flow.ts';
 import type { DeviceId } from '../domain/ids.ts';
 import type { ClockOffset, ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import type { Settings } from '../contract/settings.ts';
@@ -343,13 +344,17 @@ export async function runControl(options: ControlProcessOptions): Promise<Contro
     let sinks: readonly SinkHealth[] = [];
     // A gateway whose store is away passes flows by what it knows; were it taken out, so would be all at once.
     const passesFlowsWithout = hasWorkers && isShared;
+    // Where the settings let every flow pass without a record, nobody is sent away for want of room.
+    const needsRoom = flowClasses.some((name) => settings.flows?.dropAtBound.includes(name) !== true);
+    const isFull = (): boolean =>
+      needsRoom && [...desk.counters.values()].some(({ records }) => records.isFull);
     const notReady = (): string[] => [
       ...health
         .troubles()
         .filter((trouble) => trouble === 'ledger corrupt' || (trouble === 'ledger' && !passesFlowsWithout)),
       ...(store.state.domain === '' ? ['organization'] : []),
       ...(accessLog?.healthy() === false ? ['access log'] : []),
-      ...([...desk.counters.values()].some(({ records }) => records.isFull) ? ['room for flow records'] : []),
+      ...(isFull() ? ['room for flow records'] : []),
       ...(hasWorkers && readyWorkers.size === 0 ? ['workers'] : []),
       ...(isDraining ? ['draining'] : []),
     ];

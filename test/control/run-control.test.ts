@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { X509Certificate } from 'node:crypto';
 import { afterEach, expect, it, vi } from 'vitest';
+import { parseDocument } from 'yaml';
 import { createKeyAndRequest } from '../../certs/request.ts';
 import type { ControlMessage, ControlToWorker, SupervisorToControl } from '../../src/contract/ipc.ts';
 import type { LedgerEntry } from '../../src/domain/events.ts';
@@ -175,6 +176,41 @@ it('starts a worker with all that it needs, follows it with entries, and is read
     .poll(async () => (await operator(operatorPort, '/readyz')).status, { timeout: 20_000 })
     .toBe(503);
 });
+
+it.each([
+  [['requests'], 503, '{"ready":false,"waitingFor":["room for flow records"]}\n'],
+  [['requests', 'tunnels'], 200, '{"ready":true,"waitingFor":[]}\n'],
+] as const)(
+  'without room for records, of which %j may be left out, is as ready as it lets flows pass',
+  async (dropAtBound, status, text) => {
+    const made = await installation();
+    const settings = parseDocument(await readFile(made.configFile, 'utf8'));
+    settings.set('flows', { minFreeBytes: 0, dropAtBound });
+    await writeFile(made.configFile, String(settings));
+    const control = start(made);
+    const { operatorPort } = await control.see('ready');
+    control.send({ type: 'from-worker', worker: 3, message: { type: 'hello' } });
+    const { start: given } = await control.toWorker(3, 'start');
+    control.send({
+      type: 'from-worker',
+      worker: 3,
+      message: {
+        type: 'counters',
+        counters: {
+          connections: 0,
+          flowsOpen: 0,
+          requestsTotal: 0,
+          refusalsTotal: {},
+          recordsWritten: 0,
+          records: { isFull: true, bytes: 9, dropped: { requests: 0, tunnels: 0 } },
+          residentBytes: 1,
+        },
+      },
+    });
+    control.send({ type: 'worker-ready', worker: 3, port: given.settings.gateway.port });
+    await expect.poll(() => operator(operatorPort, '/readyz'), { timeout: 20_000 }).toEqual({ status, text });
+  },
+);
 
 it('tells what may be dialled before a worker hears of the app, and again when that changes', async () => {
   const made = await installation();
