@@ -126,6 +126,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     gatewayPort: () => gatewayPort,
     workers: () => workers.running.values(),
     onReady: ({ controlPort, operatorPort }) => {
+      // Not before: one that finds its ports taken has a server beside it, whose places in the records these would move.
+      if (controlReady === undefined && phase === 'running') shippers?.start();
       controlReady = { controlPort, operatorPort };
       announce();
     },
@@ -179,7 +181,6 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
 
   control.start();
   workers.start();
-  shippers?.start();
   return {
     ended,
     stop() {

@@ -94,6 +94,20 @@ function shipperPid(): number | undefined {
   return undefined;
 }
 
+it('delivers nothing for a second server that cannot start beside the first', async () => {
+  await configure([file('all')]);
+  const { portOf } = await serve();
+  await knock(portOf('gateway'));
+  await eventually(() => recordsOf('all').length >= 1);
+  await configure([file('all'), file('more')], portOf('operator'));
+  const second = await runPostern(['serve', '--config', made.configFile, '--workers', '1']);
+  expect(second).toMatchObject({ code: 2, err: expect.stringContaining('EADDRINUSE') as string });
+  expect(recordsOf('more')).toEqual([]);
+  expect(readdirSync(join(made.data, 'sinks'))).not.toContain('more.cursor');
+  server?.kill('SIGTERM');
+  if (server !== undefined) await once(server, 'exit');
+});
+
 it('delivers what a served gateway records, says how it goes, and comes back when it is killed', async () => {
   await configure([file('all'), file('nobody', { path: join(made.directory, 'missing/records.jsonl') })]);
   const { portOf } = await serve();
