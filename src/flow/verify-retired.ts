@@ -23,7 +23,7 @@ export async function verifyRetired(
     const verified =
       kept === undefined || keptDirectory === undefined
         ? { records: 0, problems: [] }
-        : await verifyKept(keptDirectory, stream.worker, listed.get(name) ?? [], kept);
+        : await verifyKept(keptDirectory, stream, listed.get(name) ?? [], kept);
     problems.push(...verified.problems);
     retirements.push({ ...stream, sequence, at, before, by, kept: verified.records });
   }

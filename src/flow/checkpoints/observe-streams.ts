@@ -37,15 +37,18 @@ const lineFeed = 0x0a;
 export async function observeStreams(options: ObserveOptions): Promise<StreamMark[]> {
   const { directory, known, onRewritten } = options;
   const streams = new Map<string, { readonly stream: FlowStream; last: number }>();
-  for (const name of await readdir(directory)) {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    // Whatever else bears such a name is no chain, and gone without a trace when somebody takes it away.
+    if (!entry.isFile()) continue;
+    const { name } = entry;
     const segment = parseSegmentName(name);
     const stream = segment?.stream ?? parseHeadName(name);
     if (stream === undefined) continue;
     const key = streamName(stream);
     if (known.get(key)?.ended === true) continue;
-    const entry = streams.get(key) ?? { stream, last: 0 };
-    entry.last = Math.max(entry.last, segment?.segment ?? 0);
-    streams.set(key, entry);
+    const found = streams.get(key) ?? { stream, last: 0 };
+    found.last = Math.max(found.last, segment?.segment ?? 0);
+    streams.set(key, found);
   }
   const changed: StreamMark[] = [];
   for (const [key, { stream, last }] of streams) {

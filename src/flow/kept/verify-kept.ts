@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import type { FlowStream } from '../chain.ts';
 import type { FlowProblem } from '../flow-report.ts';
 import type { KeptFiles } from '../retired.ts';
 import type { ListedKept } from './list-kept.ts';
-import { keptHash, readKeptHeader } from './kept-file.ts';
+import { keptHash, keptName, readKeptHeader } from './kept-file.ts';
 
 /**
  * Holds the kept records of one chain against what was signed of them: each file names the one before, and the signature
@@ -11,7 +12,7 @@ import { keptHash, readKeptHeader } from './kept-file.ts';
  */
 export async function verifyKept(
   directory: string,
-  worker: number,
+  stream: FlowStream,
   files: readonly ListedKept[],
   kept: KeptFiles,
 ): Promise<{ readonly records: number; readonly problems: readonly FlowProblem[] }> {
@@ -20,7 +21,7 @@ export async function verifyKept(
   let before = { hash: kept.previous, file: '' };
   const signed = files.filter(({ segment }) => segment >= kept.oldest && segment <= kept.newest);
   const problem = (kind: FlowProblem['kind'], file: string, message: string): void => {
-    problems.push({ kind, worker, file, message });
+    problems.push({ kind, worker: stream.worker, file, message });
   };
   for (const { name, segment } of signed) {
     const header = await readKeptHeader(join(directory, name));
@@ -38,7 +39,7 @@ export async function verifyKept(
     before = { hash: await keptHash(join(directory, name)), file: name };
   }
   if (signed.at(-1)?.segment !== kept.newest)
-    problem('segment-missing', before.file, `records that were kept of segment ${kept.newest} are not there`);
+    problem('segment-missing', keptName(stream, kept.newest), 'records that were kept are not there');
   else if (before.hash !== kept.hash) problem('edited', before.file, 'is not what was signed');
   return { records, problems };
 }

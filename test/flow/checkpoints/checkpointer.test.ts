@@ -141,6 +141,7 @@ describe('checkpoints', () => {
     const signed = readdirSync(checkpointsOf(data))
       .map((file) => readFileSync(join(checkpointsOf(data), file), 'utf8'))
       .join('');
+    expect(signed).not.toContain('worker-0001');
     expect(signed).not.toContain('"sequence":3');
     expect(signed).not.toContain('"sequence":-1');
   });

@@ -176,7 +176,7 @@ test('finds kept records that were altered, taken away or put in', async () => {
   expect(await verdict(third, altered(third))).toEqual([['edited', 2]]);
   expect(await verdict(first, undefined)).toEqual([['segment-missing', 1]]);
   expect(await verdict(second, undefined)).toEqual([['edited', 0]]);
-  expect(await verdict(third, undefined)).toEqual([['segment-missing', 1]]);
+  expect(await verdict(third, undefined)).toEqual([['segment-missing', 2]]);
   const later = third.replace(/[0-9]{6}\.kept$/, '000099.kept');
   expect(await verdict(later, readFileSync(third))).toEqual([['unvouched', -1]]);
   expect(await verdictOn(data)).toEqual([]);
