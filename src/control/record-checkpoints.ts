@@ -11,6 +11,8 @@ import type { CheckpointedRecords } from '../flow/checkpoints/checkpoint.ts';
 import { startCheckpointer } from '../flow/checkpoints/checkpointer.ts';
 import type { Checkpointer } from '../flow/checkpoints/checkpointer.ts';
 import { replaceFile } from '../ledger/durable-file.ts';
+import { lockForThisProcess } from '../ledger/sqlite/process-lock.ts';
+import { DataDirectoryError } from './open-data-directory.ts';
 
 /**
  * The key that signs checkpoints of records, made at the first start. It is the control process's: workers run as another
@@ -40,8 +42,11 @@ async function publish(path: string, key: KeyObject): Promise<void> {
   replaceFile(path, Buffer.from(published + pem), 0o644);
 }
 
-/** Signs how far the chains in one directory of records are, as long as this process runs. */
-export function startRecordCheckpoints(parts: {
+/**
+ * Signs how far the chains in one directory of records are, as long as this process runs. What two processes signed side by side would
+ * never be one chain again. @throws DataDirectoryError while another process does the same
+ */
+export async function startRecordCheckpoints(parts: {
   readonly data: string;
   readonly records: CheckpointedRecords;
   readonly key: KeyObject;
@@ -51,15 +56,40 @@ export function startRecordCheckpoints(parts: {
   readonly logger: FastifyBaseLogger;
 }): Promise<Checkpointer> {
   const { data, records, logger } = parts;
-  return startCheckpointer({
-    recordDirectory: join(data, dataDirectory[records === 'flows' ? 'flows' : 'accessLog']),
-    directory: join(data, dataDirectory.checkpoints),
-    records,
-    privateKey: parts.key,
-    lifeOf: parts.lifeOf,
-    now: parts.clock,
-    onRewritten: (stream) =>
-      logger.error({ records, stream }, 'records are not what was signed: see postern flows verify'),
-    onFailure: (error) => logger.error({ err: error, records }, 'checkpoint of records not signed'),
-  });
+  const directory = join(data, dataDirectory[records === 'flows' ? 'flows' : 'accessLog']);
+  const lock = lockOf(directory);
+  try {
+    const checkpointer = await startCheckpointer({
+      recordDirectory: directory,
+      directory: join(data, dataDirectory.checkpoints),
+      records,
+      privateKey: parts.key,
+      lifeOf: parts.lifeOf,
+      now: parts.clock,
+      onRewritten: (stream) =>
+        logger.error({ records, stream }, 'records are not what was signed: see postern flows verify'),
+      onFailure: (error) => logger.error({ err: error, records }, 'checkpoint of records not signed'),
+    });
+    return {
+      ...checkpointer,
+      async close() {
+        await checkpointer.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function lockOf(directory: string): { release(): void } {
+  try {
+    return lockForThisProcess(`${directory}.lock`);
+  } catch (error) {
+    throw new DataDirectoryError(
+      `another process signs the records in ${directory}: run one \`postern serve\` on a data directory`,
+      { cause: error },
+    );
+  }
 }

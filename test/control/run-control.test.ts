@@ -320,6 +320,16 @@ it('drains to exit code 0, and the next start has all that was applied', async (
   });
 });
 
+it('does not start beside another of its role on one data directory', async () => {
+  const made = await installation();
+  await start(made).see('ready');
+  const second = start(made);
+  expect(await second.see('fatal')).toMatchObject({
+    detail: expect.stringMatching(/^another process signs the records in .*flows: run one/) as string,
+  });
+  expect(await second.ended()).toBe(2);
+});
+
 it('follows the ledger of another process in the role of a gateway, and has no API', async () => {
   const made = await installation();
   const control = start(made, 'control');

@@ -1,9 +1,10 @@
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import type { LedgerHead } from '../../domain/control-state.ts';
 import type { LedgerEntry } from '../../domain/events.ts';
 import { genesisHead, headOf, verifyEntry } from '../chain.ts';
 import { LedgerUnavailable } from '../ledger.ts';
 import { openDatabase } from '../sqlite/open-database.ts';
+import { lockForThisProcess } from '../sqlite/process-lock.ts';
 import { guarded } from '../sqlite/sqlite-errors.ts';
 import { prepareRead } from '../sqlite/stored-entries.ts';
 
@@ -36,25 +37,21 @@ export function openReplica(path: string, vouchedFor: LedgerHead = genesisHead):
   const lock = lockFor(path);
   const database = guarded(path, 0, () => openDatabase(path, { create: true, busyTimeoutMs: 1000 }));
   try {
-    const replica = createReplica(database, path, () => lock.close());
+    const replica = createReplica(database, path, () => lock.release());
     const start = replica.hashAt(vouchedFor.sequence) === vouchedFor.hash ? vouchedFor.sequence : 0;
     for (const _ of replica.read(start));
     return replica;
   } catch (error) {
     database.close();
-    lock.close();
+    lock.release();
     throw error;
   }
 }
 
-/** A transaction that is never ended: the system ends it with the process, however that ends. */
-function lockFor(path: string): DatabaseSync {
-  const database = new DatabaseSync(`${path}.lock`, { timeout: 5000 });
+function lockFor(path: string): { release(): void } {
   try {
-    database.exec('BEGIN EXCLUSIVE');
-    return database;
+    return lockForThisProcess(`${path}.lock`);
   } catch (error) {
-    database.close();
     throw new LedgerUnavailable(
       `${path} is in use by another process: run one \`postern serve\` on a data directory, with the role \`all\``,
       { cause: error },
