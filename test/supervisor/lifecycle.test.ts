@@ -88,7 +88,7 @@ describe('a supervised server', () => {
     expect(control.started.env).not.toContain('POSTERN_PASSPHRASE');
     expect(control.started.env.toSorted()).toEqual(['AWS_SECRET_ACCESS_KEY', 'HUB', 'LANG']);
     // HUB is the stand-in's own doing.
-    expect(worker.started.env.toSorted()).toEqual(['HUB', 'LANG']);
+    expect(worker.started.env.toSorted()).toEqual(['HOME', 'HUB', 'LANG']);
   });
 
   it('replaces a worker that dies under a new number, and tells the control process', async () => {
