@@ -24,14 +24,23 @@ export function makeDirectories(): BenchDirectories {
   return { root, flows, sinks, remove: () => rm(root, { recursive: true }) };
 }
 
-export const startWorker = (flows: string, number: number, perSecond: number, count?: number): ChildProcess =>
+/** Records so many, so many a second; then it ends, or goes on slower where that is said. */
+export const startWorker = (
+  flows: string,
+  number: number,
+  perSecond: number,
+  count: number,
+  thenPerSecond?: number,
+): ChildProcess =>
   fork(
     worker,
-    [flows, 'bench', String(number), String(perSecond), ...(count === undefined ? [] : [String(count)])],
-    {
-      execArgv: [],
-      stdio: 'ignore',
-    },
+    [
+      flows,
+      'bench',
+      ...[number, perSecond, count].map(String),
+      ...(thenPerSecond === undefined ? [] : [String(thenPerSecond)]),
+    ],
+    { execArgv: [], stdio: 'ignore' },
   );
 
 /** A line as a name for its record: worker and sequence. */
