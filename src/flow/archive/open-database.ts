@@ -25,6 +25,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     memory_limit: `${memoryMegabytes}MiB`,
     threads: String(threads),
     temp_directory: temporary ?? '',
+    // The kernel remembers files already, and in memory that it can take back.
+    enable_external_file_cache: 'false',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',

@@ -13,11 +13,13 @@ interface OfHour {
 const firstHours = 1;
 const growth = 4;
 const mostBytes = 512 * 1024 * 1024;
+/** What DuckDB knows of each file that it is asked about is half a megabyte, which its memory limit does not count. */
+const mostFiles = 128;
 
 /**
  * Files in batches to be asked one after the other. Where the newest records are wanted, from the newest hour on, and no further
  * than it takes: mostly an hour has them, and where little fits, few questions ask for all.
- * What has to be fetched is not more than half a gigabyte at once.
+ * What has to be fetched is not more than half a gigabyte at once, and no question is about more files than memory has room for.
  */
 export async function askByHours<File extends OfHour>(
   files: readonly File[],
@@ -31,7 +33,8 @@ export async function askByHours<File extends OfHour>(
   let bytes = 0;
   let inBatch = 0;
   for (const [hour, ofHour] of hours) {
-    if (batch.length > 0 && (inBatch >= most || bytes >= mostBytes)) {
+    const isFull = inBatch >= most || bytes >= mostBytes || batch.length + ofHour.length > mostFiles;
+    if (batch.length > 0 && isFull) {
       await ask(batch);
       [batch, bytes, inBatch] = [[], 0, 0];
       most *= growth;
