@@ -40,7 +40,7 @@ const made = existsSync(join(data, 'archive'))
   : await makeArchive(data, hours, perHour);
 const rows: Row[] = [
   rowOf('records', 'records', made.records, ''),
-  rowOf('a record in Parquet', 'bytesARecord', made.bytes / made.records, 'bytes'),
+  rowOf('a record in Parquet', 'bytesARecord', made.bytesARecord, 'bytes'),
   ...(made.microsARecord === undefined
     ? []
     : [rowOf('archiving a record', 'archiveMicros', made.microsARecord, 'µs CPU')]),
