@@ -8,19 +8,13 @@ import type { BucketPlace, FlowPlaces } from './unarchived-records.ts';
 export const searchedSinks = (sinks: readonly SinkSettings[] = []): SinkSettings[] =>
   sinks.filter(({ type }) => type === 'archive' || type === 's3');
 
-/**
- * Where in a data directory is what the workers' user may not read: the access log; and what was put aside of records whose time
- * was over, unless there is an archive, which has that too.
- */
-export const accessPlacesOf = (data: string, sinks: readonly ResolvedSink[]): FlowPlaces => ({
+/** Where the access log of a data directory is, for whoever searches it apart. */
+export const accessPlacesOf = (data: string): FlowPlaces => ({
   recordDirectories: [join(data, dataDirectory.accessLog)],
-  ...(sinks.some(({ settings }) => settings.type === 'archive')
-    ? {}
-    : { keptDirectory: join(data, dataDirectory.keptRecords) }),
 });
 
 export interface FlowPlacesOptions {
-  /** Without what the workers' user may not read. */
+  /** Without the access log. */
   readonly isApart?: boolean;
   /** Folder of the data directory in which what a search fetches lies. */
   readonly fetchedIn?: string;
@@ -38,7 +32,7 @@ export function flowPlacesOf(
       join(data, dataDirectory.flows),
       ...(isApart ? [] : [join(data, dataDirectory.accessLog)]),
     ],
-    ...(isApart ? {} : { keptDirectory: join(data, dataDirectory.keptRecords) }),
+    keptDirectory: join(data, dataDirectory.keptRecords),
   };
   const buckets = Object.fromEntries(sinks.flatMap((sink) => bucketOf(join(data, fetchedIn), sink)));
   const elsewhere = Object.keys(buckets).length === 0 ? {} : { buckets };

@@ -7,9 +7,8 @@ import type { Searcher } from './searcher.ts';
 /**
  * Searches records of flows and the access log where no one user may read both: each is asked for its own. What the first has
  * under the number of the control process does not count; it may be of a time when one user had it all, or made up.
- * `isForAll`: the second has records of flows too.
  */
-export function joinSearchers(flows: Searcher, access: Searcher, isForAll = false): Searcher {
+export function joinSearchers(flows: Searcher, access: Searcher): Searcher {
   return {
     buckets: flows.buckets,
     async ask(query, signal) {
@@ -18,7 +17,7 @@ export function joinSearchers(flows: Searcher, access: Searcher, isForAll = fals
       const collector = createCollector(query);
       const answers = await Promise.all([
         ...(ofFlows ? [flows.ask({ ...query, exceptWorker: controlWorker }, signal)] : []),
-        ...(ofAccess || isForAll ? [access.ask(query, signal)] : []),
+        ...(ofAccess ? [access.ask(query, signal)] : []),
       ]);
       for (const answer of answers) collector.addAnswer(answer);
       return collector.answer();

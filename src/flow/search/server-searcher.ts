@@ -17,8 +17,8 @@ export interface ServerSearcherOptions {
 }
 
 /**
- * Searches all that a server records. What workers wrote is read with the rights of their user; what that one may not read, by a
- * process with ours, which reads nothing else: the access log, and records that were put aside.
+ * Searches all that a server records. What workers wrote is read with the rights of their user; the access log, where that one
+ * may not, by a process with ours, which reads nothing else.
  */
 export function createServerSearcher({ data, sinks, isApart, runAs }: ServerSearcherOptions): Searcher {
   const common = { limits: searchLimits, timeoutMs: searchTimeoutMs };
@@ -33,7 +33,5 @@ export function createServerSearcher({ data, sinks, isApart, runAs }: ServerSear
     }),
     ...(runAs === undefined ? {} : { runAs }),
   });
-  if (!isApart) return flows;
-  const places = accessPlacesOf(data, sinks);
-  return joinSearchers(flows, createSearcher({ ...common, places }), places.keptDirectory !== undefined);
+  return isApart ? joinSearchers(flows, createSearcher({ ...common, places: accessPlacesOf(data) })) : flows;
 }
