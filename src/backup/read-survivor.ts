@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { dataDirectory } from '../contract/data-directory.ts';
-import { openLedger } from '../control/open-ledger.ts';
+import { openLedger } from '../control/store/open-ledger.ts';
 import { loadSettings } from '../control/settings-file.ts';
 import type { ControlState, LedgerHead } from '../domain/control-state.ts';
 import type { LedgerEntry } from '../domain/events.ts';

@@ -5,8 +5,8 @@ import type { AccessView } from '../contract/control-api.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { parseDuration } from './duration.ts';
-import { addOutput, printData, tableLines } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { addOutput, printData, tableLines } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 
 interface AccessLogOptions extends ConnectionOptions {
   readonly limit: number;

@@ -9,7 +9,7 @@ import { CliError, exitCodes } from './cli-error.ts';
 import type { ExitCode } from './cli-error.ts';
 import { contextPath, readContext } from './context-file.ts';
 import type { Context } from './context-file.ts';
-import { printable } from './output.ts';
+import { printable } from './terminal/output.ts';
 
 export interface ConnectionOptions {
   readonly server?: string;

@@ -8,8 +8,8 @@ import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { parseDuration } from './duration.ts';
-import { addOutput, formatTime, printable, printData, tableLines } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { addOutput, formatTime, printable, printData, tableLines } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 
 interface Common extends ConnectionOptions {
   readonly output: OutputFormat;

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { Waiting } from '../contract/control-api.ts';
 import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
-import { printLine } from './output.ts';
+import { printLine } from './terminal/output.ts';
 import { waitingLine } from './plan-lines.ts';
 
 const Deleted = Type.Object({

@@ -10,11 +10,11 @@ import { deviceStates } from '../domain/device.ts';
 import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { inForce } from './delete.ts';
-import { registerDeviceBundle } from './device-bundle.ts';
-import { registerDevicePosture } from './device-posture.ts';
-import { deviceLines, deviceStory } from './device-lines.ts';
-import { addOutput, printable, printData } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { registerDeviceBundle } from './devices/device-bundle.ts';
+import { registerDevicePosture } from './devices/device-posture.ts';
+import { deviceLines, deviceStory } from './devices/device-lines.ts';
+import { addOutput, printable, printData } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 
 const changes = {
   quarantine: {

@@ -8,9 +8,9 @@ import { runChecks } from '../doctor/run-checks.ts';
 import type { Reported } from '../doctor/run-checks.ts';
 import { exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
-import { addOutput, printable, printData } from './output.ts';
-import type { OutputFormat } from './output.ts';
-import { paint } from './paint.ts';
+import { addOutput, printable, printData } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
+import { paint } from './terminal/paint.ts';
 
 export function registerDoctor(program: Command): void {
   const command = program

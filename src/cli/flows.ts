@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { registerFlowsBlastRadius } from './flows-blast-radius.ts';
-import { registerFlowsExport } from './flows-export.ts';
-import { registerFlowsSearch } from './flows-search.ts';
-import { registerFlowsPeople } from './flows-people.ts';
-import { registerFlowsTail } from './flows-tail.ts';
-import { registerFlowsVerify } from './flows-verify.ts';
+import { registerFlowsBlastRadius } from './flows/flows-blast-radius.ts';
+import { registerFlowsExport } from './flows/flows-export.ts';
+import { registerFlowsSearch } from './flows/flows-search.ts';
+import { registerFlowsPeople } from './flows/flows-people.ts';
+import { registerFlowsTail } from './flows/flows-tail.ts';
+import { registerFlowsVerify } from './flows/flows-verify.ts';
 
 export function registerFlows(program: Command): void {
   const group = program

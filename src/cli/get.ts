@@ -4,9 +4,9 @@ import { AnyResource } from '../domain/resources.ts';
 import type { Administrator, FirewallRule, Group, Resource } from '../domain/resources.ts';
 import { addConnection, connectApi, listAll } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
-import { deviceLines } from './device-lines.ts';
-import { addOutput, printData, tableLines } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { deviceLines } from './devices/device-lines.ts';
+import { addOutput, printData, tableLines } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 
 export function registerGet(program: Command): void {
   const command = program

@@ -4,8 +4,8 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { contextPath, writeContext } from './context-file.ts';
 import { initData } from './init-data.ts';
-import { printLine } from './output.ts';
-import { readPassphrase } from './passphrase.ts';
+import { printLine } from './terminal/output.ts';
+import { readPassphrase } from './terminal/passphrase.ts';
 
 const domainShape =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;

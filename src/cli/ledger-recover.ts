@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { dataDirectory } from '../contract/data-directory.ts';
-import { dataPathOf } from '../control/open-data-directory.ts';
-import { isRefusal } from '../control/refused.ts';
+import { dataPathOf } from '../control/store/open-data-directory.ts';
+import { isRefusal } from '../control/api/refused.ts';
 import type { ControlEvent } from '../domain/events.ts';
 import { readLostEntries } from '../ledger/replica/lost-entries.ts';
 import { makeAgain, reviewLost, settleLost } from '../ledger/replica/review-lost.ts';
 import type { LostEntry } from '../ledger/replica/review-lost.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
-import { addOutput, formatTime, printData, tableLines } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { addOutput, formatTime, printData, tableLines } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 import { readSettings } from './read-settings.ts';
 import { withLedger } from './with-ledger.ts';
 

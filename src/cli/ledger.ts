@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { LedgerHead } from '../domain/control-state.ts';
 import { foldedHead } from '../ledger/copy-ledger.ts';
 import { findConfig } from './find-config.ts';
-import { registerLedgerCopy } from './ledger-copy.ts';
+import { registerLedgerCopy } from './backup/ledger-copy.ts';
 import { registerLedgerRecover } from './ledger-recover.ts';
-import { addOutput, printData } from './output.ts';
-import type { OutputFormat } from './output.ts';
+import { addOutput, printData } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
 import { withLedger } from './with-ledger.ts';
 
 interface LedgerOptions {

@@ -11,7 +11,7 @@ import type { ApiClient } from './api-client.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { contextPath, readContext, updateContext } from './context-file.ts';
 import { listenForAnswer } from './loopback-answer.ts';
-import { printLine } from './output.ts';
+import { printLine } from './terminal/output.ts';
 
 interface LoginOptions {
   readonly server?: string;

@@ -1,6 +1,6 @@
 import type { ApplyResponse, PlannedChange } from '../contract/control-api.ts';
-import { formatTime, printable } from './output.ts';
-import { paint } from './paint.ts';
+import { formatTime, printable } from './terminal/output.ts';
+import { paint } from './terminal/paint.ts';
 
 const signs = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
 const colors = { create: 'green', update: 'yellow', delete: 'red', unchanged: 'gray' } as const;

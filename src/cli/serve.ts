@@ -6,15 +6,15 @@ import { dataDirectory } from '../contract/data-directory.ts';
 import { maxWorkers } from '../contract/settings.ts';
 import type { Settings } from '../contract/settings.ts';
 import type { ResolvedSink } from '../flow/sinks/resolved-sink.ts';
-import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/open-data-directory.ts';
+import { checkDataDirectory, DataDirectoryError, dataPathOf } from '../control/store/open-data-directory.ts';
 import { resolveSinks, SinkFilesError } from '../flow/sinks/resolve-sinks.ts';
 import { superviseServer } from '../supervisor/supervise-server.ts';
 import type { ServerReady } from '../supervisor/supervisor.ts';
 import { CliError, exitCodes } from './cli-error.ts';
 import { findConfig } from './find-config.ts';
 import { readSettings } from './read-settings.ts';
-import { printLine } from './output.ts';
-import { readPassphrase } from './passphrase.ts';
+import { printLine } from './terminal/output.ts';
+import { readPassphrase } from './terminal/passphrase.ts';
 
 interface ServeOptions {
   readonly config?: string;

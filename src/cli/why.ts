@@ -7,9 +7,9 @@ import { addConnection, connectApi } from './api-client.ts';
 import type { ConnectionOptions } from './api-client.ts';
 import { parseDuration } from './duration.ts';
 import { CliError, exitCodes } from './cli-error.ts';
-import { addOutput, printable, printData } from './output.ts';
-import type { OutputFormat } from './output.ts';
-import { paint } from './paint.ts';
+import { addOutput, printable, printData } from './terminal/output.ts';
+import type { OutputFormat } from './terminal/output.ts';
+import { paint } from './terminal/paint.ts';
 
 interface WhyOptions extends ConnectionOptions {
   readonly user?: string;

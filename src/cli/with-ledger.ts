@@ -1,4 +1,4 @@
-import { openLedger } from '../control/open-ledger.ts';
+import { openLedger } from '../control/store/open-ledger.ts';
 import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { CliError, exitCodes } from './cli-error.ts';

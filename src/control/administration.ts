@@ -1,8 +1,8 @@
 import type { RouteOptions } from 'fastify';
 import { roles as knownRoles } from '../domain/administration.ts';
 import type { Role, Scope } from '../domain/administration.ts';
-import type { ControlApp, ControlParts } from './control-parts.ts';
-import { requireAdministrator } from './require-administrator.ts';
+import type { ControlApp, ControlParts } from './api/control-parts.ts';
+import { requireAdministrator } from './api/require-administrator.ts';
 
 /** Changing who administers: asked for beside the scope of the route, since `resources:write` alone must not give it. */
 export const administratorsWrite = { roles: ['owner'], scope: 'administrators:write' } as const;

@@ -1,5 +1,5 @@
 import type { Settings } from '../contract/settings.ts';
-import type { GatewayAddress } from './control-parts.ts';
+import type { GatewayAddress } from './api/control-parts.ts';
 
 /**
  * The gateways whose operator endpoints this control plane passes on. `port` is where this server's own listen.

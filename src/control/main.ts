@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { KeyFileError } from '../../certs/key-file.ts';
 import type { ControlMessage, SupervisorToControl } from '../contract/ipc.ts';
 import { LedgerCorrupt, LedgerUnavailable } from '../ledger/ledger.ts';
-import { DataDirectoryError } from './open-data-directory.ts';
+import { DataDirectoryError } from './store/open-data-directory.ts';
 import { runControl } from './run-control.ts';
 import type { ControlProcess } from './run-control.ts';
 import { loadSettings, SettingsError } from './settings-file.ts';

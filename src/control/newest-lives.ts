@@ -1,4 +1,4 @@
-import type { FlowStream } from '../flow/chain.ts';
+import type { FlowStream } from '../flow/spool/chain.ts';
 
 /**
  * Of a process that this one knows only by what it records, and that is started anew when it ends: its newest chain lives, those

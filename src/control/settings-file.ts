@@ -5,7 +5,7 @@ import { Settings } from '../contract/settings.ts';
 import { findSinkProblems } from '../flow/sinks/sink-rules.ts';
 import { checkShape, formatPath } from '../domain/check-shape.ts';
 import type { ShapeProblem } from '../domain/check-shape.ts';
-import { findLedgerProblems, findRedisProblems } from './ledger-rules.ts';
+import { findLedgerProblems, findRedisProblems } from './store/ledger-rules.ts';
 
 /** The settings file cannot be used. `problems` are all of them, each as `FILE:LINE: KEY: message`. */
 export class SettingsError extends Error {

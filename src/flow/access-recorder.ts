@@ -1,12 +1,12 @@
 import type { ControlEvent, LedgerEntry } from '../domain/events.ts';
-import { controlWorker } from './chain.ts';
-import type { FlowStream } from './chain.ts';
-import { formatAccess } from './access-record.ts';
-import type { Access } from './access-record.ts';
-import type { Origin, Place } from './envelope.ts';
-import { formatChange } from './change-record.ts';
-import { createChainWriter } from './chain-writer.ts';
-import { openSpool } from './spool.ts';
+import { controlWorker } from './spool/chain.ts';
+import type { FlowStream } from './spool/chain.ts';
+import { formatAccess } from './record/access-record.ts';
+import type { Access } from './record/access-record.ts';
+import type { Origin, Place } from './record/envelope.ts';
+import { formatChange } from './record/change-record.ts';
+import { createChainWriter } from './spool/chain-writer.ts';
+import { openSpool } from './spool/spool.ts';
 
 export interface AccessRecorderOptions {
   /** Exists, and nobody but this process's user may enter it. */

@@ -2,7 +2,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { Refusal } from '../contract/refusals.ts';
 import type { FlowId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
-import type { ClientConnection } from './client-connection.ts';
+import type { ClientConnection } from './listener/client-connection.ts';
 
 /** The CONNECT tunnel that a request came through: its app and subject are the tunnel's. */
 export interface TunnelContext {

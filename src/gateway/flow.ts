@@ -9,7 +9,7 @@ import type { Subject } from '../domain/subject.ts';
 import type { ContentInspector } from './content/content-inspector.ts';
 import type { Exchange } from './exchange.ts';
 import type { Grant } from './grants.ts';
-import type { RequestHead } from './request-head.ts';
+import type { RequestHead } from './fields/request-head.ts';
 
 /**
  * One request, upgrade or tunnel on its way through the pipeline. Steps fill in what they find out; `decide` alone

@@ -11,12 +11,12 @@ import type { Assertions } from './assertions.ts';
 import type { InspectionPlan } from './content/inspection-plan.ts';
 import type { HeldBytes } from './content/held-bytes.ts';
 import type { CutTunnels } from './protocol/cut-tunnels.ts';
-import type { FlowLog } from './record-flow.ts';
+import type { FlowLog } from './records/record-flow.ts';
 import type { Grants } from './grants.ts';
 import type { GatewayLog } from './ports.ts';
 import type { Upstreams } from './upstream/upstreams.ts';
-import type { Situations } from './situations.ts';
-import type { Tunnels } from './tunnel.ts';
+import type { Situations } from './records/situations.ts';
+import type { Tunnels } from './tunnels/tunnel.ts';
 import type { Waf } from './waf/waf.ts';
 
 /** What the steps of the pipeline work with: one for each worker. */

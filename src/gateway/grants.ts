@@ -8,9 +8,9 @@ import type { AppName, DeviceId } from '../domain/ids.ts';
 import type { App } from '../domain/resources.ts';
 import type { Subject } from '../domain/subject.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
-import type { Bagged } from './bag.ts';
-import type { ClientConnection } from './client-connection.ts';
-import { endsTheDevice, isCarrier, isOnlyPolicy, refusalOfDecision } from './decision-refusal.ts';
+import type { Bagged } from './listener/bag.ts';
+import type { ClientConnection } from './listener/client-connection.ts';
+import { endsTheDevice, isCarrier, isOnlyPolicy, refusalOfDecision } from './answers/decision-refusal.ts';
 import type { Flow } from './flow.ts';
 
 /** A live flow's leave to go on. It dies with what it depended on. */

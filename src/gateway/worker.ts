@@ -19,7 +19,7 @@ import type { IpcDialer } from '../routing/ipc-dialer.ts';
 import { buildGateway } from './build-gateway.ts';
 import type { RunningGateway } from './build-gateway.ts';
 import { createBrowserSessions } from './browser-sessions.ts';
-import { createCertifier } from './certifier.ts';
+import { createCertifier } from './listener/certifier.ts';
 import { createDataLossScanner } from './data-loss/data-loss-scanner.ts';
 import { createMalwareScanner } from './malware/create-malware-scanner.ts';
 import { createWaf } from './waf/waf.ts';

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unlock } from '../../src/backup/age-file.ts';
 import { verifyBackup } from '../../src/backup/take-backup.ts';
-import { openSigningKeyFiles } from '../../src/control/signing-key-files.ts';
+import { openSigningKeyFiles } from '../../src/control/keys/signing-key-files.ts';
 import type { LedgerEntry } from '../../src/domain/events.ts';
 import { makeInstallation } from '../control/installation.ts';
 import type { Installation } from '../control/installation.ts';

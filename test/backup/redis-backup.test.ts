@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { restoreBackup } from '../../src/backup/restore-backup.ts';
 import { takeBackup } from '../../src/backup/take-backup.ts';
-import { openLedger } from '../../src/control/open-ledger.ts';
+import { openLedger } from '../../src/control/store/open-ledger.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
 import { copyLedger } from '../../src/ledger/copy-ledger.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readCoreRuleSet } from '../../src/control/core-rule-set.ts';
+import { readCoreRuleSet } from '../../src/control/workers/core-rule-set.ts';
 import { createWaf } from '../../src/gateway/waf/waf.ts';
 import { inspectRequest } from '../../src/inspection/inspect-request.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';

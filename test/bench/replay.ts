@@ -9,7 +9,7 @@ import type { Decision } from '../../src/domain/decision.ts';
 import type { FlowFacts } from '../../src/domain/flow.ts';
 import type { FlowId } from '../../src/domain/ids.ts';
 import type { Resource } from '../../src/domain/resources.ts';
-import { readAccesses } from '../../src/flow/read-accesses.ts';
+import { readAccesses } from '../../src/flow/read/read-accesses.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
 import { connection } from '../flow/samples.ts';
 import { app, factsOf, group, now, policy } from '../policy/facts.ts';

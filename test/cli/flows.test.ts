@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it, vi } from 'vitest';
 import type { FlowOutcome } from '../../src/domain/flow.ts';
-import { describeFlow } from '../../src/cli/flow-line.ts';
+import { describeFlow } from '../../src/cli/flows/flow-line.ts';
 import { recordsIn, segmentsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, deny, monday } from '../flow/samples.ts';

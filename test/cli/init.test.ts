@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { readPrivateKeyFile } from '../../certs/key-file.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
-import { verifyApiKey } from '../../src/control/api-key.ts';
+import { verifyApiKey } from '../../src/control/api/api-key.ts';
 import { emptyState, applyEntry } from '../../src/ledger/fold.ts';
 import { openSqliteLedger } from '../../src/ledger/sqlite/sqlite-ledger.ts';
 import { runPostern } from './run-postern.ts';

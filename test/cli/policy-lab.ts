@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import type { Role } from '../../src/domain/administration.ts';
 import { startControlLab } from '../control/control-lab.ts';
 import type { ControlLab, ControlLabOptions } from '../control/control-lab.ts';

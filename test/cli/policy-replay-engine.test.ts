@@ -11,7 +11,7 @@ import type { FlowFacts } from '../../src/domain/flow.ts';
 import type { DeviceId, FlowId } from '../../src/domain/ids.ts';
 import type { Resource } from '../../src/domain/resources.ts';
 import { machineName } from '../../src/domain/subject.ts';
-import { readAccesses } from '../../src/flow/read-accesses.ts';
+import { readAccesses } from '../../src/flow/read/read-accesses.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
 import type { SpoolingFlowRecorder } from '../../src/flow/recorder.ts';
 import { createPolicyEngine } from '../../src/policy/engine.ts';

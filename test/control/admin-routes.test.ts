@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import { app as makeApp, network as makeNetwork } from '../lab/resources.ts';
 import { startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import { startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';
 

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { answerClientError } from '../../src/control/framework-problems.ts';
+import { answerClientError } from '../../src/control/api/framework-problems.ts';
 import { makeOrganization } from '../lab/pki.ts';
 
 let server: Server;

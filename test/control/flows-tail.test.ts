@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { readEvents } from '../../src/cli/event-stream.ts';
-import { liveEvents } from '../../src/control/live-events.ts';
+import { liveEvents } from '../../src/control/api/live-events.ts';
 import type { SpoolingFlowRecorder } from '../../src/flow/recorder.ts';
 import { openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, refused } from '../flow/samples.ts';

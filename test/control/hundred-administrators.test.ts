@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import { startControlLab } from './control-lab.ts';
 import type { Answer, ControlLab } from './control-lab.ts';
 

@@ -5,7 +5,7 @@ import { createRsaKeyAndRequest } from '../../certs/rsa-request.ts';
 import { oid } from '../../certs/scep/object-identifiers.ts';
 import { buildSignedData } from '../../certs/scep/signed-data.ts';
 import type { RefusalCode } from '../../src/contract/refusals.ts';
-import { createApiKey, isLastingOwner } from '../../src/control/api-key.ts';
+import { createApiKey, isLastingOwner } from '../../src/control/api/api-key.ts';
 import type { DeviceId } from '../../src/domain/ids.ts';
 import { readChecks } from '../../src/domain/posture.ts';
 import { SearchOverrun, TooManyFollowers } from '../../src/flow/search/searcher.ts';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyAndRequest } from '../../certs/request.ts';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { createOperatorServer } from '../../src/control/operator-server.ts';
 import { openSignIn } from '../../src/control/sign-in/open-sign-in.ts';

@@ -1,8 +1,8 @@
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { guardAdministration } from '../../src/control/administration.ts';
-import { rolesOf } from '../../src/control/administrator-roles.ts';
-import type { ControlApp } from '../../src/control/control-parts.ts';
+import { rolesOf } from '../../src/control/api/administrator-roles.ts';
+import type { ControlApp } from '../../src/control/api/control-parts.ts';
 import { roles } from '../../src/domain/administration.ts';
 import type { Role } from '../../src/domain/administration.ts';
 import type { UserName } from '../../src/domain/ids.ts';

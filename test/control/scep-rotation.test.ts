@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { AuthorityCertificate } from '../../certs/signer.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import type { FleetingStore } from '../../src/control/fleeting/fleeting-store.ts';
-import { DataDirectoryError } from '../../src/control/open-data-directory.ts';
-import { openRegistrationAuthorities } from '../../src/control/registration-authorities.ts';
-import type { RegistrationAuthorities } from '../../src/control/registration-authorities.ts';
+import { DataDirectoryError } from '../../src/control/store/open-data-directory.ts';
+import { openRegistrationAuthorities } from '../../src/control/devices/registration-authorities.ts';
+import type { RegistrationAuthorities } from '../../src/control/devices/registration-authorities.ts';
 import { backUp, keyPair, silent } from '../backup/backup-lab.ts';
 import { restoreBackup } from '../../src/backup/restore-backup.ts';
 import { certificatesCheck } from '../../src/doctor/checks/certificates.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SignInSettings } from '../../src/contract/settings.ts';
-import type { ControlParts } from '../../src/control/control-parts.ts';
+import type { ControlParts } from '../../src/control/api/control-parts.ts';
 import { createMemoryFleeting } from '../../src/control/fleeting/memory-fleeting.ts';
 import { openSignIn } from '../../src/control/sign-in/open-sign-in.ts';
 import { startIdentityProvider } from '../lab/identity-provider.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createResourceHistory } from '../../src/control/resource-history.ts';
+import { createResourceHistory } from '../../src/control/changes/resource-history.ts';
 import { network as makeNetwork } from '../lab/resources.ts';
 import { startControlLab } from './control-lab.ts';
 import type { ControlLab } from './control-lab.ts';

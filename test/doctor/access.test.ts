@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import { findFreePort } from '../../src/control/free-port.ts';
 import { devicesCheck } from '../../src/doctor/checks/devices.ts';
 import { networksCheck } from '../../src/doctor/checks/networks.ts';

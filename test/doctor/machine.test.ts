@@ -11,7 +11,7 @@ import packageFile from '../../package.json' with { type: 'json' };
 import { noteBackup } from '../../src/backup/last-backup.ts';
 import { initData } from '../../src/cli/init-data.ts';
 import { installationOf } from '../../src/control/metrics.ts';
-import { loadCheckpointKey, startRecordCheckpoints } from '../../src/control/record-checkpoints.ts';
+import { loadCheckpointKey, startRecordCheckpoints } from '../../src/control/records/record-checkpoints.ts';
 import { listenOperator } from '../../src/control/operator-server.ts';
 import { backupCheck } from '../../src/doctor/checks/backup.ts';
 import { certificatesCheck } from '../../src/doctor/checks/certificates.ts';

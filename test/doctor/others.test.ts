@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { signRevocationList } from '../../certs/revocation-list.ts';
 import packageFile from '../../package.json' with { type: 'json' };
-import { loadAuthorities } from '../../src/control/authorities.ts';
+import { loadAuthorities } from '../../src/control/keys/authorities.ts';
 import { installationOf } from '../../src/control/metrics.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
 import { certificatesCheck } from '../../src/doctor/checks/certificates.ts';

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { announceServer } from '../../src/control/fleeting/server-presence.ts';
-import { openLedger } from '../../src/control/open-ledger.ts';
+import { openLedger } from '../../src/control/store/open-ledger.ts';
 import { loadSettings } from '../../src/control/settings-file.ts';
 import { clockCheck } from '../../src/doctor/checks/clock.ts';
 import { ledgerCheck } from '../../src/doctor/checks/ledger.ts';

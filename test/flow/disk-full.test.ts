@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { verifyFlows } from '../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../src/flow/verify/verify-flows.ts';
 import { recordsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory } from './flow-directory.ts';
 

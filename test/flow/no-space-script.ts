@@ -2,7 +2,7 @@ import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
-import { verifyFlows } from '../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../src/flow/verify/verify-flows.ts';
 import { linesIn } from '../lab/flow-records.ts';
 import { allowedFacts, answered, deniedFacts, refused } from './samples.ts';
 

@@ -1,7 +1,7 @@
 import { statfsSync, truncateSync, writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { verifyFlows } from '../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../src/flow/verify/verify-flows.ts';
 import { problemsOf, recordsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from './flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, refused } from './samples.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseHead } from '../../src/flow/head.ts';
+import { parseHead } from '../../src/flow/spool/head.ts';
 import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { recordsIn } from '../lab/flow-records.ts';

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { encodeDatagram } from '../../src/contract/datagram-capsules.ts';
 import { readChecks } from '../../src/domain/posture.ts';
 import type { PostureCriterion } from '../../src/domain/posture.ts';
-import { readAccess } from '../../src/flow/recorded-access.ts';
+import { readAccess } from '../../src/flow/read/recorded-access.ts';
 import { DialError } from '../../src/routing/dialer.ts';
 import { startApplication, startTcpService } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';

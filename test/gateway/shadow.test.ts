@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Policy } from '../../src/domain/resources.ts';
-import { describeFlow } from '../../src/cli/flow-line.ts';
+import { describeFlow } from '../../src/cli/flows/flow-line.ts';
 import { startApplication } from '../lab/app-server.ts';
 import type { LabServer } from '../lab/app-server.ts';
 import { recordsIn } from '../lab/flow-records.ts';

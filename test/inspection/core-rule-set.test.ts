@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readCoreRuleSet } from '../../src/control/core-rule-set.ts';
+import { readCoreRuleSet } from '../../src/control/workers/core-rule-set.ts';
 import { inspectRequest } from '../../src/inspection/inspect-request.ts';
 import { buildRuleSet } from '../../src/inspection/rule-set.ts';
 import type { InspectionProfile } from '../../src/inspection/request.ts';

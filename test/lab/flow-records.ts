@@ -5,7 +5,7 @@ import { formatFrame, parseFrame } from '../../src/flow/frames/frame.ts';
 import { createRecordReader } from '../../src/flow/frames/record-reader.ts';
 import type { StoredRecord } from '../../src/flow/frames/record-reader.ts';
 import { flowRecordSchemas } from '../../src/flow/schema/classes.ts';
-import { parseSegmentName } from '../../src/flow/segment-names.ts';
+import { parseSegmentName } from '../../src/flow/spool/segment-names.ts';
 import { validateOcsf } from './ocsf.ts';
 
 export const segmentsIn = (directory: string): string[] =>

@@ -32,7 +32,7 @@ import { machineName } from '../../src/domain/subject.ts';
 import type { SignIn } from '../../src/domain/subject.ts';
 import type { App, Policy } from '../../src/domain/resources.ts';
 import { createFlowRecorder } from '../../src/flow/recorder.ts';
-import { verifyFlows } from '../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../src/flow/verify/verify-flows.ts';
 import { buildGateway } from '../../src/gateway/build-gateway.ts';
 import type { RunningGateway } from '../../src/gateway/build-gateway.ts';
 import type { GatewayPorts } from '../../src/gateway/ports.ts';

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Lock, Unlock } from '../../src/backup/age-file.ts';
 import { restoreBackup } from '../../src/backup/restore-backup.ts';
 import type { Restored } from '../../src/backup/restore-backup.ts';
-import { createApiKey } from '../../src/control/api-key.ts';
+import { createApiKey } from '../../src/control/api/api-key.ts';
 import type { Role } from '../../src/domain/administration.ts';
 import type { ControlEvent } from '../../src/domain/events.ts';
 import type { DeviceId, UserName } from '../../src/domain/ids.ts';

@@ -4,7 +4,7 @@
  * overrides a real one, a terminal escape hides a line from whoever reads it. Here a request tries all three.
  */
 import { expect, test } from 'vitest';
-import { verifyFlows } from '../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../src/flow/verify/verify-flows.ts';
 import { linesIn, recordsIn } from '../lab/flow-records.ts';
 import { makeFlowDirectory, openRecorder, whenWritten } from '../flow/flow-directory.ts';
 import { allowedFacts, answered, deniedFacts, refused, request } from '../flow/samples.ts';

@@ -7,9 +7,9 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ControlToWorker } from '../../src/contract/ipc.ts';
-import { createRecentEntries } from '../../src/control/recent-entries.ts';
-import { createWorkerDesk } from '../../src/control/worker-desk.ts';
-import { createWorkerFleet } from '../../src/control/worker-fleet.ts';
+import { createRecentEntries } from '../../src/control/store/recent-entries.ts';
+import { createWorkerDesk } from '../../src/control/workers/worker-desk.ts';
+import { createWorkerFleet } from '../../src/control/workers/worker-fleet.ts';
 import type { ControlEvent, LedgerEntry } from '../../src/domain/events.ts';
 import { linkEntries } from '../../src/ledger/chain.ts';
 import { applyEntry, copyState, emptyState } from '../../src/ledger/fold.ts';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readRecords } from '../../flow/read-records.ts';
-import { parseSegmentName } from '../../flow/segment-names.ts';
+import { readRecords } from '../../flow/read/read-records.ts';
+import { parseSegmentName } from '../../flow/spool/segment-names.ts';
 import type { Check } from './checks.ts';
 import type { Stage } from './stage.ts';
 

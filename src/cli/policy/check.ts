@@ -5,7 +5,7 @@ import type { App, Policy, Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import type { PolicyContext } from '../../policy/check-policies.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
-import { printable, printLine } from '../output.ts';
+import { printable, printLine } from '../terminal/output.ts';
 import { formatFileProblem, loadResources } from '../resource-files.ts';
 import type { FileProblem } from '../resource-files.ts';
 import { addKnownServer, applyOver, connectUnlessOffline, fetchResources } from './server-resources.ts';

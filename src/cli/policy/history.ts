@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { ResourceVersions } from '../../contract/versions.ts';
 import { addConnection, connectApi } from '../api-client.ts';
 import type { ConnectionOptions } from '../api-client.ts';
-import { addOutput, formatTime, printData, tableLines } from '../output.ts';
-import type { OutputFormat } from '../output.ts';
+import { addOutput, formatTime, printData, tableLines } from '../terminal/output.ts';
+import type { OutputFormat } from '../terminal/output.ts';
 
 interface HistoryOptions extends ConnectionOptions {
   readonly limit: number;

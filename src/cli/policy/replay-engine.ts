@@ -4,7 +4,7 @@ import type { Device } from '../../domain/device.ts';
 import type { App, Resource } from '../../domain/resources.ts';
 import type { Subject } from '../../domain/subject.ts';
 import type { Decision } from '../../domain/decision.ts';
-import type { RecordedAccess } from '../../flow/recorded-access.ts';
+import type { RecordedAccess } from '../../flow/read/recorded-access.ts';
 import { createReplayTally } from './replay-tally.ts';
 import type { ReplayReport } from './replay-tally.ts';
 import { createSimulation, simulatedDevice, simulatedSubject } from './simulation.ts';

@@ -1,5 +1,5 @@
 import type { Decision } from '../../domain/decision.ts';
-import type { RecordedAccess } from '../../flow/recorded-access.ts';
+import type { RecordedAccess } from '../../flow/read/recorded-access.ts';
 
 export const changeKinds = ['newly-denied', 'newly-challenged', 'newly-allowed'] as const;
 export type ReplayChangeKind = (typeof changeKinds)[number];

@@ -2,8 +2,8 @@ import { createTwoFilesPatch } from 'diff';
 import { stringify } from 'yaml';
 import type { Resource } from '../../domain/resources.ts';
 import { sameResource } from '../../policy/same-resource.ts';
-import { printable } from '../output.ts';
-import { paint } from '../paint.ts';
+import { printable } from '../terminal/output.ts';
+import { paint } from '../terminal/paint.ts';
 
 /** One resource that two sets do not have alike. */
 export interface ResourceDifference {

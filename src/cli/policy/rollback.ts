@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { ApplyResponse } from '../../contract/control-api.ts';
 import { addConnection, connectApi } from '../api-client.ts';
 import type { ConnectionOptions } from '../api-client.ts';
-import { addOutput, printable, printData } from '../output.ts';
-import type { OutputFormat } from '../output.ts';
+import { addOutput, printable, printData } from '../terminal/output.ts';
+import type { OutputFormat } from '../terminal/output.ts';
 import { planLines } from '../plan-lines.ts';
 
 interface RollbackOptions extends ConnectionOptions {

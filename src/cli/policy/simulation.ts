@@ -10,7 +10,7 @@ import { checkPolicies } from '../../policy/check-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import { CliError, exitCodes } from '../cli-error.ts';
-import { printable } from '../output.ts';
+import { printable } from '../terminal/output.ts';
 import { formatFileProblem } from '../resource-files.ts';
 import type { loadResources } from '../resource-files.ts';
 

@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import { isPseudonym } from '../../contract/session-token.ts';
 import { isMachineName } from '../../domain/subject.ts';
 import type { FlowFilter } from '../../flow/search/flow-query.ts';
-import type { ControlParts } from '../control-parts.ts';
-import { requireAdmission } from '../require-administrator.ts';
+import type { ControlParts } from '../api/control-parts.ts';
+import { requireAdmission } from '../api/require-administrator.ts';
 
 /**
  * The filter for records in which people have pseudonyms: who is asked for by name is looked for under all of them, and under the

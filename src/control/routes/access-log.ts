@@ -2,8 +2,8 @@ import { Type } from 'typebox';
 import { AccessLogResponse, PageQuery } from '../../contract/control-api.ts';
 import type { AccessView } from '../../contract/control-api.ts';
 import type { AccessRecord } from '../../flow/schema/control.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { formatCursor, limitOf, notACursor, parseCursor } from '../page.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { formatCursor, limitOf, notACursor, parseCursor } from '../api/page.ts';
 
 const Place = Type.Object(
   { file: Type.String(), offset: Type.Integer({ minimum: 0 }) },

@@ -7,9 +7,9 @@ import {
 } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { anyRole } from '../../domain/administration.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { isRefusal, orThrow } from '../refused.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { isRefusal, orThrow } from '../api/refused.ts';
 import type { AdministratorSignIns } from '../sign-in/administrator-sign-ins.ts';
 
 const tags = ['sign-in'];

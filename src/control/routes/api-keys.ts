@@ -11,13 +11,13 @@ import type { Scope } from '../../domain/administration.ts';
 import type { ApiKey } from '../../domain/control-state.ts';
 import type { UserName } from '../../domain/ids.ts';
 import type { Administration } from '../administration.ts';
-import { checkRevocation, createApiKey, keysToRevokeOf } from '../api-key.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { isRefusal } from '../refused.ts';
-import { actorOf, administratorOf } from '../require-administrator.ts';
-import type { AdministratorIdentity } from '../require-administrator.ts';
+import { checkRevocation, createApiKey, keysToRevokeOf } from '../api/api-key.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { isRefusal } from '../api/refused.ts';
+import { actorOf, administratorOf } from '../api/require-administrator.ts';
+import type { AdministratorIdentity } from '../api/require-administrator.ts';
 
 const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
 

@@ -6,14 +6,14 @@ import { formatPath } from '../../domain/check-shape.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
 import { administratorsWrite } from '../administration.ts';
-import { commitPlan } from '../commit-plan.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { planAnswer, planOrThrow } from '../plan-answer.ts';
-import { planResources } from '../plan-resources.ts';
-import type { Plan } from '../plan-resources.ts';
-import { preconditionOf, resourcesEtag } from '../preconditions.ts';
-import { orThrow } from '../refused.ts';
-import { requireAdmission } from '../require-administrator.ts';
+import { commitPlan } from '../changes/commit-plan.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { planAnswer, planOrThrow } from '../changes/plan-answer.ts';
+import { planResources } from '../changes/plan-resources.ts';
+import type { Plan } from '../changes/plan-resources.ts';
+import { preconditionOf, resourcesEtag } from '../api/preconditions.ts';
+import { orThrow } from '../api/refused.ts';
+import { requireAdmission } from '../api/require-administrator.ts';
 
 const maxApplyBytes = 16 * 1_048_576;
 

@@ -1,10 +1,10 @@
 import { Type } from 'typebox';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import type { UserName } from '../../domain/ids.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { orThrow } from '../refused.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { orThrow } from '../api/refused.ts';
 
 const LogoutForm = Type.Object({ logout_token: Type.String({ minLength: 1, maxLength: 16_384 }) });
 

@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { orThrow } from '../refused.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { orThrow } from '../api/refused.ts';
+import { deviceOf, requireDevice } from '../api/require-device.ts';
 import type { BrowserSignIns } from '../sign-in/browser-sign-ins.ts';
 
 const cookieName = '__Host-postern-sign-in';

@@ -1,10 +1,10 @@
 import { MakeBundleRequest, MakeBundleResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { makeBundle } from '../../enrollment/bundle.ts';
-import { awaitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { actorOf } from '../require-administrator.ts';
+import { awaitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { actorOf } from '../api/require-administrator.ts';
 
 /**
  * POST /v1/device-bundles: a certificate for a key that an administrator made for a device that cannot make its own. The

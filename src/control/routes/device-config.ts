@@ -1,9 +1,9 @@
 import { AgentConfig } from '../../contract/control-api.ts';
 import { portsOf } from '../../domain/app-ports.ts';
 import { flowRoles } from '../../domain/device.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { signedFirewall } from '../signed-firewall.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { signedFirewall } from '../devices/signed-firewall.ts';
+import { deviceOf, requireDevice } from '../api/require-device.ts';
 
 /** GET /v1/device/config: what the agent must know to carry flows; not what it may use, that is decided at each flow. */
 export function deviceConfigRoute(app: ControlApp, parts: ControlParts): void {

@@ -1,10 +1,10 @@
 import { LeaveResponse } from '../../contract/control-api.ts';
 import { refuse } from '../../contract/refusals.ts';
 import { finalStates, flowRoles, isFinal } from '../../domain/device.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
-import { signedLeave } from '../signed-firewall.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { deviceOf, requireDevice } from '../api/require-device.ts';
+import { signedLeave } from '../devices/signed-firewall.ts';
 
 /** As it is read in the history of the device. */
 const reason = 'left by itself (postern-agent leave)';

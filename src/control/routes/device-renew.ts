@@ -1,10 +1,10 @@
 import { RenewRequest, RenewResponse } from '../../contract/control-api.ts';
 import { deviceRoles } from '../../domain/device.ts';
 import { renew } from '../../enrollment/renew.ts';
-import { awaitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { deviceOf, presentedBy, requireDevice } from '../require-device.ts';
+import { awaitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { deviceOf, presentedBy, requireDevice } from '../api/require-device.ts';
 
 /**
  * POST /v1/device/renew: a new certificate for a device that proves its present one, or one that ended a while ago.

@@ -7,10 +7,10 @@ import {
   SignOutResponse,
 } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { isRefusal, orThrow } from '../refused.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { isRefusal, orThrow } from '../api/refused.ts';
+import { deviceOf, requireDevice } from '../api/require-device.ts';
 import type { DeviceSignIns } from '../sign-in/device-sign-ins.ts';
 
 /**

@@ -4,12 +4,12 @@ import { flowRoles } from '../../domain/device.ts';
 import { machineName } from '../../domain/subject.ts';
 import { acceptAwaited, isSignInFresh } from '../../enrollment/accept-posture.ts';
 import { signSessionToken } from '../../identity/session-token.ts';
-import { awaitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { acceptPosture } from '../posture-report.ts';
-import { orThrow } from '../refused.ts';
-import { deviceOf, requireDevice } from '../require-device.ts';
+import { awaitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { acceptPosture } from '../devices/posture-report.ts';
+import { orThrow } from '../api/refused.ts';
+import { deviceOf, requireDevice } from '../api/require-device.ts';
 
 /**
  * POST /v1/device/token: a session token bound to the certificate of this connection. Its user is who signed in on the

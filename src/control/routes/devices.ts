@@ -15,14 +15,14 @@ import { isFinal } from '../../domain/device.ts';
 import type { Device } from '../../domain/device.ts';
 import type { DeviceId } from '../../domain/ids.ts';
 import { postureCriteria, readChecks } from '../../domain/posture.ts';
-import { askPosture } from '../ask-posture.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { askPosture } from '../devices/ask-posture.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 import { policyVersionOf } from '../../policy/policy-version.ts';
-import { pageOf } from '../page.ts';
-import { etagOf, preconditionOf } from '../preconditions.ts';
-import type { ReportedPosture } from '../posture-memory.ts';
-import { actorOf, requireAdmission } from '../require-administrator.ts';
+import { pageOf } from '../api/page.ts';
+import { etagOf, preconditionOf } from '../api/preconditions.ts';
+import type { ReportedPosture } from '../devices/posture-memory.ts';
+import { actorOf, requireAdmission } from '../api/require-administrator.ts';
 
 /** A help desk lets devices in and out of quarantine; what cannot be undone is for others. */
 const whoMayEndOne = { roles: ['owner', 'security'], scope: 'devices:write' } as const;

@@ -1,9 +1,9 @@
 import { EnrollRequest, EnrollResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { enroll } from '../../enrollment/enroll.ts';
-import { awaitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { awaitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 
 /** POST /v1/enroll: the only route that gives a stranger something, for a one-time token. */
 export function enrollRoute(app: ControlApp, parts: ControlParts): void {

@@ -3,10 +3,10 @@ import { certificateThumbprint } from '../../../certs/thumbprint.ts';
 import { CreateEnrollmentTokenRequest, CreateEnrollmentTokenResponse } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import { createEnrollmentToken } from '../../enrollment/enrollment-token.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { actorOf } from '../require-administrator.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { actorOf } from '../api/require-administrator.ts';
 
 /** POST /v1/enrollment-tokens. There is no route that reads one: the answer is the only time its secret is seen. */
 export function enrollmentTokenRoutes(app: ControlApp, parts: ControlParts): void {

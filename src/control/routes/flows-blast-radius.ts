@@ -3,10 +3,10 @@ import { BlastRadius } from '../../contract/blast-radius.ts';
 import { FlowPeriodQuery, FlowPlaceQuery } from '../../contract/flow-search.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
 import type { DeviceId } from '../../domain/ids.ts';
-import { askFlows } from '../ask-flows.ts';
-import { measureBlastRadius } from '../blast-radius.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { flowPeriodOf } from '../flow-period.ts';
+import { askFlows } from '../records/ask-flows.ts';
+import { measureBlastRadius } from '../records/blast-radius.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { flowPeriodOf } from '../records/flow-period.ts';
 
 const usualDays = 30;
 

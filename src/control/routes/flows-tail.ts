@@ -5,10 +5,10 @@ import { GatewayError } from '../../contract/gateway-error.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
 import type { FlowFilter } from '../../flow/search/flow-query.ts';
 import { TooManyFollowers } from '../../flow/search/searcher.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 import { findByName } from '../people/name-filter.ts';
-import { liveEvents } from '../live-events.ts';
-import { requireAdministrator } from '../require-administrator.ts';
+import { liveEvents } from '../api/live-events.ts';
+import { requireAdministrator } from '../api/require-administrator.ts';
 
 const tickMs = 1000;
 

@@ -7,11 +7,11 @@ import {
 } from '../../contract/flow-search.ts';
 import type { SummaryColumn } from '../../contract/flow-search.ts';
 import { readFlowFilter } from '../../flow/search/flow-query.ts';
-import { askFlows } from '../ask-flows.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { flowPeriodOf } from '../flow-period.ts';
+import { askFlows } from '../records/ask-flows.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { flowPeriodOf } from '../records/flow-period.ts';
 import { findByName } from '../people/name-filter.ts';
-import { formatCursor, limitOf, parseCursor } from '../page.ts';
+import { formatCursor, limitOf, parseCursor } from '../api/page.ts';
 
 const Place = Type.Object(
   { time: Type.Integer(), uid: Type.String({ maxLength: 64 }) },

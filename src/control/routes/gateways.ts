@@ -2,7 +2,7 @@ import httpProxy from '@fastify/http-proxy';
 import { Type } from 'typebox';
 import { GatewayList } from '../../contract/control-api.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import type { ControlApp, ControlParts, GatewayAddress } from '../control-parts.ts';
+import type { ControlApp, ControlParts, GatewayAddress } from '../api/control-parts.ts';
 
 const admission = { roles: ['owner', 'security', 'soc', 'auditor'], scope: 'gateways:read' } as const;
 /** They show how a gateway does, and nothing about people. */

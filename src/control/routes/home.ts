@@ -1,6 +1,6 @@
 import { pagePolicy } from '../../contract/page-style.ts';
 import { paragraph, prefersFrench, renderPage } from '../../contract/person-page.ts';
-import type { ControlApp } from '../control-parts.ts';
+import type { ControlApp } from '../api/control-parts.ts';
 
 const texts = {
   en: {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { buildJwks } from '../../identity/signing-keys.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 
 const Jwks = Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.String())) });
 

@@ -1,4 +1,4 @@
-import type { ControlApp } from '../control-parts.ts';
+import type { ControlApp } from '../api/control-parts.ts';
 
 /** GET /v1/openapi.json: this API, described from the routes that run. */
 export function openApiRoute(app: ControlApp): void {

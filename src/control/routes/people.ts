@@ -7,10 +7,10 @@ import {
   ReidentifyResponse,
 } from '../../contract/people.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import { commitEnforced } from '../commit-enforced.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { commitEnforced } from '../changes/commit-enforced.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 import type { People } from '../people/people.ts';
-import { actorOf } from '../require-administrator.ts';
+import { actorOf } from '../api/require-administrator.ts';
 
 /** In one text of the access log, which bounds each. */
 const atOnce = 6;

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import type { PublishedRevocationList } from '../revocation-list.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import type { PublishedRevocationList } from '../devices/revocation-list.ts';
 
 const forms = [
   { ending: 'crl', form: 'der', name: 'DER', type: 'application/pkix-crl' },

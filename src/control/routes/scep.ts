@@ -5,8 +5,8 @@ import { DerError } from '../../../certs/der.ts';
 import { readRequest } from '../../../certs/scep/message.ts';
 import { certificatesOnly } from '../../../certs/scep/signed-data.ts';
 import { GatewayError } from '../../contract/gateway-error.ts';
-import { answerScep } from '../answer-scep.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { answerScep } from '../devices/answer-scep.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 
 /**
  * GetCACaps (RFC 8894, section 3.5.2). DES3 and SHA-1 are not taken, so they are not offered. SHA-384 has no keyword there;

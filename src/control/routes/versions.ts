@@ -4,13 +4,13 @@ import { ResourcesAtVersion, ResourceVersions, RollbackRequest } from '../../con
 import type { ControlState } from '../../domain/control-state.ts';
 import type { Resource } from '../../domain/resources.ts';
 import { checkPolicies } from '../../policy/check-policies.ts';
-import { commitPlan } from '../commit-plan.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
-import { planAnswer, planOrThrow } from '../plan-answer.ts';
-import { planResources } from '../plan-resources.ts';
-import type { Plan } from '../plan-resources.ts';
-import { orThrow } from '../refused.ts';
-import type { ResourceHistory } from '../resource-history.ts';
+import { commitPlan } from '../changes/commit-plan.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
+import { planAnswer, planOrThrow } from '../changes/plan-answer.ts';
+import { planResources } from '../changes/plan-resources.ts';
+import type { Plan } from '../changes/plan-resources.ts';
+import { orThrow } from '../api/refused.ts';
+import type { ResourceHistory } from '../changes/resource-history.ts';
 
 const readers = ['owner', 'security', 'soc', 'auditor'] as const;
 const maxChangesShown = 100;

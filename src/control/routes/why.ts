@@ -6,10 +6,10 @@ import type { Device } from '../../domain/device.ts';
 import type { AppName, DeviceId, UserName } from '../../domain/ids.ts';
 import { machineName } from '../../domain/subject.ts';
 import type { VerifiedToken } from '../../domain/subject.ts';
-import { nowSeconds } from '../control-parts.ts';
-import type { ControlApp, ControlParts } from '../control-parts.ts';
+import { nowSeconds } from '../api/control-parts.ts';
+import type { ControlApp, ControlParts } from '../api/control-parts.ts';
 import { hypotheticalSubject } from '../hypothetical-subject.ts';
-import { acceptPosture } from '../posture-report.ts';
+import { acceptPosture } from '../devices/posture-report.ts';
 
 /** POST /v1/why: the decision as a gateway would make it now, with what led to it and what would change it. */
 export function whyRoute(app: ControlApp, parts: ControlParts): void {

@@ -8,8 +8,8 @@ import type { ControlState } from '../../domain/control-state.ts';
 import type { UserName } from '../../domain/ids.ts';
 import { formatSignInId, isSignInEnded } from '../../domain/sign-in.ts';
 import type { Sealer } from '../../identity/sealer.ts';
-import { rolesOf } from '../administrator-roles.ts';
-import { isRefusal } from '../refused.ts';
+import { rolesOf } from '../api/administrator-roles.ts';
+import { isRefusal } from '../api/refused.ts';
 import type { BegunCode, BegunDeviceCode, Pending, SignIns } from './sign-ins.ts';
 
 /** A person who administers, as a token says and the state confirms. */

@@ -12,7 +12,7 @@ import { signSessionToken } from '../../identity/session-token.ts';
 import type { Sealer } from '../../identity/sealer.ts';
 import type { SigningKey } from '../../identity/signing-key.ts';
 import type { FleetingStore } from '../fleeting/fleeting-store.ts';
-import { isRefusal } from '../refused.ts';
+import { isRefusal } from '../api/refused.ts';
 import type { DeviceSignIns } from './device-sign-ins.ts';
 import type { SignIns, SignInWish } from './sign-ins.ts';
 

@@ -9,7 +9,7 @@ import { formatSignInId } from '../../domain/sign-in.ts';
 import type { Sealer } from '../../identity/sealer.ts';
 import type { SessionTokenContent } from '../../identity/session-token.ts';
 import type { SignedInUser } from '../../identity/sign-in-claims.ts';
-import { isRefusal } from '../refused.ts';
+import { isRefusal } from '../api/refused.ts';
 import { openSignInSession, sealSignInSession } from './sign-in-session.ts';
 import type { SignInSession } from './sign-in-session.ts';
 import type { Pending, SignIns } from './sign-ins.ts';

@@ -9,7 +9,7 @@ import type { ClientAuth, Configuration, CustomFetch } from 'openid-client';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { SignInSettings } from '../../contract/settings.ts';
-import { isRefusal } from '../refused.ts';
+import { isRefusal } from '../api/refused.ts';
 import { refusalOfProviderError } from './provider-error.ts';
 
 /** The organization's identity provider, found by OpenID Connect Discovery when it is first needed. */

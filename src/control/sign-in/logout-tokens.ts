@@ -7,7 +7,7 @@ import type { SignInSettings } from '../../contract/settings.ts';
 import { endedSession, endedSubject } from '../../domain/sign-in.ts';
 import { sessionDigest, subjectDigest } from '../../identity/sign-in-claims.ts';
 import type { FleetingStore } from '../fleeting/fleeting-store.ts';
-import { isRefusal } from '../refused.ts';
+import { isRefusal } from '../api/refused.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 
 /** What the identity provider's logout ends. */

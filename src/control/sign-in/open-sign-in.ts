@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { SignInSettings } from '../../contract/settings.ts';
 import type { ControlState } from '../../domain/control-state.ts';
 import { createSealer } from '../../identity/sealer.ts';
-import { DataDirectoryError } from '../open-data-directory.ts';
+import { DataDirectoryError } from '../store/open-data-directory.ts';
 import type { FleetingStore } from '../fleeting/fleeting-store.ts';
 import type { Fleeting } from '../fleeting/open-fleeting.ts';
 import type { SigningKey } from '../../identity/signing-key.ts';

@@ -17,7 +17,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { SignInSettings } from '../../contract/settings.ts';
 import { readSignInClaims } from '../../identity/sign-in-claims.ts';
 import type { ProviderClaims, SignedInUser } from '../../identity/sign-in-claims.ts';
-import { isRefusal } from '../refused.ts';
+import { isRefusal } from '../api/refused.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import { refusalOfProviderError } from './provider-error.ts';
 import type { Transaction, Transactions } from './transaction.ts';

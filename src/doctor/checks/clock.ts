@@ -1,5 +1,5 @@
 import { redisClockAheadMs } from '../../control/clock-offset.ts';
-import { openLedger } from '../../control/open-ledger.ts';
+import { openLedger } from '../../control/store/open-ledger.ts';
 import { inSeconds, judgeSkew, skewLimits } from '../clock-skew.ts';
 import type { DoctorFacts } from '../facts.ts';
 import type { Check } from '../finding.ts';

@@ -1,5 +1,5 @@
-import { verifyRecords } from '../../flow/verify-records.ts';
-import type { FlowReport } from '../../flow/flow-report.ts';
+import { verifyRecords } from '../../flow/verify/verify-records.ts';
+import type { FlowReport } from '../../flow/verify/flow-report.ts';
 import type { DoctorFacts } from '../facts.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok, someOf } from '../finding.ts';

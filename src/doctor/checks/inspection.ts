@@ -1,4 +1,4 @@
-import { readCoreRuleSet } from '../../control/core-rule-set.ts';
+import { readCoreRuleSet } from '../../control/workers/core-rule-set.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok, someOf, unknown } from '../finding.ts';
 

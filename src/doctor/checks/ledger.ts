@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { dataDirectory } from '../../contract/data-directory.ts';
-import { openLedger } from '../../control/open-ledger.ts';
+import { openLedger } from '../../control/store/open-ledger.ts';
 import { genesisHead } from '../../ledger/chain.ts';
 import { isMendable, LedgerCorrupt, LedgerUnavailable } from '../../ledger/ledger.ts';
 import type { Ledger, LedgerExtent } from '../../ledger/ledger.ts';

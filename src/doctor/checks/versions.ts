@@ -1,5 +1,5 @@
 import packageFile from '../../../package.json' with { type: 'json' };
-import { checkFormat, DataDirectoryError } from '../../control/open-data-directory.ts';
+import { checkFormat, DataDirectoryError } from '../../control/store/open-data-directory.ts';
 import type { Check, Finding } from '../finding.ts';
 import { ok } from '../finding.ts';
 

@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { replaceFile } from '../../ledger/durable-file.ts';
-import type { FlowStream } from '../chain.ts';
+import type { FlowStream } from '../spool/chain.ts';
 import { memberOf } from '../shipper/spool-item.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
 

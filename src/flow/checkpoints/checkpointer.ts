@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { streamName } from '../segment-names.ts';
-import type { FlowStream } from '../chain.ts';
-import type { RetiredPart } from '../retired.ts';
+import { streamName } from '../spool/segment-names.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import type { RetiredPart } from '../spool/retired.ts';
 import type { CheckpointedRecords } from './checkpoint.ts';
 import { openCheckpointLog } from './checkpoint-log.ts';
 import { observeStreams } from './observe-streams.ts';

@@ -1,12 +1,18 @@
 import { open, readdir } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { chainStart } from '../chain.ts';
-import type { FlowStream } from '../chain.ts';
-import { parseHead } from '../head.ts';
-import { plainFile } from '../plain-file.ts';
-import { readLastLink } from '../read-chain-link.ts';
-import { headName, parseHeadName, parseSegmentName, segmentName, streamName } from '../segment-names.ts';
+import { chainStart } from '../spool/chain.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import { parseHead } from '../spool/head.ts';
+import { plainFile } from '../read/plain-file.ts';
+import { readLastLink } from '../verify/read-chain-link.ts';
+import {
+  headName,
+  parseHeadName,
+  parseSegmentName,
+  segmentName,
+  streamName,
+} from '../spool/segment-names.ts';
 import type { StreamMark } from './checkpoint.ts';
 
 export interface ObserveOptions {

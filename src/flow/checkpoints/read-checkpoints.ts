@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FlowProblem } from '../flow-report.ts';
-import { readLines } from '../read-lines.ts';
-import type { RetiredPart } from '../retired.ts';
+import type { FlowProblem } from '../verify/flow-report.ts';
+import { readLines } from '../read/read-lines.ts';
+import type { RetiredPart } from '../spool/retired.ts';
 import { filesOf } from './checkpoint-log.ts';
 import {
   checkpointHash,

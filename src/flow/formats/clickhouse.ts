@@ -1,6 +1,6 @@
 import { columnNames, columns, rowOf } from '../archive/columns.ts';
 import type { ColumnKind } from '../archive/columns.ts';
-import { asciiJson } from '../safe-text.ts';
+import { asciiJson } from '../record/safe-text.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
 
 /** Of the columns in deploy/clickhouse/schema.sql. */

@@ -1,4 +1,4 @@
-import { asciiJson } from '../safe-text.ts';
+import { asciiJson } from '../record/safe-text.ts';
 import { memberOf, textOf } from '../shipper/spool-item.ts';
 import type { FlowRecord } from '../shipper/spool-item.ts';
 

@@ -1,5 +1,5 @@
 import type { SinkFormat } from '../../contract/sinks.ts';
-import { asciiJson } from '../safe-text.ts';
+import { asciiJson } from '../record/safe-text.ts';
 import { formatCef } from './cef.ts';
 import { formatEcs } from './ecs.ts';
 

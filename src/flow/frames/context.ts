@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
-import { asciiMembers, quote } from '../safe-text.ts';
-import { uuidV7Of } from '../uuid.ts';
+import { asciiMembers, quote } from '../record/safe-text.ts';
+import { uuidV7Of } from '../record/uuid.ts';
 import type { ShortRecord } from './short-record.ts';
 
 /** A record as an object of OCSF, see schema/. Not verified. */

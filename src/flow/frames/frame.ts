@@ -1,4 +1,4 @@
-import { lineHash } from '../chain.ts';
+import { lineHash } from '../spool/chain.ts';
 
 /**
  * What a line of a segment holds: a `record` as receivers see it; a `context`, which is what many records have in common; or

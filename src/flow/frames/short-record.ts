@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { FlowFacts, FlowOutcome } from '../../domain/flow.ts';
-import type { Place } from '../envelope.ts';
-import { postureAgeSeconds } from '../posture-age.ts';
-import { asciiJson, quotePath } from '../safe-text.ts';
+import type { Place } from '../record/envelope.ts';
+import { postureAgeSeconds } from '../record/posture-age.ts';
+import { asciiJson, quotePath } from '../record/safe-text.ts';
 
 /** What one request's record has of its own, beside its context. Its id is made of its time and its hash. */
 interface Own {

@@ -4,10 +4,10 @@ import { pipeline } from 'node:stream/promises';
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { FlowStream } from '../chain.ts';
-import { plainFile } from '../plain-file.ts';
-import { readLines } from '../read-lines.ts';
-import { parseHeadName, streamName } from '../segment-names.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import { plainFile } from '../read/plain-file.ts';
+import { readLines } from '../read/read-lines.ts';
+import { parseHeadName, streamName } from '../spool/segment-names.ts';
 
 /**
  * A file with those records of one segment that are kept when the segment goes: a line that says of which, and the

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import type { FlowStream } from '../chain.ts';
-import { streamName } from '../segment-names.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import { streamName } from '../spool/segment-names.ts';
 import { parseKeptName } from './kept-file.ts';
 
 export interface ListedKept {

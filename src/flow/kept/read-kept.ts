@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { readLines } from '../read-lines.ts';
+import { readLines } from '../read/read-lines.ts';
 import type { Period } from '../shipper/read-period.ts';
 import { memberOf } from '../shipper/spool-item.ts';
 import type { FlowRecord, SpoolItem } from '../shipper/spool-item.ts';
-import type { FlowStream } from '../chain.ts';
+import type { FlowStream } from '../spool/chain.ts';
 import { parseKeptHeader } from './kept-file.ts';
 import { listKept } from './list-kept.ts';
 

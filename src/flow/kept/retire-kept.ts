@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Checkpointer } from '../checkpoints/checkpointer.ts';
-import type { KeptFiles } from '../retired.ts';
+import type { KeptFiles } from '../spool/retired.ts';
 import { listKept } from './list-kept.ts';
 import { keptHash, readKeptHeader } from './kept-file.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import type { FlowStream } from '../chain.ts';
-import type { FlowProblem } from '../flow-report.ts';
-import type { KeptFiles } from '../retired.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import type { FlowProblem } from '../verify/flow-report.ts';
+import type { KeptFiles } from '../spool/retired.ts';
 import type { ListedKept } from './list-kept.ts';
 import { keptHash, keptName, readKeptHeader } from './kept-file.ts';
 

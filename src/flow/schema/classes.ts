@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
-import { findingLimits } from '../detection-finding.ts';
-import { textLimits } from '../safe-text.ts';
+import { findingLimits } from '../record/detection-finding.ts';
+import { textLimits } from '../record/safe-text.ts';
 import {
   certificate,
   httpRequest,

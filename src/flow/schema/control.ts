@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { Static } from 'typebox';
 import { roles } from '../../domain/administration.ts';
-import { textLimits } from '../safe-text.ts';
+import { textLimits } from '../record/safe-text.ts';
 import { metadata, ofRecord } from './ocsf.ts';
 import { count, host, literal, literals, object, optional, orNull, string, text } from './parts.ts';
 import { place } from './postern.ts';

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { textLimits } from '../safe-text.ts';
+import { textLimits } from '../record/safe-text.ts';
 import {
   bytes,
   count,

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import type { TObject, TProperties } from 'typebox';
-import { textLimits } from '../safe-text.ts';
+import { textLimits } from '../record/safe-text.ts';
 
 /**
  * What schemas of records are made of. Each member has a description: the page for those who read records

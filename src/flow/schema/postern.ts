@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import { inspectors, uninspectedReasons } from '../../domain/inspection.ts';
 import { postureCriteria } from '../../domain/posture.ts';
-import { foundLimits } from '../inspection.ts';
-import { textLimits } from '../safe-text.ts';
+import { foundLimits } from '../record/inspection.ts';
+import { textLimits } from '../record/safe-text.ts';
 import {
   bytes,
   count,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { FlowView } from '../../contract/flow-search.ts';
 import { rowOf } from '../archive/columns.ts';
-import { tailFlows } from '../tail-flows.ts';
+import { tailFlows } from '../read/tail-flows.ts';
 import { createFlowMatch } from './flow-query.ts';
 import type { FlowFilter } from './flow-query.ts';
 import { readable } from './unarchived-records.ts';

@@ -1,5 +1,5 @@
 import { flowClassNames } from '../../contract/flow-search.ts';
-import { controlWorker } from '../chain.ts';
+import { controlWorker } from '../spool/chain.ts';
 import { createCollector } from './collect-rows.ts';
 import type { FlowFilter } from './flow-query.ts';
 import type { Searcher } from './searcher.ts';

@@ -2,7 +2,7 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { parseHeadName } from '../segment-names.ts';
+import { parseHeadName } from '../spool/segment-names.ts';
 import type { Position, Positions } from './position.ts';
 
 const strict = { additionalProperties: false } as const;

@@ -11,7 +11,7 @@ import { createFilter } from './filter.ts';
 import { fullJitter } from './full-jitter.ts';
 import type { RetryTimes } from './full-jitter.ts';
 import { buildGapRecord } from './gap-record.ts';
-import type { Origin } from '../envelope.ts';
+import type { Origin } from '../record/envelope.ts';
 import type { Positions } from './position.ts';
 import { createRedaction } from './redact.ts';
 import { keepRefused } from './refused-file.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { readLastLink } from '../read-chain-link.ts';
-import { readLinesBackwards } from '../read-backwards.ts';
-import { segmentName } from '../segment-names.ts';
+import { readLastLink } from '../verify/read-chain-link.ts';
+import { readLinesBackwards } from '../read/read-backwards.ts';
+import { segmentName } from '../spool/segment-names.ts';
 import { chainBeginning } from './position.ts';
 import type { Position, Positions } from './position.ts';
 import type { ListedStream } from './spool-listing.ts';

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import { originMembers } from '../envelope.ts';
-import type { Origin } from '../envelope.ts';
-import { streamName } from '../segment-names.ts';
+import { originMembers } from '../record/envelope.ts';
+import type { Origin } from '../record/envelope.ts';
+import { streamName } from '../spool/segment-names.ts';
 import type { FlowRecord, Gap } from './spool-item.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { segmentName } from '../segment-names.ts';
+import { segmentName } from '../spool/segment-names.ts';
 import { chainBeginning } from './position.ts';
 import type { Position } from './position.ts';
 import { memberOf } from './spool-item.ts';

@@ -1,6 +1,6 @@
 import type { RecordKind } from '../../contract/sinks.ts';
-import { recordKindOf } from '../chain.ts';
-import { parseHeadName } from '../segment-names.ts';
+import { recordKindOf } from '../spool/chain.ts';
+import { parseHeadName } from '../spool/segment-names.ts';
 import type { Position, Positions } from './position.ts';
 import type { SpoolListing } from './spool-listing.ts';
 

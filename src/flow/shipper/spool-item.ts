@@ -1,4 +1,4 @@
-import type { FlowStream } from '../chain.ts';
+import type { FlowStream } from '../spool/chain.ts';
 import type { FlowRecord } from '../frames/context.ts';
 
 export type { FlowRecord };

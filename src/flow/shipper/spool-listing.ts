@@ -1,6 +1,6 @@
-import type { FlowStream } from '../chain.ts';
-import { listSegments } from '../list-segments.ts';
-import { parseSegmentName, streamName } from '../segment-names.ts';
+import type { FlowStream } from '../spool/chain.ts';
+import { listSegments } from '../spool/list-segments.ts';
+import { parseSegmentName, streamName } from '../spool/segment-names.ts';
 
 /** One worker's chain as its files show it. */
 export interface ListedStream {

@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseHead } from '../head.ts';
-import { plainFile } from '../plain-file.ts';
-import { parseRetired } from '../retired.ts';
-import { headName, parseHeadName, retiredName, segmentName } from '../segment-names.ts';
-import { createSegmentReader } from '../segment-reader.ts';
-import type { SegmentReader } from '../segment-reader.ts';
+import { parseHead } from '../spool/head.ts';
+import { plainFile } from '../read/plain-file.ts';
+import { parseRetired } from '../spool/retired.ts';
+import { headName, parseHeadName, retiredName, segmentName } from '../spool/segment-names.ts';
+import { createSegmentReader } from '../read/segment-reader.ts';
+import type { SegmentReader } from '../read/segment-reader.ts';
 import { applyChange, chainBeginning } from './position.ts';
 import type { Position, PositionChange, Positions } from './position.ts';
 import type { Gap, SpoolItem } from './spool-item.ts';

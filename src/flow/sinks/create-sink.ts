@@ -1,4 +1,4 @@
-import type { Origin } from '../envelope.ts';
+import type { Origin } from '../record/envelope.ts';
 import type { RetentionDays } from '../retention.ts';
 import type { ResolvedSink } from './resolved-sink.ts';
 import type { Sink } from './sink.ts';

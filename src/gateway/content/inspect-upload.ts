@@ -2,7 +2,7 @@ import type { Refusal } from '../../contract/refusals.ts';
 import type { App } from '../../domain/resources.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { BodyRefused, readBody } from '../request-body.ts';
+import { BodyRefused, readBody } from '../fields/request-body.ts';
 import { BodyInspection } from './body-inspection.ts';
 import type { ContentInspector } from './content-inspector.ts';
 import { endOfClient, goesOnWhileHeld } from './end-of-client.ts';

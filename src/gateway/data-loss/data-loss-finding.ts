@@ -1,5 +1,5 @@
 import type { Direction } from '../../inspection/body-inspector.ts';
-import type { SituationKind } from '../situations.ts';
+import type { SituationKind } from '../records/situations.ts';
 
 const rule = 'data-loss';
 const kinds: Readonly<Record<`${Direction} ${'stopped' | 'passed'}`, SituationKind>> = {

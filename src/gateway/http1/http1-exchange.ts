@@ -2,10 +2,10 @@ import { ServerResponse } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../../contract/refusals.ts';
-import type { Bag, Bagged } from '../bag.ts';
-import type { ClientConnection } from '../client-connection.ts';
+import type { Bag, Bagged } from '../listener/bag.ts';
+import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
-import { pairsOf } from '../raw-fields.ts';
+import { pairsOf } from '../fields/raw-fields.ts';
 
 /** How long a client may go on sending a body that nobody wants, so that it can read why. */
 const lingerMs = 1000;

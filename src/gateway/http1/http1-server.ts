@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal, RefusalCode } from '../../contract/refusals.ts';
 import type { Settings } from '../../contract/settings.ts';
-import { Bag } from '../bag.ts';
+import { Bag } from '../listener/bag.ts';
 import type { Exchange } from '../exchange.ts';
 import { answerOn, Http1Exchange } from './http1-exchange.ts';
 import { IncomingRequest } from './incoming-request.ts';

@@ -1,9 +1,9 @@
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { ClientConnection } from '../client-connection.ts';
+import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
-import { pairsOf } from '../raw-fields.ts';
+import { pairsOf } from '../fields/raw-fields.ts';
 
 /** Fields that HTTP/2 has no use for (RFC 9113, section 8.2.2). */
 const notInHttp2 = new Set(['connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'proxy-connection']);

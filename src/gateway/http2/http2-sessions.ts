@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 
 import type { Duplex } from 'node:stream';
 import { postureSignal } from '../../contract/posture-signal.ts';
 import type { Settings } from '../../contract/settings.ts';
-import type { ClientConnection } from '../client-connection.ts';
+import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Exchange, TunnelContext } from '../exchange.ts';
 import { Http2Exchange } from './http2-exchange.ts';
 

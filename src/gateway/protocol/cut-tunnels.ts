@@ -1,5 +1,5 @@
 import type { AppProbe } from '../../contract/app-probe.ts';
-import type { ClientConnection } from '../client-connection.ts';
+import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Flow } from '../flow.ts';
 
 /**

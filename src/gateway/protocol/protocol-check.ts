@@ -8,7 +8,7 @@ import type { Reading, Side, Unexpected } from '../../inspection/protocols/recog
 import { createRecognizer, guessProtocol } from '../../inspection/protocols/recognizers.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import type { SituationKind } from '../situations.ts';
+import type { SituationKind } from '../records/situations.ts';
 
 /** Looks at the first bytes of a tunnel, and has no part in it any more once they are known. */
 export interface ProtocolCheck {

@@ -3,10 +3,10 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { AppName } from '../../domain/ids.ts';
 import type { App } from '../../domain/resources.ts';
-import { parseAuthority } from '../authority.ts';
+import { parseAuthority } from '../fields/authority.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import type { RequestHead } from '../request-head.ts';
+import type { RequestHead } from '../fields/request-head.ts';
 
 const wellKnown = '/.well-known/postern/';
 

@@ -2,7 +2,7 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { AccessFacts } from '../../domain/decision.ts';
 import { findPostureAtFault, requestOfProbe } from '../app-probes.ts';
-import { isCarrier, isOnlyPolicy, refusalOfDecision } from '../decision-refusal.ts';
+import { isCarrier, isOnlyPolicy, refusalOfDecision } from '../answers/decision-refusal.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
 

@@ -3,20 +3,20 @@ import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import type { DialledUpstream } from '../../domain/flow.ts';
 import type { App } from '../../domain/resources.ts';
-import { isConnectionBound, passTrailers, readAnswerHead } from '../answer-headers.ts';
+import { isConnectionBound, passTrailers, readAnswerHead } from '../fields/answer-headers.ts';
 import { InspectedAnswer } from '../content/inspected-answer.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { joinStreams } from '../join-streams.ts';
-import { valueOf } from '../raw-fields.ts';
-import type { RequestHead } from '../request-head.ts';
-import { BodyRefused, readBody } from '../request-body.ts';
-import type { EndedBy } from '../record-flow.ts';
-import { refuseFlow } from '../refuse-flow.ts';
+import { joinStreams } from '../tunnels/join-streams.ts';
+import { valueOf } from '../fields/raw-fields.ts';
+import type { RequestHead } from '../fields/request-head.ts';
+import { BodyRefused, readBody } from '../fields/request-body.ts';
+import type { EndedBy } from '../records/record-flow.ts';
+import { refuseFlow } from '../answers/refuse-flow.ts';
 import type { UpstreamAnswer, UpstreamCall, UpstreamRequest } from '../upstream/upstream-answer.ts';
 import type { UpstreamConnection } from '../upstream/upstream-connection.ts';
 import { refusalOfError } from '../upstream/upstream-failure.ts';
-import { buildUpstreamHeaders } from '../upstream-headers.ts';
+import { buildUpstreamHeaders } from '../fields/upstream-headers.ts';
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** To these a body belongs, and one that is not there has a length (RFC 9110, section 8.6). */

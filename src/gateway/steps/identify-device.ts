@@ -11,8 +11,8 @@ import type { DeviceId } from '../../domain/ids.ts';
 import type { VerifiedCertificate } from '../../domain/subject.ts';
 import type { IdentifyOptions } from '../../identity/device-identity.ts';
 import { identifyDevice as identify } from '../../identity/device-identity.ts';
-import { buildConnectionFacts, describeCertificate } from '../connection-facts.ts';
-import type { ConnectionStart } from '../connection-facts.ts';
+import { buildConnectionFacts, describeCertificate } from '../listener/connection-facts.ts';
+import type { ConnectionStart } from '../listener/connection-facts.ts';
 
 export interface Identified {
   readonly facts: ConnectionFacts;

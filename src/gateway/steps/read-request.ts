@@ -1,15 +1,15 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
-import { parseAuthority } from '../authority.ts';
+import { parseAuthority } from '../fields/authority.ts';
 import { mayHoldSessionCookie, splitCookies } from '../../contract/session-cookie.ts';
-import { isContentType } from '../content-type.ts';
+import { isContentType } from '../fields/content-type.ts';
 import type { Exchange } from '../exchange.ts';
-import { addConnectionOptions, fieldNameOf } from '../field-names.ts';
+import { addConnectionOptions, fieldNameOf } from '../fields/field-names.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { valueOf } from '../raw-fields.ts';
-import type { RequestHead } from '../request-head.ts';
-import { findAmbiguity } from '../request-path.ts';
+import { valueOf } from '../fields/raw-fields.ts';
+import type { RequestHead } from '../fields/request-head.ts';
+import { findAmbiguity } from '../fields/request-path.ts';
 
 /** Fields that may stand once: of two, one reader takes the first and another the last. */
 const single = new Set([

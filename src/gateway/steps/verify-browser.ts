@@ -2,12 +2,12 @@ import type { BrowserProof } from '../../contract/ipc.ts';
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
 import { signInPath } from '../../contract/session-cookie.ts';
-import type { Session } from '../client-connection.ts';
+import type { Session } from '../listener/client-connection.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { valueOf } from '../raw-fields.ts';
-import type { RequestHead } from '../request-head.ts';
-import { untilOnDisk } from '../until-on-disk.ts';
+import { valueOf } from '../fields/raw-fields.ts';
+import type { RequestHead } from '../fields/request-head.ts';
+import { untilOnDisk } from '../records/until-on-disk.ts';
 import { refuseEnded } from './refuse-ended.ts';
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);

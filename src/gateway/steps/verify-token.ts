@@ -1,9 +1,9 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Refusal } from '../../contract/refusals.ts';
-import type { ClientConnection } from '../client-connection.ts';
+import type { ClientConnection } from '../listener/client-connection.ts';
 import type { Flow } from '../flow.ts';
 import type { Gateway } from '../gateway.ts';
-import { untilOnDisk } from '../until-on-disk.ts';
+import { untilOnDisk } from '../records/until-on-disk.ts';
 import { refuseEnded } from './refuse-ended.ts';
 import { verifyBrowser } from './verify-browser.ts';
 

@@ -1,4 +1,4 @@
-import { fieldName } from '../raw-fields.ts';
+import { fieldName } from '../fields/raw-fields.ts';
 
 /** The upstream does not speak HTTP/1.1, or speaks it in a way that two readers could read differently. */
 export class AnswerMalformed extends Error {

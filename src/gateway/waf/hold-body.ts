@@ -1,6 +1,6 @@
 import { refuse } from '../../contract/refusals.ts';
 import type { Flow } from '../flow.ts';
-import { BodyRefused, readBody } from '../request-body.ts';
+import { BodyRefused, readBody } from '../fields/request-body.ts';
 import type { HeldBytes } from '../content/held-bytes.ts';
 
 /** The beginning of a body that was read before anybody may have it. */

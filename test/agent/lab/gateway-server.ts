@@ -5,7 +5,7 @@ import { createSecureServer } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { certificateThumbprint } from '../../../certs/thumbprint.ts';
-import { refusalFields } from '../../../src/gateway/refusal-fields.ts';
+import { refusalFields } from '../../../src/gateway/answers/refusal-fields.ts';
 import { buildProblem } from '../../../src/contract/refusals.ts';
 import type { RefusalCode } from '../../../src/contract/refusals.ts';
 import type { Organization } from '../../lab/pki.ts';

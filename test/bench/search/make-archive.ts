@@ -10,7 +10,7 @@ import { hourMs, parsePartitionPath, partitionPath } from '../../../src/flow/arc
 import { parquetOptions } from '../../../src/flow/archive/pending-records.ts';
 import { createFlowRecorder } from '../../../src/flow/recorder.ts';
 import { readPeriod } from '../../../src/flow/shipper/read-period.ts';
-import { uuidV7Of } from '../../../src/flow/uuid.ts';
+import { uuidV7Of } from '../../../src/flow/record/uuid.ts';
 import { createProgress } from '../support/progress.ts';
 import { readParquetFile, spliceColumns } from './splice-columns.ts';
 import { forCenturies } from '../../flow/shipper/shipping.ts';

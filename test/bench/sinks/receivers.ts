@@ -7,7 +7,7 @@ import { Redis } from 'ioredis';
 import type { S3SinkSettings, SinkSettings, SyslogSinkSettings } from '../../../src/contract/sinks.ts';
 import { openDatabase, quoteText } from '../../../src/flow/archive/open-database.ts';
 import { openS3Bucket } from '../../../src/flow/archive/s3-bucket.ts';
-import { readLines } from '../../../src/flow/read-lines.ts';
+import { readLines } from '../../../src/flow/read/read-lines.ts';
 import type { ResolvedSink } from '../../../src/flow/sinks/resolved-sink.ts';
 import { readRedisAddress } from '../../../src/ledger/redis/redis-address.ts';
 import { natsMissing, startNats } from '../../lab/servers/nats.ts';

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { verifyFlows } from '../../../src/flow/verify-flows.ts';
+import { verifyFlows } from '../../../src/flow/verify/verify-flows.ts';
 import { recordsIn } from '../../lab/flow-records.ts';
 
 const child = fileURLToPath(new URL('../../flow/writing-child.ts', import.meta.url));

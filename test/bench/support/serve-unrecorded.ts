@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { loadSettings } from '../../../src/control/settings-file.ts';
-import { dataPathOf } from '../../../src/control/open-data-directory.ts';
+import { dataPathOf } from '../../../src/control/store/open-data-directory.ts';
 import { ownPrograms } from '../../../src/supervisor/commands.ts';
 import { superviseServer } from '../../../src/supervisor/supervise-server.ts';
 import { join } from 'node:path';

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createAnswerMemory } from '../../../src/control/answer-memory.ts';
-import type { AnswerMemory } from '../../../src/control/answer-memory.ts';
+import { createAnswerMemory } from '../../../src/control/api/answer-memory.ts';
+import type { AnswerMemory } from '../../../src/control/api/answer-memory.ts';
 import { createFailureLimit } from '../../../src/control/failure-limit.ts';
 import type { FleetingStore } from '../../../src/control/fleeting/fleeting-store.ts';
 import { createMemorySignals } from '../../../src/control/fleeting/fleeting-signals.ts';
 import type { FleetingSignals } from '../../../src/control/fleeting/fleeting-signals.ts';
 import { createMemoryFleeting } from '../../../src/control/fleeting/memory-fleeting.ts';
 import { openFleeting } from '../../../src/control/fleeting/open-fleeting.ts';
-import { createPostureMemory } from '../../../src/control/posture-memory.ts';
-import { createSharedAnswers } from '../../../src/control/shared-answers.ts';
+import { createPostureMemory } from '../../../src/control/devices/posture-memory.ts';
+import { createSharedAnswers } from '../../../src/control/api/shared-answers.ts';
 import { freshPrefix } from '../../lab/redis-ledgers.ts';
 import { hasRedis, redisHint, startRedis } from '../../lab/servers/redis.ts';
 import type { RedisServer } from '../../lab/servers/redis.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { startChangeRecords } from '../../../src/control/record-changes.ts';
+import { startChangeRecords } from '../../../src/control/records/record-changes.ts';
 import { createTokenVerifier } from '../../../src/identity/session-token.ts';
 import { pino } from 'pino';
 import { join } from 'node:path';

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { certificateThumbprint } from '../../../certs/thumbprint.ts';
 import type { VerifiedCertificate } from '../../../src/domain/subject.ts';
-import { isRefusal } from '../../../src/control/refused.ts';
+import { isRefusal } from '../../../src/control/api/refused.ts';
 import { startSignInLab } from '../sign-in-lab.ts';
 import type { SignInLab } from '../sign-in-lab.ts';
 

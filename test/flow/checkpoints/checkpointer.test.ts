@@ -4,9 +4,9 @@ import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { formatHead } from '../../../src/flow/head.ts';
-import { retireSegments } from '../../../src/flow/retire-segments.ts';
-import { verifyRecords } from '../../../src/flow/verify-records.ts';
+import { formatHead } from '../../../src/flow/spool/head.ts';
+import { retireSegments } from '../../../src/flow/spool/retire-segments.ts';
+import { verifyRecords } from '../../../src/flow/verify/verify-records.ts';
 import { linesIn } from '../../lab/flow-records.ts';
 import { monday } from '../samples.ts';
 import {

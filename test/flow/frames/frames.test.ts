@@ -5,7 +5,7 @@ import { formatFrame, parseFrame } from '../../../src/flow/frames/frame.ts';
 import type { FrameKind } from '../../../src/flow/frames/frame.ts';
 import { createRecordReader } from '../../../src/flow/frames/record-reader.ts';
 import { parseShort } from '../../../src/flow/frames/short-record.ts';
-import { asciiJson } from '../../../src/flow/safe-text.ts';
+import { asciiJson } from '../../../src/flow/record/safe-text.ts';
 import { framesIn, linesIn, recordsIn, segmentsIn } from '../../lab/flow-records.ts';
 import { join } from 'node:path';
 import { makeFlowDirectory, openRecorder } from '../flow-directory.ts';

@@ -13,13 +13,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { dataDirectory } from '../../../src/contract/data-directory.ts';
-import { retireRecords } from '../../../src/control/record-retention.ts';
+import { retireRecords } from '../../../src/control/records/record-retention.ts';
 import type { Checkpointer } from '../../../src/flow/checkpoints/checkpointer.ts';
 import { readKept } from '../../../src/flow/kept/read-kept.ts';
 import type { SpoolingFlowRecorder } from '../../../src/flow/recorder.ts';
 import { memberOf } from '../../../src/flow/shipper/spool-item.ts';
 import type { FlowRecord } from '../../../src/flow/shipper/spool-item.ts';
-import { verifyRecords } from '../../../src/flow/verify-records.ts';
+import { verifyRecords } from '../../../src/flow/verify/verify-records.ts';
 import { linesIn, segmentsIn } from '../../lab/flow-records.ts';
 import {
   clock,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createAccessRecorder } from '../../../src/flow/access-recorder.ts';
 import { keepRecords } from '../../../src/flow/kept/keep-records.ts';
-import { retireSegments } from '../../../src/flow/retire-segments.ts';
+import { retireSegments } from '../../../src/flow/spool/retire-segments.ts';
 import type { FlowFilter } from '../../../src/flow/search/flow-query.ts';
 import { createServerSearcher } from '../../../src/flow/search/server-searcher.ts';
 import { TooManyFollowers } from '../../../src/flow/search/searcher.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { SyslogSinkSettings } from '../../../src/contract/sinks.ts';
-import { retireSegments } from '../../../src/flow/retire-segments.ts';
+import { retireSegments } from '../../../src/flow/spool/retire-segments.ts';
 import { openCursorFile } from '../../../src/flow/shipper/cursor-file.ts';
 import { confirmPositions } from '../../../src/flow/shipper/find-positions.ts';
 import { applyChange } from '../../../src/flow/shipper/position.ts';

@@ -4,7 +4,7 @@ import type { DetectionsSinkSettings } from '../../../contract/sinks.ts';
 import { allDetections } from '../../../detections/all-detections.ts';
 import { createDetectionEngine } from '../../../detections/engine.ts';
 import { replaceFile } from '../../../ledger/durable-file.ts';
-import { detectionsWorker } from '../../chain.ts';
+import { detectionsWorker } from '../../spool/chain.ts';
 import { createFlowRecorder, heartbeatMs } from '../../recorder.ts';
 import { memberOf } from '../../shipper/spool-item.ts';
 import type { FlowRecord } from '../../shipper/spool-item.ts';
