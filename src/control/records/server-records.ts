@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import packageFile from '../../../package.json' with { type: 'json' };
@@ -93,6 +94,8 @@ export async function openServerRecords(options: {
 
   async function openAccess(): Promise<NonNullable<RecordRetention['access']>> {
     const directory = join(data, dataDirectory.accessLog);
+    // A server that is added to others begins without one.
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     let written: FlowStream | undefined;
     const checkpointer = await startRecordCheckpoints({
       data,
