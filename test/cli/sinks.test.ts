@@ -120,6 +120,7 @@ it('delivers what a served gateway records, says how it goes, and comes back whe
   interface Health {
     readonly delivered: number;
     readonly lagSeconds: number;
+    readonly problem?: string;
   }
   const readyz = async (): Promise<{ ready: boolean; sinks?: readonly Health[] }> =>
     (await (await fetch(`${operator}/readyz`)).json()) as { ready: boolean };
