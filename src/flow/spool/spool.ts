@@ -9,7 +9,7 @@ export interface SpoolOptions {
   readonly stream: FlowStream;
   /** A segment that has grown beyond this is followed by the next. */
   readonly segmentBytes?: number;
-  /** So is one that began as long ago and is not empty; however long without it. */
+  /** So is one that is not empty and, when it was last synced, had begun as long ago; however long without it. */
   readonly segmentMs?: number;
   /** Told once each time writing stops working, and of what cannot be mended. */
   readonly onFailure?: (error: Error) => void;
@@ -80,6 +80,7 @@ export function openSpool(options: SpoolOptions): Spool {
   let window = 1;
   let windowBegan = 0;
   let segmentBegan = performance.now();
+  let isSegmentOld = false;
   let written = 0;
   let head = chainStart(segments.stream);
   let callbacks: (() => void)[] = [];
@@ -106,6 +107,7 @@ export function openSpool(options: SpoolOptions): Spool {
         segments.rotate(failForGood);
         isRotating = false;
         segmentBegan = performance.now();
+        isSegmentOld = false;
       }
       while (from < to) from += segments.write(buffer.subarray(from, to));
     } catch (error) {
@@ -181,8 +183,7 @@ export function openSpool(options: SpoolOptions): Spool {
     windowBegan = place;
   }
 
-  const isSegmentOver = (): boolean =>
-    segments.size >= segmentBytes || (segments.size > 0 && performance.now() - segmentBegan >= segmentMs);
+  const isSegmentOver = (): boolean => segments.size >= segmentBytes || (segments.size > 0 && isSegmentOld);
 
   function createSyncer() {
     let timer: NodeJS.Timeout | undefined;
@@ -200,6 +201,8 @@ export function openSpool(options: SpoolOptions): Spool {
       const known = { sequence: written, hash: head, segment: segments.segment, isClosed: false };
       segments.sync((error) => {
         isSyncing = false;
+        // Asked here, and not in each turn that records.
+        isSegmentOld = performance.now() - segmentBegan >= segmentMs;
         if (isClosed) return;
         if (error !== null) return failForGood(error);
         try {
